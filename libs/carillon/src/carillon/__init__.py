@@ -1,0 +1,1 @@
+"""The carillon command: embedded stack, demo, client."""

@@ -1,0 +1,1 @@
+"""What every Carillon service shares. It imports no service."""

@@ -1,0 +1,132 @@
+"""Reading batches of records: every consumer validates record by record and sets the bad ones aside.
+
+FastStream would discard a whole batch for one malformed record; `raw_values` as its decoder passes the
+bytes through untouched instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.errors import MessageSizeTooLargeError
+from faststream.kafka import KafkaMessage
+
+from common import telemetry
+from common.broker import DEAD_LETTER_SUFFIX
+from common.errors import MalformedEvent
+from common.events import MAX_EVENT_BYTES, Event, parse
+
+log = structlog.get_logger()
+
+ACK_TIMEOUT = 10.0
+"""Seconds. aiokafka retries a commit for ever on a partition it no longer knows."""
+
+E = TypeVar("E", bound=Event)
+Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
+
+
+async def raw_values(message: KafkaMessage) -> list[bytes | None]:
+    """A FastStream decoder that leaves the values as they came."""
+    records = message.raw_message
+    return [record.value for record in (records if isinstance(records, tuple) else (records,))]
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[E]):
+    """An event with the trace context of its record."""
+
+    event: E
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record nobody can process, and why."""
+
+    record: Record
+    error: MalformedEvent
+
+
+def headers_of(record: Record) -> dict[str, str]:
+    """A record's headers as text; bytes that are not UTF-8 are replaced, never fatal."""
+    return {name: value.decode(errors="replace") for name, value in record.headers if value is not None}
+
+
+def sort_batch(records: Sequence[Record], *expected: type[E]) -> tuple[list[Received[E]], list[Rejected]]:
+    """Split a batch into events and records to set aside, keeping the order."""
+    events: list[Received[E]] = []
+    rejected: list[Rejected] = []
+    for record in records:
+        headers = headers_of(record)
+        try:
+            event = parse(headers, record.value, *expected)
+        except MalformedEvent as error:
+            rejected.append(Rejected(record, error))
+        else:
+            events.append(Received(event, headers.get("traceparent")))
+    return events, rejected
+
+
+class DeadLetters:
+    """Sends records nobody can process to `<topic>.dlq`, with the reason in their headers."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+
+    async def send(self, rejected: Sequence[Rejected]) -> None:
+        """Publish and wait for the acknowledgements; only then may the caller acknowledge the batch."""
+        await asyncio.gather(*(self._send(one) for one in rejected))
+
+    async def _send(self, rejected: Rejected) -> None:
+        record, error = rejected.record, rejected.error
+        headers = [
+            *record.headers,
+            ("error_reason", error.reason.encode()),
+            ("error_message", error.detail.encode()),
+            ("original_topic", record.topic.encode()),
+            ("original_partition", str(record.partition).encode()),
+            ("original_offset", str(record.offset).encode()),
+        ]
+        topic = record.topic + DEAD_LETTER_SUFFIX
+        try:
+            await self._producer.send_and_wait(topic, record.value, key=record.key, headers=headers)
+        except MessageSizeTooLargeError:
+            # The broker took the original and will not take it with our headers: keep its beginning.
+            value = (record.value or b"")[:MAX_EVENT_BYTES]
+            headers.append(("truncated_to", str(len(value)).encode()))
+            await self._producer.send_and_wait(topic, value, key=record.key, headers=headers)
+        telemetry.DEAD_LETTERS.labels(record.topic, error.reason).inc()
+        log.warning(
+            "record set aside",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=error.reason,
+            error=error.detail,
+        )
+
+
+async def acknowledge(message: KafkaMessage) -> None:
+    """Commit a batch's offsets, within a deadline.
+
+    Losing the commit is harmless: the records come again and their claims find nothing to do.
+    """
+    try:
+        async with asyncio.timeout(ACK_TIMEOUT):
+            await message.ack()
+    except Exception as error:  # rebalance, broker restart, timeout: all mean "will be redelivered"
+        log.info("offsets not committed, the batch will come again", error=type(error).__name__)
+
+
+def oldest_poll_age(consumer: AIOKafkaConsumer | None, now_ms: float) -> float | None:
+    """Seconds since the consumer last asked any of its partitions for records; None: nothing assigned."""
+    if consumer is None:
+        return None
+    polls: list[Any] = [consumer.last_poll_timestamp(partition) for partition in consumer.assignment()]
+    ages = [(now_ms - poll) / 1000 for poll in polls if poll and poll > 0]
+    return max(ages) if ages else None

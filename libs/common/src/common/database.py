@@ -1,0 +1,102 @@
+"""PostgreSQL: an asyncpg pool for the services' set-based SQL, a SQLAlchemy engine for the API's rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import Pool
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+ConnectionPool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+CONNECT_TIMEOUT = 5.0
+COMMAND_TIMEOUT = 30.0
+
+# What a service can meet when the database restarts, fails over or sheds load: worth another try.
+TRANSIENT_DATABASE_ERRORS = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    ConnectionError,
+    OSError,
+    asyncio.TimeoutError,
+)
+
+
+async def _set_codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog", format="text"
+        )
+
+
+async def create_pool(
+    database_url: str, *, application_name: str, size: int = 10, idle_in_transaction_seconds: float = 30.0
+) -> ConnectionPool:
+    """A pool whose connections speak jsonb as Python objects.
+
+    `idle_in_transaction_seconds` bounds how long a stalled process may hold row locks others wait for.
+    """
+    return await asyncpg.create_pool(
+        database_url,
+        min_size=1,
+        max_size=size,
+        timeout=CONNECT_TIMEOUT,
+        command_timeout=COMMAND_TIMEOUT,
+        init=_set_codecs,
+        server_settings={
+            "application_name": application_name,
+            "timezone": "UTC",
+            "idle_in_transaction_session_timeout": str(int(idle_in_transaction_seconds * 1000)),
+        },
+    )
+
+
+async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection outside any pool, for LISTEN and for tools."""
+    connection = await asyncpg.connect(
+        database_url,
+        timeout=CONNECT_TIMEOUT,
+        command_timeout=COMMAND_TIMEOUT,
+        server_settings={"application_name": application_name, "timezone": "UTC"},
+    )
+    await _set_codecs(connection)
+    return connection
+
+
+def create_engine(
+    database_url: str,
+    *,
+    application_name: str,
+    size: int = 10,
+    poolclass: type[Pool] | None = None,
+) -> AsyncEngine:
+    """A SQLAlchemy engine over asyncpg for the same database."""
+    parts = urlsplit(database_url)
+    url = urlunsplit(parts._replace(scheme="postgresql+asyncpg"))
+    options: dict[str, Any] = (
+        {"poolclass": poolclass} if poolclass else {"pool_size": size, "max_overflow": 0}
+    )
+    return create_async_engine(
+        url,
+        connect_args={
+            "server_settings": {"application_name": application_name, "timezone": "UTC"},
+            "timeout": CONNECT_TIMEOUT,
+            "command_timeout": COMMAND_TIMEOUT,
+        },
+        pool_pre_ping=poolclass is None,
+        **options,
+    )

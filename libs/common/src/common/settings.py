@@ -1,0 +1,127 @@
+"""Settings every service shares: environment variables, checked once at start.
+
+A missing or unsafe value stops the service with one clear line; see `load`.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class KafkaProfile(StrEnum):
+    """Which broker is at the other end; `common.broker` holds what follows from it."""
+
+    APACHE = "apache"
+    EMBEDDED = "embedded"
+
+
+class LogFormat(StrEnum):
+    """How log events are written: one JSON object a line, or for a person's terminal."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class TelemetrySettings(BaseSettings):
+    """Logs and traces."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    log_format: LogFormat = Field(LogFormat.JSON, description="`json` or `console`")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged")
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, description="OTLP/HTTP collector; traces are exported when it is set"
+    )
+
+
+class ServiceSettings(TelemetrySettings):
+    """What every service needs to run."""
+
+    host: str = Field("127.0.0.1", description="Address the service's HTTP port listens on")
+    port: int = Field(8000, ge=1, le=65535, description="Port for the API, `/healthz`, `/readyz`, `/metrics`")
+    database_url: SecretStr = Field(description="`postgresql://user:password@host:port/database`")
+    database_pool_size: int = Field(10, ge=2, le=100, description="Connections each process may open")
+    drain_timeout: float = Field(8.0, gt=0, description="Seconds a stopping service gives work in progress")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+
+class KafkaSettings(BaseSettings):
+    """Where the broker is."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    kafka_bootstrap_servers: str = Field(description="`host:port[,host:port…]` of the Kafka brokers")
+    kafka_profile: KafkaProfile = Field(
+        KafkaProfile.APACHE, description="`apache`, or `embedded` for the broker `carillon up` starts"
+    )
+    kafka_topic_prefix: str = Field(
+        "", pattern="^[a-zA-Z0-9._-]{0,60}$", description="Put before every topic and consumer group name"
+    )
+
+
+class SecretSettings(BaseSettings):
+    """Keys for the secrets kept in PostgreSQL."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    encryption_keys: SecretStr = Field(
+        description="`id:base64-of-32-bytes[,…]`; the first seals, all open. `carillon keys new` makes one"
+    )
+
+
+class OutboundSettings(BaseSettings):
+    """Who may be called, and where the vendors are."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    facebook_base_url: str = Field("https://graph.facebook.com", description="Facebook Graph API")
+    facebook_api_version: str = Field("v26.0", pattern=r"^v\d+\.\d+$", description="Graph API version")
+    tiktok_base_url: str = Field("https://business-api.tiktok.com", description="TikTok Business API")
+    tiktok_open_base_url: str = Field("https://open.tiktokapis.com", description="TikTok organic API")
+    zoom_base_url: str = Field("https://api.zoom.us/v2", description="Zoom API")
+    zoom_oauth_url: str = Field("https://zoom.us/oauth", description="Zoom OAuth")
+    telegram_base_url: str = Field("https://api.telegram.org", description="Telegram Bot API")
+    outbound_allowed_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(),
+        description="`host[:port],…` that the SSRF guard lets through although they are private addresses",
+    )
+
+    @field_validator("outbound_allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(settings: type[S]) -> S:
+    """Read `settings` from the environment, or end the process with one line a fault.
+
+    Values never appear in the message: they may be secrets.
+    """
+    try:
+        return settings()
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in fault["loc"]).upper() or "settings"
+            reason = "is not set" if fault["type"] == "missing" else fault["msg"]
+            description = ""
+            field = settings.model_fields.get(name.lower())
+            if field is not None and field.description:
+                description = f" ({field.description})"
+            sys.stderr.write(f"{name}: {reason}{description}\n")
+        raise SystemExit(78) from None  # EX_CONFIG

@@ -1,0 +1,181 @@
+"""Logs, traces and metrics, set up once by each service's `main`.
+
+Logs are events with fields (structlog): `tenant_id`, `automation_id`, `run_id` and `trace_id` where they
+apply. One trace follows a run from its dispatch to its delivery; the context crosses Kafka, the outbox and
+the database as a W3C `traceparent`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import Counter, Gauge, Histogram
+
+from common.settings import LogFormat, TelemetrySettings
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+_SECRET_FIELD = re.compile(r"(token|secret|password|authorization|api_?key|dsn|database_url)", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    r"(access_token=)[^&\s\"']+|(bot)\d+:[A-Za-z0-9_-]{20,}|(whsec_)[A-Za-z0-9+/=]+|(car_)[A-Za-z0-9_-]{20,}"
+    r"|(Bearer )[A-Za-z0-9._~+/-]+|(postgres(?:ql)?://[^:/@\s]*:)[^@\s]+(?=@)"
+)
+_HIDDEN = "[hidden]"
+
+
+def hide_secrets(text: str) -> str:
+    """`text` without the tokens, keys and passwords it may carry, as in a vendor's error or a URL."""
+    return _SECRET_VALUE.sub(lambda match: next(filter(None, match.groups())) + _HIDDEN, text)
+
+
+def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if name != "event" and _SECRET_FIELD.search(name) and not isinstance(value, bool | int | float):
+            event[name] = _HIDDEN
+        elif isinstance(value, str):
+            event[name] = hide_secrets(value)
+    return event
+
+
+def _add_trace(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event.setdefault("trace_id", f"{context.trace_id:032x}")
+    return event
+
+
+def configure(service: str, settings: TelemetrySettings, *, instance: str) -> None:
+    """Set up structured logs and the tracer provider for this process.
+
+    Spans are always recorded, so that every run has a trace id; they leave the process only when an OTLP
+    endpoint is set.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace,
+        structlog.processors.format_exc_info,
+        _redact,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer()
+        if settings.log_format is LogFormat.CONSOLE
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level)
+    for noisy in ("httpx", "httpcore", "aiokafka", "faststream", "uvicorn.access", "uvicorn.error"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.contextvars.bind_contextvars(service=service)
+
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": service, "service.instance.id": instance})
+    )
+    if settings.otel_exporter_otlp_endpoint:
+        endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/traces"
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    trace.set_tracer_provider(provider)
+    propagate.set_global_textmap(_PROPAGATOR)
+
+
+def tracer() -> trace.Tracer:
+    """The tracer of everything Carillon does."""
+    return trace.get_tracer("carillon")
+
+
+def context_of(traceparent: str | None) -> Context:
+    """The context a `traceparent` names; an empty one when there is none."""
+    return _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {}, context=Context())
+
+
+def traceparent_of(span: Span) -> str:
+    """`span` as a W3C `traceparent`, to cross a table or a topic."""
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier, context=trace.set_span_in_context(span))
+    return carrier.get("traceparent", "")
+
+
+def trace_id_of(span: Span) -> str:
+    """The span's trace id, 32 hex digits."""
+    return f"{span.get_span_context().trace_id:032x}"
+
+
+@contextmanager
+def span(
+    name: str,
+    *,
+    parent: str | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Mapping[str, str | int | float | bool] | None = None,
+) -> Iterator[Span]:
+    """A current span, a child of `parent` (a `traceparent`) or of the current one; errors mark it failed."""
+    context = context_of(parent) if parent else None
+    with tracer().start_as_current_span(
+        name, context=context, kind=kind, attributes=dict(attributes or {}), record_exception=False
+    ) as current:
+        try:
+            yield current
+        except Exception as error:
+            current.set_status(Status(StatusCode.ERROR, hide_secrets(str(error))[:500]))
+            current.set_attribute("error.type", type(error).__qualname__)
+            raise
+
+
+def messaging_attributes(topic: str, operation: str, **more: str | int) -> dict[str, str | int]:
+    """OpenTelemetry's messaging attributes for one record. `operation`: send, receive or process."""
+    return {
+        "messaging.system": "kafka",
+        "messaging.destination.name": topic,
+        "messaging.operation.type": operation,
+        "messaging.operation.name": operation,
+        **more,
+    }
+
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+
+SLOT_TO_START = Histogram(
+    "carillon_slot_to_start_seconds", "Lag from a slot to the start of its run", ["lane"], buckets=_SECONDS
+)
+SLOT_TO_DISPATCH = Histogram(
+    "carillon_slot_to_dispatch_seconds", "Lag from a slot to the commit of its run", buckets=_SECONDS
+)
+RUN_DURATION = Histogram("carillon_run_duration_seconds", "Time a handler ran", ["type"], buckets=_SECONDS)
+RUNS_FINISHED = Counter("carillon_runs_finished_total", "Attempts finished, by outcome", ["type", "outcome"])
+DELIVERIES = Counter("carillon_deliveries_total", "Delivery attempts, by outcome", ["channel", "outcome"])
+DELIVERY_DURATION = Histogram(
+    "carillon_delivery_duration_seconds", "Time one delivery attempt took", ["channel"], buckets=_SECONDS
+)
+QUEUE_DEPTH = Gauge("carillon_queue_depth", "Runs waiting to be claimed", ["lane"])
+LEADER_TERM = Gauge("carillon_leader_term", "Term this process leads in; 0 when it does not lead")
+OUTBOX_AGE = Gauge("carillon_outbox_age_seconds", "Age of the oldest event not yet published")
+RELAYED = Counter("carillon_events_published_total", "Events published to Kafka", ["topic"])
+DEAD_LETTERS = Counter("carillon_dead_letters_total", "Records sent to dead letters", ["topic", "reason"])

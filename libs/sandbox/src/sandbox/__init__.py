@@ -1,0 +1,1 @@
+"""A faithful imitation of the platforms and channels Carillon talks to."""

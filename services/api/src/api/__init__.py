@@ -1,0 +1,1 @@
+"""Owns configuration and history, and serves the console."""

@@ -1,0 +1,1 @@
+"""Delivers results to Telegram and webhooks."""

@@ -1,0 +1,1 @@
+"""Elects a leader that turns due slots into runs."""
