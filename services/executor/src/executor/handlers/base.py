@@ -1,0 +1,120 @@
+"""What a handler is: one kind of automation, one class, found by the entry point group `carillon.handlers`.
+
+A package of yours adds one with
+
+    [project.entry-points."carillon.handlers"]
+    my_type = "my_package.my_module:MyHandler"
+
+The executor announces each handler's configuration schema at its start, so that the API can check new
+automations against it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+import httpx
+import structlog
+from pydantic import BaseModel
+
+from common.messages import Message
+from common.telemetry import hide_secrets
+
+MAX_LOG_ENTRIES = 500
+C = TypeVar("C", bound=BaseModel)
+
+
+class RunLog:
+    """What a run did, kept with the run and written to the service's log at the same time."""
+
+    def __init__(self, logger: structlog.stdlib.BoundLogger) -> None:
+        self._logger = logger
+        self.entries: list[dict[str, Any]] = []
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Note something that happened."""
+        self._add("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Note something a person should look at."""
+        self._add("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Note a failure."""
+        self._add("error", event, fields)
+
+    def _add(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        getattr(self._logger, level)(event, **fields)
+        if len(self.entries) < MAX_LOG_ENTRIES:
+            shown = {
+                name: hide_secrets(value) if isinstance(value, str) else value
+                for name, value in fields.items()
+            }
+            self.entries.append(
+                {"at": datetime.now(UTC).isoformat(), "level": level, "event": hide_secrets(event), **shown}
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A connection a run may use. `token` is in clear and must stay in this process."""
+
+    connection_id: UUID
+    platform: str
+    name: str
+    settings: dict[str, Any]
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What a handler is given.
+
+    `slot` is the instant the run is for: the scheduled one, or the moment of the manual trigger. Reports
+    count their days back from it, so that a late run tells the same numbers as a punctual one.
+    """
+
+    run_id: UUID
+    automation_id: UUID
+    automation_name: str
+    tenant_id: UUID
+    slot: datetime
+    attempt: int
+    timezone: str
+    platforms: Sequence[str]
+    accounts: Sequence[Account]
+    http: httpx.AsyncClient
+    log: RunLog
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a handler did: a one-line summary, figures kept as the run's result, messages to deliver."""
+
+    summary: str
+    result: dict[str, Any]
+    messages: Sequence[Message] = ()
+
+
+class Handler(ABC, Generic[C]):
+    """One kind of automation. `name` is the automation's `type`; `config` the model of its configuration.
+
+    Constructed once per executor with its `ExecutorSettings`.
+
+    `run` raises `common.errors.RemoteError` (or any CarillonError) to fail an attempt; the error's own
+    consequence decides whether there is another. It is cancelled when the run is cancelled, superseded or
+    exceeds its timeout, and must let the cancellation pass.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    config: type[C]
+
+    @abstractmethod
+    async def run(self, context: RunContext, config: C) -> Outcome:
+        """Do the work of one attempt."""

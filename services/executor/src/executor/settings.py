@@ -1,0 +1,21 @@
+"""Settings of the executor."""
+
+from pydantic import Field
+
+from common.settings import KafkaSettings, OutboundSettings, SecretSettings, ServiceSettings
+
+
+class ExecutorSettings(ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings):
+    """How much an executor does at once, and how long it may take."""
+
+    executor_concurrency: int = Field(50, ge=1, le=1000, description="Runs one executor works on at once")
+    executor_batch_size: int = Field(50, ge=1, le=500, description="Records taken from a lane at a time")
+    run_timeout: float = Field(300.0, gt=0, description="Seconds a run may take before it is stopped")
+    lease_seconds: float = Field(
+        15.0, ge=3, description="Seconds without a heartbeat after which a run is taken from its executor"
+    )
+    sweep_after: float = Field(
+        15.0,
+        ge=1,
+        description="Seconds a run may wait before idle executors take it from PostgreSQL directly",
+    )

@@ -1,0 +1,79 @@
+"""What a channel is: one way to reach people or machines, one file, one line in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+from uuid import UUID
+
+from common.messages import Message
+from common.retry import RetrySchedule
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A destination with its secret in clear; must stay in this process."""
+
+    destination_id: UUID
+    config: Mapping[str, Any]
+    secret: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One delivery. `id` is the receiver's idempotency key and the same at every attempt.
+
+    `progress` is what earlier attempts noted: the parts the receiver has already accepted.
+    """
+
+    id: UUID
+    target: Target
+    message: Message
+    progress: Mapping[str, Any]
+    traceparent: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The receiver's acceptance. `config` replaces the destination's when the receiver moved."""
+
+    status_code: int
+    progress: Mapping[str, Any]
+    config: Mapping[str, Any] | None = None
+
+
+class Interrupted(Exception):
+    """Some parts were accepted before `error`: carries the progress to keep for the next attempt.
+
+    Raised from the ChannelError that ended the attempt. `config` as in Receipt.
+    """
+
+    def __init__(
+        self, error: Exception, progress: Mapping[str, Any], config: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.progress = progress
+        self.config = config
+
+
+class Channel(Protocol):
+    """One way to deliver. `send` raises ChannelError, or Interrupted around one.
+
+    `pace_key` names what shares a rate limit at the receiver; the notifier holds back every delivery with
+    the same key while one of them is told to wait.
+    """
+
+    type: ClassVar[str]
+    schedule: ClassVar[RetrySchedule]
+
+    def pace_key(self, target: Target) -> str:
+        """The bucket this target's rate limit belongs to."""
+        ...
+
+    async def send(self, parcel: Parcel, *, now: datetime) -> Receipt:
+        """Deliver, or raise what the retry decision needs."""
+        ...
