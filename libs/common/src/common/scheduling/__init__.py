@@ -1,0 +1,2 @@
+"""When does an automation run next? Pure functions over frozen models; `common.schedule` is the public
+face."""

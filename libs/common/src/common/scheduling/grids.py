@@ -1,0 +1,98 @@
+"""The slots of a schedule before its bounds and exclusions: a set of instants, searched both ways and
+counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from common.scheduling.instants import to_instant, to_seconds
+from common.scheduling.wall_clock import WallClock
+
+
+class Grid(Protocol):
+    """A set of instants."""
+
+    def next_after(self, after: datetime) -> datetime | None:
+        """The first one later than `after`."""
+
+    def latest_at_or_before(self, instant: datetime) -> datetime | None:
+        """The last one up to and including `instant`."""
+
+    def count(self, first: datetime, last: datetime) -> int:
+        """How many lie in [first, last], at a cost that does not grow with the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class WallClockGrid:
+    """What a cron rule names in a zone."""
+
+    clock: WallClock
+
+    def next_after(self, after: datetime) -> datetime | None:
+        found = self.clock.next_after(to_seconds(after))
+        return None if found is None else to_instant(found)
+
+    def latest_at_or_before(self, instant: datetime) -> datetime | None:
+        found = self.clock.latest_at_or_before(to_seconds(instant))
+        return None if found is None else to_instant(found)
+
+    def count(self, first: datetime, last: datetime) -> int:
+        start = to_seconds(first) + (1 if first.microsecond else 0)
+        return self.clock.count(start, to_seconds(last) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalGrid:
+    """Elapsed time: the anchor and every `step` after it. The clocks and the time of computation do not move
+    it."""
+
+    anchor: datetime
+    step: timedelta
+
+    def next_after(self, after: datetime) -> datetime | None:
+        if after < self.anchor:
+            return self.anchor
+        try:
+            return self.anchor + ((after - self.anchor) // self.step + 1) * self.step
+        except OverflowError:
+            return None
+
+    def latest_at_or_before(self, instant: datetime) -> datetime | None:
+        if instant < self.anchor:
+            return None
+        return self.anchor + (instant - self.anchor) // self.step * self.step
+
+    def count(self, first: datetime, last: datetime) -> int:
+        first = max(first, self.anchor)
+        if last < first:
+            return 0
+        return (last - self.anchor) // self.step + (self.anchor - first) // self.step + 1
+
+
+@dataclass(frozen=True, slots=True)
+class SingleInstant:
+    """One instant."""
+
+    at: datetime
+
+    def next_after(self, after: datetime) -> datetime | None:
+        return self.at if after < self.at else None
+
+    def latest_at_or_before(self, instant: datetime) -> datetime | None:
+        return self.at if self.at <= instant else None
+
+    def count(self, first: datetime, last: datetime) -> int:
+        return 1 if first <= self.at <= last else 0
+
+
+def as_utc(instant: datetime) -> datetime:
+    """The same instant in UTC.
+
+    Raises:
+        ValueError: the datetime is naive: it names no instant.
+    """
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant.isoformat()} has no time zone and names no instant")
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)

@@ -1,0 +1,22 @@
+"""Aware datetimes and seconds since the epoch."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_seconds(instant: datetime) -> int:
+    """Whole seconds since the epoch, rounded down.
+
+    Raises:
+        TypeError: the datetime is naive.
+    """
+    since = instant - EPOCH
+    return since.days * 86400 + since.seconds
+
+
+def to_instant(seconds: int) -> datetime:
+    """The aware UTC datetime so many seconds after the epoch."""
+    return datetime.fromtimestamp(seconds, UTC)
