@@ -1,0 +1,50 @@
+"""How each of Carillon's services is run, and what it is configured with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from carillon.child import Program, serves
+from carillon.ports import LOOPBACK
+
+
+def service_program(kind: str, *, name: str, port: int, environment: Mapping[str, str]) -> Program:
+    """One process of the service whose package is `kind`; it sees the user's own environment too."""
+
+    async def is_ready() -> bool:
+        return await serves(port)
+
+    return Program(
+        name=name,
+        command=(sys.executable, "-m", kind),
+        environment={
+            **os.environ,
+            "HOST": LOOPBACK,
+            "PYTHONUNBUFFERED": "1",
+            "NO_PROXY": _without_proxy(os.environ.get("NO_PROXY", os.environ.get("no_proxy", ""))),
+            **environment,
+            "PORT": str(port),
+        },
+        is_ready=is_ready,
+    )
+
+
+def vendors_at(sandbox_port: int) -> dict[str, str]:
+    """Settings that send every call meant for a vendor to the sandbox."""
+    origin = f"http://{LOOPBACK}:{sandbox_port}"
+    return {
+        "FACEBOOK_BASE_URL": origin,
+        "TIKTOK_BASE_URL": origin,
+        "TIKTOK_OPEN_BASE_URL": origin,
+        "ZOOM_BASE_URL": f"{origin}/v2",
+        "ZOOM_OAUTH_URL": f"{origin}/oauth",
+        "TELEGRAM_BASE_URL": origin,
+        "OUTBOUND_ALLOWED_HOSTS": f"{LOOPBACK}:{sandbox_port}",
+    }
+
+
+def _without_proxy(hosts: str) -> str:
+    named = [host for host in hosts.split(",") if host]
+    return ",".join([*named, *(host for host in (LOOPBACK, "localhost") if host not in named)])

@@ -1,0 +1,145 @@
+"""Backends and processes for every test: real servers, started once, isolated per test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import backends
+from tests.support.backends import Broker
+from tests.support.databases import create_template, fresh_database
+from tests.support.stack import Service, Stack
+
+from carillon.services import vendors_at
+from common.crypto import new_encryption_key
+from common.settings import KafkaSettings
+
+_ROOT = Path(__file__).parent.parent
+_CACHE = _ROOT / ".carillon" / "cache"
+_prefixes = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend",
+        choices=backends.BACKENDS,
+        default="embedded",
+        help="embedded (default), containers, or kafka: embedded PostgreSQL with a real Apache Kafka",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        backends.require(config.getoption("--backend"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--backend") == "embedded":
+        for item in items:
+            if item.get_closest_marker("kafka"):
+                item.add_marker(pytest.mark.skip(reason="needs --backend=kafka or --backend=containers"))
+            if item.get_closest_marker("containers"):
+                item.add_marker(pytest.mark.skip(reason="needs --backend=containers"))
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest) -> str:
+    """What `--backend` chose."""
+    name: str = request.config.getoption("--backend")
+    return name
+
+
+@pytest.fixture(scope="session")
+def postgres_server(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """One PostgreSQL for the session (for each worker under xdist): database name → URL, as superuser."""
+    with backends.postgres(backend, tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres_server: Callable[[str], str]) -> str:
+    """The name of a migrated database to copy."""
+    return asyncio.run(create_template(postgres_server))
+
+
+@pytest.fixture
+def database_url(postgres_server: Callable[[str], str], database_template: str) -> Iterator[str]:
+    """A fresh, migrated database for this test alone."""
+    with fresh_database(postgres_server, database_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def shared_broker(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The broker that lasts for the session, where starting one for each test would take too long."""
+    with backends.broker(backend, tmp_path_factory.mktemp("broker"), _CACHE) as broker:
+        yield broker
+
+
+@pytest.fixture
+def broker(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
+    """A broker with the topics, for this test alone, which may kill, freeze and restart it.
+
+    The embedded one is a new process; elsewhere it is the session's, under a topic and group prefix of its
+    own.
+    """
+    if backend == "embedded":
+        with backends.broker(backend, tmp_path, _CACHE) as fresh:
+            yield fresh
+        return
+    shared: Broker = request.getfixturevalue("shared_broker")
+    yield shared.with_prefix(f"t{next(_prefixes)}.")
+
+
+@pytest.fixture
+def kafka(broker: Broker) -> KafkaSettings:
+    """Settings for a client of this test's broker."""
+    return broker.settings
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The imitation of the vendors, shared by the session: give your tokens and hooks names of your own."""
+    service = Service("sandbox", "sandbox", {}, tmp_path_factory.mktemp("sandbox"))
+    asyncio.run(service.start())
+    try:
+        yield service
+    finally:
+        service.kill()
+
+
+@pytest.fixture(scope="session")
+def encryption_keys() -> str:
+    """A fresh `ENCRYPTION_KEYS`."""
+    return new_encryption_key("test")
+
+
+@pytest.fixture
+def stack(
+    request: pytest.FixtureRequest,
+    database_url: str,
+    kafka: KafkaSettings,
+    sandbox_server: Service,
+    encryption_keys: str,
+    tmp_path: Path,
+) -> Iterator[Stack]:
+    """A factory of service processes on this test's database and broker; ends them all afterwards."""
+    services = Stack(
+        {
+            "DATABASE_URL": database_url,
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.kafka_bootstrap_servers,
+            "KAFKA_PROFILE": kafka.kafka_profile.value,
+            "KAFKA_TOPIC_PREFIX": kafka.kafka_topic_prefix,
+            "ENCRYPTION_KEYS": encryption_keys,
+            "LOG_FORMAT": "json",
+            **vendors_at(sandbox_server.port),
+        },
+        tmp_path / "logs",
+    )
+    yield services
+    services.close()
+    if request.session.testsfailed:
+        request.node.add_report_section("call", "services", services.logs())
