@@ -233,7 +233,11 @@ def to_record(event: Event, *, source: str, time: datetime, traceparent: str | N
     }
     if traceparent:
         headers["traceparent"] = traceparent
-    return EventRecord(event.topic, event.key, headers, event.model_dump_json().encode())
+    value = event.model_dump_json().encode()
+    if len(value) > MAX_EVENT_BYTES:
+        # Refused here, in the transaction that would announce it: the relay could never get past it.
+        raise ValueError(f"{event.type} has {len(value)} bytes; at most {MAX_EVENT_BYTES} are allowed")
+    return EventRecord(event.topic, event.key, headers, value)
 
 
 E = TypeVar("E", bound=Event)

@@ -1,9 +1,10 @@
-"""The three operational routes as a bare ASGI application, for services without a web framework."""
+"""The three operational routes as bare ASGI endpoints, for services without a web framework."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from common.service import Check, metrics_page, readiness
@@ -11,27 +12,52 @@ from common.service import Check, metrics_page, readiness
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Scope = MutableMapping[str, Any]
-Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-async def _answer(send: Send, status: int, body: bytes, content_type: str) -> None:
-    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _starting() -> str:
+    return "starting"
 
 
-def operational_routes(checks: Callable[[], Mapping[str, Check]]) -> list[tuple[str, Endpoint]]:
-    """`/healthz`, `/readyz` and `/metrics`; `checks` is asked at each request, so it may grow at start-up."""
+@dataclass
+class Health:
+    """The readiness checks of a service; not ready until start-up has filled them in."""
 
-    async def healthz(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await _answer(send, 200, b'{"status":"alive"}', "application/json")
+    checks: Mapping[str, Check] = field(default_factory=lambda: {"startup": _starting})
 
-    async def readyz(_scope: Scope, _receive: Receive, send: Send) -> None:
-        status, body = await readiness(checks())
-        await _answer(send, status, json.dumps(body).encode(), "application/json")
+    def routes(self) -> list[tuple[str, Endpoint]]:
+        """`/healthz`, `/readyz` and `/metrics`."""
+        return [
+            ("/healthz", Endpoint(_alive)),
+            ("/readyz", Endpoint(self._ready)),
+            ("/metrics", Endpoint(_metrics)),
+        ]
 
-    async def metrics(_scope: Scope, _receive: Receive, send: Send) -> None:
-        body, content_type = metrics_page()
-        await _answer(send, 200, body, content_type)
+    async def _ready(self) -> Answer:
+        status, body = await readiness(self.checks)
+        return status, json.dumps(body).encode(), "application/json"
 
-    return [("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)]
+
+Answer = tuple[int, bytes, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An ASGI application that gives one answer. An object, not a function: frameworks wrap functions."""
+
+    answer: Callable[[], Awaitable[Answer]]
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        status, body, content_type = await self.answer()
+        headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _alive() -> Answer:
+    return 200, b'{"status":"alive"}', "application/json"
+
+
+async def _metrics() -> Answer:
+    body, content_type = metrics_page()
+    return 200, body, content_type

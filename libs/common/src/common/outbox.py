@@ -13,7 +13,7 @@ from common.events import EventRecord
 from common.models import Outbox
 
 WAKE_CHANNEL = "carillon_wake"
-"""NOTIFY channel that wakes the leader: there is something to relay, or a `next_run` moved."""
+"""NOTIFY channel that wakes the relay. An AutomationChanged among the events wakes the dispatcher too."""
 
 _INSERT = """
 INSERT INTO outbox (topic, key, headers, value)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -78,8 +80,40 @@ async def require_current_schema(pool: ConnectionPool) -> None:
         )
 
 
+_failed = False
+
+
+@asynccontextmanager
+async def background(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Run `work` for as long as the block lasts, then cancel it and wait for its end.
+
+    Work that ends by itself ends the process: a service that only looks alive is worse than a restart.
+    """
+
+    def ended(task: asyncio.Task[None]) -> None:
+        global _failed
+        if task.cancelled():
+            return
+        error = task.exception()
+        log.critical("background work ended", work=name, exc_info=error)
+        _failed = True
+        signal.raise_signal(signal.SIGTERM)
+
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(ended)
+    try:
+        yield task
+    finally:
+        if not task.done():
+            task.cancel()
+        await asyncio.wait([task])
+
+
 def serve(app: Any, settings: ServiceSettings) -> None:
-    """Run an ASGI application until it is told to stop. Exits with 1 when start-up fails."""
+    """Run an ASGI application until it is told to stop.
+
+    Exits with 1 when start-up fails or background work ended by itself.
+    """
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -93,5 +127,5 @@ def serve(app: Any, settings: ServiceSettings) -> None:
         )
     )
     server.run()
-    if not server.started:
+    if not server.started or _failed:
         raise SystemExit(1)

@@ -1,0 +1,100 @@
+"""The lease that makes one scheduler the leader.
+
+One row, the database's clock, and a term that grows with every change of leader:
+
+    acquire   UPDATE … SET term = term + 1 WHERE expires_at < clock_timestamp()
+    renew     UPDATE … WHERE holder = me AND term = mine AND not expired
+    fence     SELECT … WHERE term = mine FOR SHARE, inside each of the leader's transactions
+
+The fence is what makes the rest safe. A successor's `acquire` must update the row that the fence has
+locked, so it waits for the fenced transaction; and a fence after that update finds another term and rolls
+back. A paused, partitioned or slow leader can therefore think what it likes: it writes nothing.
+
+The leader itself trusts its lease from the moment it *asked* for it, by its own monotonic clock, because
+the answer may have been long on its way.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from common.database import Connection, ConnectionPool
+from common.errors import CarillonError
+
+_ACQUIRE = """
+INSERT INTO leadership AS l (role, term, holder, acquired_at, expires_at)
+VALUES ($1, 1, $2, clock_timestamp(), clock_timestamp() + make_interval(secs => $3))
+ON CONFLICT (role) DO UPDATE
+   SET term = l.term + 1, holder = $2, acquired_at = clock_timestamp(),
+       expires_at = clock_timestamp() + make_interval(secs => $3)
+ WHERE l.expires_at < clock_timestamp()
+RETURNING term
+"""
+_RENEW = """
+UPDATE leadership SET expires_at = clock_timestamp() + make_interval(secs => $4)
+ WHERE role = $1 AND holder = $2 AND term = $3 AND expires_at > clock_timestamp()
+RETURNING term
+"""
+_FENCE = """
+SELECT term FROM leadership
+ WHERE role = $1 AND holder = $2 AND term = $3 AND expires_at > clock_timestamp()
+   FOR SHARE
+"""
+_RESIGN = "UPDATE leadership SET expires_at = clock_timestamp() WHERE role = $1 AND holder = $2 AND term = $3"
+_REMAINING = (
+    "SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 FROM leadership WHERE role = $1"
+)
+
+ROLE = "scheduler"
+
+
+class StaleTerm(CarillonError):
+    """Another leader reigns; whatever this one was about to write is rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A reign. `trusted_until` is on this process's monotonic clock."""
+
+    number: int
+    trusted_until: float
+
+
+class Lease:
+    """One process's claim to lead."""
+
+    def __init__(self, pool: ConnectionPool, *, holder: str, seconds: float) -> None:
+        self._pool = pool
+        self.holder = holder
+        self.seconds = seconds
+
+    async def acquire(self) -> Term | None:
+        """Become the leader, or None while another one's lease lasts."""
+        asked = time.monotonic()
+        number = await self._pool.fetchval(_ACQUIRE, ROLE, self.holder, self.seconds)
+        # None: the row exists and has not expired; somebody else leads.
+        return None if number is None else Term(number, asked + self.seconds)
+
+    async def renew(self, term: Term) -> Term | None:
+        """Extend the reign; None when it is over."""
+        asked = time.monotonic()
+        number = await self._pool.fetchval(_RENEW, ROLE, self.holder, term.number, self.seconds)
+        return None if number is None else Term(number, asked + self.seconds)
+
+    async def resign(self, term: Term) -> None:
+        """End the reign now, so that a successor need not wait for the lease to expire."""
+        await self._pool.execute(_RESIGN, ROLE, self.holder, term.number)
+
+    async def remaining(self) -> float:
+        """Seconds until the present leader's lease expires; 0 when nobody leads."""
+        seconds: float | None = await self._pool.fetchval(_REMAINING, ROLE)
+        return max(0.0, seconds or 0.0)
+
+    async def fence(self, connection: Connection, term: Term) -> None:
+        """Make the caller's transaction valid only within this term; raises StaleTerm.
+
+        Call it last, so that the row is locked for as short as possible.
+        """
+        if await connection.fetchval(_FENCE, ROLE, self.holder, term.number) is None:
+            raise StaleTerm(f"term {term.number} of {self.holder} is over")

@@ -1,0 +1,77 @@
+"""The scheduler's process: wires the leader's duties together and serves its health."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from common import broker, database, telemetry
+from common.health import Health
+from common.service import background, database_check, instance_name, require_current_schema, serve
+from common.settings import load
+from scheduler.dispatch import Dispatcher
+from scheduler.lease import Lease
+from scheduler.reign import Reign
+from scheduler.relay import Relay
+from scheduler.rescue import Rescue
+from scheduler.settings import SchedulerSettings
+
+# A stalled leader must not hold the rows its successor waits for.
+IDLE_IN_TRANSACTION_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def reigning(settings: SchedulerSettings, instance: str, health: Health) -> AsyncIterator[Reign]:
+    """Start the scheduler's work and stop it again, resigning if it leads."""
+    database_url = settings.database_url.get_secret_value()
+    pool = await database.create_pool(
+        database_url,
+        application_name=instance,
+        size=settings.database_pool_size,
+        idle_in_transaction_seconds=IDLE_IN_TRANSACTION_SECONDS,
+    )
+    producer = broker.create_producer(settings, client_id=instance)
+    try:
+        await require_current_schema(pool)
+        await producer.start()
+        lease = Lease(pool, holder=instance, seconds=settings.leader_lease_seconds)
+        reign = Reign(
+            pool,
+            lease,
+            Dispatcher(pool, lease, batch_size=settings.dispatch_batch_size),
+            Relay(
+                pool, producer, topic_prefix=settings.kafka_topic_prefix, batch_size=settings.relay_batch_size
+            ),
+            Rescue(pool, lease),
+            database_url=database_url,
+            check_interval=settings.automation_check_interval,
+        )
+        health.checks = {"database": database_check(pool)}
+        async with background(reign.run(), name="reign"):
+            yield reign
+    finally:
+        await producer.stop()
+        await pool.close()
+
+
+def build_app(settings: SchedulerSettings, instance: str) -> Starlette:
+    """The scheduler as an ASGI application: its work runs for as long as the application lives."""
+    health = Health()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with reigning(settings, instance, health):
+            yield
+
+    return Starlette(routes=[Route(path, endpoint) for path, endpoint in health.routes()], lifespan=lifespan)
+
+
+def main() -> None:
+    """Run the scheduler until told to stop."""
+    settings = load(SchedulerSettings)
+    instance = instance_name("scheduler")
+    telemetry.configure("scheduler", settings, instance=instance)
+    serve(build_app(settings, instance), settings)

@@ -1,0 +1,75 @@
+"""The outbox relay: publishes events in the order they were written and deletes what Kafka acknowledged.
+
+Deleting and publishing are one transaction, so a crash between the two publishes again: consumers rely on
+`ce_id` and on conditional claims. Rows are taken by SKIP LOCKED and never by `id > last seen`, because ids
+are assigned before commits and commit out of order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from opentelemetry.trace import SpanKind
+
+from common import telemetry
+from common.database import ConnectionPool
+from common.events import AutomationChanged
+
+log = structlog.get_logger()
+
+_TAKE = """
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id, topic, key, headers, value
+"""
+
+
+class Relay:
+    """Moves events from PostgreSQL to Kafka."""
+
+    def __init__(
+        self, pool: ConnectionPool, producer: AIOKafkaProducer, *, topic_prefix: str, batch_size: int
+    ) -> None:
+        self._pool = pool
+        self._producer = producer
+        self._prefix = topic_prefix
+        self._batch_size = batch_size
+        self.schedule_changed = asyncio.Event()
+
+    async def publish_batch(self) -> int:
+        """Publish up to one batch; returns how many events. Raises what the broker or database raised."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = sorted(await connection.fetch(_TAKE, self._batch_size), key=lambda row: row["id"])
+            acknowledgements = []
+            for row in rows:
+                topic = self._prefix + row["topic"]
+                headers: dict[str, str] = row["headers"]
+                parent = headers.get("traceparent")
+                if parent:
+                    span = telemetry.tracer().start_span(
+                        f"send {topic}",
+                        context=telemetry.context_of(parent),
+                        kind=SpanKind.PRODUCER,
+                        attributes=telemetry.messaging_attributes(
+                            topic, "send", **{"messaging.message.id": headers["ce_id"]}
+                        ),
+                    )
+                    headers = {**headers, "traceparent": telemetry.traceparent_of(span)}
+                    span.end()
+                acknowledgements.append(
+                    await self._producer.send(
+                        topic,
+                        row["value"],
+                        key=row["key"].encode(),
+                        headers=[(name, value.encode()) for name, value in headers.items()],
+                    )
+                )
+            await asyncio.gather(*acknowledgements)
+        for row in rows:
+            telemetry.RELAYED.labels(row["topic"]).inc()
+        if any(row["topic"] in AutomationChanged.topics for row in rows):
+            self.schedule_changed.set()
+        return len(rows)

@@ -1,0 +1,22 @@
+"""Settings of the scheduler."""
+
+from pydantic import Field
+
+from common.settings import KafkaSettings, ServiceSettings
+
+
+class SchedulerSettings(ServiceSettings, KafkaSettings):
+    """How the leader reigns and how much it does at a time."""
+
+    automation_check_interval: int = Field(
+        60,
+        ge=10,
+        description="Seconds after which the leader looks for due automations although nothing woke it",
+    )
+    leader_lease_seconds: float = Field(
+        4.0, ge=2, le=60, description="Seconds a leader may be silent before another takes over"
+    )
+    dispatch_batch_size: int = Field(
+        500, ge=1, le=5000, description="Automations dispatched in one transaction"
+    )
+    relay_batch_size: int = Field(500, ge=1, le=5000, description="Events published in one transaction")
