@@ -1,0 +1,49 @@
+# Everything Carillon needs is put into .venv, .tools and .carillon here; nothing else on this machine changes.
+SHELL := /bin/sh
+BIN := .venv/bin
+PORT ?= 8000
+ARGS ?=
+PARALLEL ?= -n auto --maxprocesses=4
+PYTEST := $(BIN)/pytest $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up demo test check e2e chaos bench lock clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:
+	@PYTHON="$(PYTHON)" deploy/bootstrap
+
+up: setup ## run Carillon here: console at http://localhost:8000 (PORT=8001 for another port)
+	@exec $(BIN)/carillon up --port $(PORT) $(ARGS)
+
+demo: setup ## the same without a keyboard: shows a report on its way, checks it, and ends
+	@exec $(BIN)/carillon demo $(ARGS)
+
+test: setup ## unit, conformance and integration tests
+	@$(PYTEST) $(PARALLEL) -m "not slow" tests/unit tests/conformance tests/integration
+
+e2e: setup ## whole-system tests: the stack, the demo, the console in a browser
+	@$(PYTEST) tests/e2e
+
+chaos: setup ## tests that kill, freeze and cut off every part
+	@$(PYTEST) tests/chaos
+
+bench: setup ## measure throughput and latency on this machine
+	@$(PYTEST) tests/benchmarks
+
+check: setup ## lint, types, import contracts, generated files, the lock
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python deploy/lock.py --check
+
+lock: setup ## write requirements.lock again from the pyproject.toml files
+	@$(BIN)/python deploy/lock.py
+
+clean: ## remove everything that set-up and running have made here
+	@if [ -x $(BIN)/carillon ]; then $(BIN)/carillon clean; fi
+	@rm -rf .venv .tools .carillon .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
