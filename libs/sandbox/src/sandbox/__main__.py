@@ -1,0 +1,5 @@
+"""`python -m sandbox` serves the sandbox."""
+
+from sandbox.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""An imitation of the Graph API and the Marketing API."""

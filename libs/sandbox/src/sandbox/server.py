@@ -1,0 +1,145 @@
+"""The ASGI application: finds the platform, lets faults strike, answers."""
+
+import asyncio
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox.exchange import Answer, Call, UnreadableBody, parse_body, parse_query
+from sandbox.faults import DIRECTIVES, DONE_BY_PLATFORM, Fault, Faults
+from sandbox.inbox import Inbox
+from sandbox.platform import Platform
+from sandbox.stats import Stats
+from sandbox.wire import EXTENSION, Wire
+
+_HTML = (
+    "<!DOCTYPE html><html><head><title>Sorry, something went wrong.</title></head>"
+    "<body><h1>Sorry, something went wrong.</h1><p>We're working on it.</p></body></html>"
+)
+
+
+class Sandbox:
+    """Serves the platforms; everything under /_sandbox and the page go to ``control``."""
+
+    def __init__(
+        self, platforms: Sequence[Platform], control: ASGIApp, faults: Faults, inbox: Inbox, stats: Stats
+    ) -> None:
+        self._platforms = platforms
+        self._control = control
+        self._faults = faults
+        self._inbox = inbox
+        self._stats = stats
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._control(scope, receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        for platform in self._platforms:
+            if platform.claims(method, path):
+                await self._serve(platform, scope, receive, send)
+                return
+        await self._control(scope, receive, send)
+
+    async def _serve(self, platform: Platform, scope: Scope, receive: Receive, send: Send) -> None:
+        call = await _read(scope, receive)
+        unreadable = ""
+        if call.body:
+            try:
+                await parse_body(call)
+            except UnreadableBody as error:
+                unreadable = str(error)
+        fault = self._faults.strike(platform.name, call, platform.traits(call)) if self._faults else None
+        if fault is None:
+            answer = platform.unreadable(unreadable) if unreadable else platform.answer(call)
+            self._note(platform, call, answer.status, "")
+            await _send(answer, send)
+            return
+        self._inbox.add(
+            "fault", call.path, {"platform": platform.name, "path": call.path, "fault": fault.kind}
+        )
+        if fault.kind in DIRECTIVES:
+            call.directive = fault.kind
+        done: Answer | None = None
+        if fault.stage == "answer":
+            done = platform.unreadable(unreadable) if unreadable else platform.answer(call)
+        await self._spoil(platform, call, fault, done, scope, receive, send)
+
+    async def _spoil(
+        self,
+        platform: Platform,
+        call: Call,
+        fault: Fault,
+        done: Answer | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Answer as the fault has it. ``done`` is the answer of a call that already took effect."""
+        if fault.kind in ("reset", "truncated"):
+            self._note(platform, call, 0, fault.kind)
+            await _break_off(fault, done, scope, receive)
+            return
+        if fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+        if fault.kind == "slow" or fault.kind in DIRECTIVES:
+            answer = done or platform.answer(call)
+        elif fault.kind in DONE_BY_PLATFORM:
+            answer = platform.refuse(fault, call)
+        elif fault.kind == "html":
+            answer = Answer(fault.status, (fault.body or _HTML).encode(), "text/html; charset=utf-8")
+        else:
+            answer = Answer(
+                fault.status, fault.body.encode(), fault.headers.get("content-type", "text/plain")
+            )
+        extra = [
+            (name.lower(), value) for name, value in fault.headers.items() if name.lower() != "content-type"
+        ]
+        answer.headers = [*answer.headers, *extra]
+        self._note(platform, call, answer.status, fault.kind)
+        await _send(answer, send)
+
+    def _note(self, platform: Platform, call: Call, status: int, fault: str) -> None:
+        self._stats.count(platform.name, platform.label(call.path), status)
+        platform.observe(call, status, fault)
+
+
+async def _read(scope: Scope, receive: Receive) -> Call:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    message = await receive()
+    body = message.get("body", b"")
+    while message.get("more_body", False):
+        message = await receive()
+        body += message.get("body", b"")
+    host = headers.get("host") or "{}:{}".format(*(scope.get("server") or ("localhost", 80)))
+    return Call(
+        method=scope["method"],
+        path=scope["path"],
+        query=parse_query(scope["query_string"]),
+        headers=headers,
+        body=body,
+        base_url=f"{scope['scheme']}://{host}",
+    )
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    if answer.status != 304:
+        headers.append((b"content-type", answer.content_type.encode("latin-1")))
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _break_off(fault: Fault, done: Answer | None, scope: Scope, receive: Receive) -> None:
+    wire: Wire | None = scope.get("extensions", {}).get(EXTENSION)
+    if wire is None:
+        raise ConnectionResetError("the sandbox broke the connection off, as a fault demanded")
+    if done is not None:
+        wire.send_part(done)
+    if fault.kind == "reset":
+        wire.reset()
+    else:
+        wire.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass
