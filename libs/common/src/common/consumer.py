@@ -1,30 +1,42 @@
 """Reading batches of records: every consumer validates record by record and sets the bad ones aside.
 
 FastStream would discard a whole batch for one malformed record; `raw_values` as its decoder passes the
-bytes through untouched instead.
+bytes through untouched instead. An acknowledged offset means that what the batch asks for is claimed in
+PostgreSQL, never that it is done.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import MessageSizeTooLargeError
-from faststream.kafka import KafkaMessage
+from faststream import AckPolicy, Context, NoCast
+from faststream.kafka import KafkaBroker, KafkaMessage
 
 from common import telemetry
-from common.broker import DEAD_LETTER_SUFFIX
+from common.broker import DEAD_LETTER_SUFFIX, consumer_options
+from common.capacity import Stopping
+from common.database import TRANSIENT_DATABASE_ERRORS
 from common.errors import MalformedEvent
 from common.events import MAX_EVENT_BYTES, Event, parse
+from common.service import Check
+from common.settings import KafkaSettings
 
 log = structlog.get_logger()
 
 ACK_TIMEOUT = 10.0
 """Seconds. aiokafka retries a commit for ever on a partition it no longer knows."""
+
+RETRY_PAUSE = 0.5
+STUCK_AFTER = 30.0
+"""Seconds without a poll, while not waiting for a free place, after which a consumer counts as stuck."""
 
 E = TypeVar("E", bound=Event)
 Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
@@ -130,3 +142,85 @@ def oldest_poll_age(consumer: AIOKafkaConsumer | None, now_ms: float) -> float |
     polls: list[Any] = [consumer.last_poll_timestamp(partition) for partition in consumer.assignment()]
     ages = [(now_ms - poll) / 1000 for poll in polls if poll and poll > 0]
     return max(ages) if ages else None
+
+
+class ClaimConsumer(Generic[E]):
+    """Feeds the ids a topic's events name to `take`, which claims them before the batch is acknowledged.
+
+    Args:
+        topic: without the prefix.
+        group: consumer group, without the prefix.
+        event: the only type the topic carries.
+        item: what `event` asks to be claimed.
+        take: claims; may wait for free places, and raises Stopping when the process takes no more work.
+    """
+
+    def __init__(
+        self,
+        broker: KafkaBroker,
+        settings: KafkaSettings,
+        dead_letters: DeadLetters,
+        *,
+        topic: str,
+        group: str,
+        batch_size: int,
+        event: type[E],
+        item: Callable[[E], UUID],
+        take: Callable[[Mapping[UUID, str | None]], Awaitable[None]],
+    ) -> None:
+        self.name = group
+        self._dead_letters = dead_letters
+        self._event = event
+        self._item = item
+        self._take = take
+        self._busy = False
+        self._subscriber = broker.subscriber(
+            settings.kafka_topic_prefix + topic,
+            group_id=settings.kafka_topic_prefix + group,
+            batch=True,
+            batch_timeout_ms=20,
+            max_records=batch_size,
+            ack_policy=AckPolicy.MANUAL,
+            decoder=raw_values,
+            no_reply=True,
+            **consumer_options(settings),
+        )
+        self._subscriber(self._on_batch)
+
+    async def _on_batch(
+        self, _values: NoCast[list[Any]], message: Annotated[KafkaMessage, Context("message")]
+    ) -> None:
+        self._busy = True
+        try:
+            records = message.raw_message
+            events, rejected = sort_batch(records if isinstance(records, tuple) else (records,), self._event)
+            await self._dead_letters.send(rejected)
+            await self._claim({self._item(received.event): received.traceparent for received in events})
+            await acknowledge(message)
+        except Stopping:
+            # Not acknowledged, so what was not claimed comes again: to another process, or to our successor.
+            log.info("batch left to others", consumer=self.name)
+        finally:
+            self._busy = False
+
+    async def _claim(self, traceparents: Mapping[UUID, str | None]) -> None:
+        while True:
+            try:
+                return await self._take(traceparents)
+            except TRANSIENT_DATABASE_ERRORS as error:
+                # What was claimed before the fault no longer waits when the batch is tried again.
+                log.warning("claims delayed", consumer=self.name, error=type(error).__name__)
+                await asyncio.sleep(RETRY_PAUSE)
+
+    def check(self) -> Check:
+        """Well while records are polled for, or while a batch waits for free places."""
+
+        async def check() -> str | None:
+            if self._busy:
+                return None
+            if self._subscriber.consumer is None:
+                return "not consuming"
+            age = oldest_poll_age(self._subscriber.consumer, time.time() * 1000)
+            return f"no poll for {age:.0f} s" if age is not None and age > STUCK_AFTER else None
+
+        return check

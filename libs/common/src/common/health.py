@@ -1,11 +1,15 @@
-"""The three operational routes as bare ASGI endpoints, for services without a web framework."""
+"""The three operational routes, and the application of a service that has no others."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from common.service import Check, metrics_page, readiness
 
@@ -31,6 +35,21 @@ class Health:
             ("/readyz", Endpoint(self._ready)),
             ("/metrics", Endpoint(_metrics)),
         ]
+
+    def application(self, work: Callable[[], AbstractAsyncContextManager[object]]) -> Starlette:
+        """An ASGI application that serves these routes and does `work` for as long as it lives.
+
+        When entering `work` fails, the process does not start.
+        """
+
+        @asynccontextmanager
+        async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+            async with work():
+                yield
+
+        return Starlette(
+            routes=[Route(path, endpoint) for path, endpoint in self.routes()], lifespan=lifespan
+        )
 
     async def _ready(self) -> Answer:
         status, body = await readiness(self.checks)

@@ -399,7 +399,8 @@ class Delivery(SQLModel, table=True):
     """One message on its way to one destination.
 
     `message` is a `common.messages.Message`; `progress` is the channel's own note of the parts already
-    accepted, so that a retry does not send them again.
+    accepted, so that a retry does not send them again. `uncounted` are attempts that the receiver put off
+    (rate limits); they do not use up the retry schedule.
     """
 
     __tablename__ = "delivery"
@@ -421,6 +422,7 @@ class Delivery(SQLModel, table=True):
     message: dict[str, Any] = _json()
     progress: dict[str, Any] = _json()
     attempt: int = _count()
+    uncounted: int = _count()
     worker: str | None = _text(nullable=True)
     lease_expires_at: datetime | None = _instant()
     next_attempt_at: datetime | None = _now(nullable=True)

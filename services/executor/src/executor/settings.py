@@ -10,6 +10,9 @@ class ExecutorSettings(ServiceSettings, KafkaSettings, SecretSettings, OutboundS
 
     executor_concurrency: int = Field(50, ge=1, le=1000, description="Runs one executor works on at once")
     executor_batch_size: int = Field(50, ge=1, le=500, description="Records taken from a lane at a time")
+    platform_timeout: float = Field(
+        30.0, gt=0, le=300, description="Seconds to wait for each step of a platform's answer"
+    )
     run_timeout: float = Field(300.0, gt=0, description="Seconds a run may take before it is stopped")
     lease_seconds: float = Field(
         15.0, ge=3, description="Seconds without a heartbeat after which a run is taken from its executor"

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.routing import Route
 
 from common import broker, database, telemetry
 from common.health import Health
@@ -58,15 +57,9 @@ async def reigning(settings: SchedulerSettings, instance: str, health: Health) -
 
 
 def build_app(settings: SchedulerSettings, instance: str) -> Starlette:
-    """The scheduler as an ASGI application: its work runs for as long as the application lives."""
+    """The scheduler as an ASGI application: it reigns, or waits to, for as long as the application lives."""
     health = Health()
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with reigning(settings, instance, health):
-            yield
-
-    return Starlette(routes=[Route(path, endpoint) for path, endpoint in health.routes()], lifespan=lifespan)
+    return health.application(lambda: reigning(settings, instance, health))
 
 
 def main() -> None:

@@ -1,0 +1,190 @@
+"""Taking runs: one conditional update for a whole batch, before the batch is acknowledged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from common import outbox, telemetry
+from common.crypto import KeyRing, Undecryptable
+from common.database import Connection, ConnectionPool
+from common.events import RunStarted, to_record
+from common.models import Lane
+from executor.handlers.base import Account
+
+log = structlog.get_logger()
+
+# A run somebody else claims at this moment is locked, and one somebody has claimed is no longer queued:
+# either way it is theirs, and we go on with the rest. The order prevents deadlocks between two claimants.
+_WANTED = """
+SELECT id FROM automation_run
+ WHERE id = ANY($1::uuid[]) AND status = 'queued'
+ ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+# Runs whose event was lost with the broker, or waits behind a long queue: PostgreSQL alone is enough.
+_WAITED_TOO_LONG = """
+SELECT id FROM automation_run
+ WHERE status = 'queued' AND lane = $1 AND available_at < clock_timestamp() - make_interval(secs => $4)
+ ORDER BY available_at LIMIT $5 FOR UPDATE SKIP LOCKED
+"""
+_CLAIM = """
+WITH wanted AS ({wanted}),
+claimed AS (
+    UPDATE automation_run r
+       SET status = 'running', attempt = r.attempt + 1, worker = $2,
+           lease_expires_at = clock_timestamp() + make_interval(secs => $3),
+           started_at = coalesce(r.started_at, clock_timestamp())
+      FROM wanted WHERE r.id = wanted.id
+    RETURNING r.*, clock_timestamp() AS claimed_at
+),
+attempts AS (
+    INSERT INTO run_attempt (run_id, number, worker, started_at)
+    SELECT id, attempt, $2, claimed_at FROM claimed
+)
+SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.max_attempts, c.scheduled_for, c.created_at,
+       c.started_at, c.claimed_at, c.trace_id, c.traceparent,
+       a.name, a.type, a.automation_config, a.platforms, a.destination_id,
+       coalesce(a.schedule_config ->> 'timezone', 'UTC') AS timezone
+  FROM claimed c JOIN automation a ON a.id = c.automation_id
+"""
+_CLAIM_EVENTS = _CLAIM.format(wanted=_WANTED)
+_CLAIM_WAITING = _CLAIM.format(wanted=_WAITED_TOO_LONG)
+_CONNECTIONS = """
+SELECT id, tenant_id, platform, name, settings, token_sealed FROM connection
+ WHERE tenant_id = ANY($1::uuid[]) AND status = 'active'
+ ORDER BY created_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRun:
+    """A run that is this worker's until its lease expires."""
+
+    id: UUID
+    tenant_id: UUID
+    automation_id: UUID
+    automation_name: str
+    type: str
+    lane: Lane
+    attempt: int
+    max_attempts: int
+    scheduled_for: datetime | None
+    slot: datetime
+    started_at: datetime
+    trace_id: str | None
+    traceparent: str | None
+    timezone: str
+    config: Mapping[str, Any]
+    platforms: Sequence[str]
+    destination_id: UUID | None
+    accounts: Sequence[Account]
+
+
+class Claims:
+    """Claims runs for one worker."""
+
+    def __init__(self, pool: ConnectionPool, ring: KeyRing, *, worker: str, lease_seconds: float) -> None:
+        self._pool = pool
+        self._ring = ring
+        self._worker = worker
+        self._lease_seconds = lease_seconds
+
+    async def claim(self, traceparents: Mapping[UUID, str | None]) -> list[ClaimedRun]:
+        """Claim those of the runs that are still waiting.
+
+        `traceparents` maps the run ids to the trace context their events carried.
+        """
+        return await self._claim(_CLAIM_EVENTS, traceparents, list(traceparents))
+
+    async def claim_waiting(self, lane: Lane, *, limit: int, waited_seconds: float) -> list[ClaimedRun]:
+        """Claim runs of `lane` that have waited too long, without their events."""
+        return await self._claim(_CLAIM_WAITING, {}, lane.value, waited_seconds, limit)
+
+    async def _claim(
+        self, statement: str, traceparents: Mapping[UUID, str | None], selector: object, *more: object
+    ) -> list[ClaimedRun]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(statement, selector, self._worker, self._lease_seconds, *more)
+            if not rows:
+                return []
+            accounts = await self._accounts(connection, {row["tenant_id"] for row in rows})
+            runs = [_run(row, traceparents.get(row["id"]), accounts[row["tenant_id"]]) for row in rows]
+            now = datetime.now(UTC)
+            await outbox.write(
+                connection,
+                [
+                    to_record(
+                        RunStarted(
+                            run_id=run.id,
+                            automation_id=run.automation_id,
+                            tenant_id=run.tenant_id,
+                            attempt=run.attempt,
+                            trace_id=run.trace_id,
+                            scheduled_for=run.scheduled_for,
+                            started_at=run.started_at,
+                            worker=self._worker,
+                        ),
+                        source="executor",
+                        time=now,
+                        traceparent=run.traceparent,
+                    )
+                    for run in runs
+                ],
+            )
+        for row in rows:
+            if row["attempt"] == 1:
+                lag = (row["claimed_at"] - (row["scheduled_for"] or row["created_at"])).total_seconds()
+                telemetry.SLOT_TO_START.labels(row["lane"]).observe(max(0.0, lag))
+        return runs
+
+    async def _accounts(self, connection: Connection, tenants: set[UUID]) -> dict[UUID, list[Account]]:
+        accounts: dict[UUID, list[Account]] = defaultdict(list)
+        for row in await connection.fetch(_CONNECTIONS, list(tenants)):
+            try:
+                token = self._ring.open(
+                    row["token_sealed"], tenant_id=row["tenant_id"], row_id=row["id"], column="token"
+                )
+            except Undecryptable as error:
+                # One unreadable token must not stop the batch; the runs that need it will say it is missing.
+                log.error(
+                    "token cannot be opened",
+                    connection_id=str(row["id"]),
+                    tenant_id=str(row["tenant_id"]),
+                    error=error.detail,
+                )
+                continue
+            accounts[row["tenant_id"]].append(
+                Account(row["id"], row["platform"], row["name"], row["settings"], token)
+            )
+        return accounts
+
+
+def _run(row: asyncpg.Record, traceparent: str | None, accounts: Sequence[Account]) -> ClaimedRun:
+    platforms: list[str] = row["platforms"]
+    return ClaimedRun(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        automation_id=row["automation_id"],
+        automation_name=row["name"],
+        type=row["type"],
+        lane=Lane(row["lane"]),
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        scheduled_for=row["scheduled_for"],
+        slot=row["scheduled_for"] or row["created_at"],
+        started_at=row["started_at"],
+        trace_id=row["trace_id"],
+        traceparent=traceparent or row["traceparent"],
+        timezone=row["timezone"],
+        config=row["automation_config"],
+        platforms=platforms,
+        destination_id=row["destination_id"],
+        accounts=[account for account in accounts if account.platform in platforms],
+    )

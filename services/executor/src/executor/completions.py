@@ -1,0 +1,240 @@
+"""Recording what became of runs: many at a time, state and events in one transaction.
+
+Every row is guarded by worker and attempt: a result that comes after the run was taken away is rejected,
+and with it the deliveries and events it would have caused.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from common import outbox
+from common.database import Connection, ConnectionPool
+from common.events import (
+    EventRecord,
+    NotificationRequested,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    to_record,
+)
+from common.ids import new_id
+from common.messages import Message
+from common.models import RunStatus
+from executor.claims import ClaimedRun
+
+log = structlog.get_logger()
+
+SUMMARY_LENGTH = 500
+ERROR_LENGTH = 2_000
+
+HANDED_BACK = "handed_back"
+
+_SETTLE = """
+UPDATE automation_run r
+   SET status = d.status, result = d.result, error_code = d.error_code, error_message = d.error_message,
+       logs = r.logs || d.logs, worker = NULL, lease_expires_at = NULL,
+       max_attempts = r.max_attempts + d.more_attempts,
+       completed_at = CASE WHEN d.status <> 'retrying' THEN clock_timestamp() END,
+       available_at = CASE WHEN d.status = 'retrying'
+                           THEN clock_timestamp() + make_interval(secs => d.delay) ELSE r.available_at END
+  FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::jsonb[],
+              $9::float8[], $10::int[])
+       AS d (id, attempt, status, result, error_code, error_message, logs, delay, more_attempts)
+ WHERE r.id = d.id AND r.worker = $1 AND r.attempt = d.attempt AND r.status = 'running'
+RETURNING r.id, r.completed_at, r.available_at
+"""
+_END_ATTEMPTS = """
+UPDATE run_attempt t
+   SET ended_at = clock_timestamp(), outcome = d.outcome, error_code = d.error_code,
+       error_message = d.error_message
+  FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[])
+       AS d (id, number, outcome, error_code, error_message)
+ WHERE t.run_id = d.id AND t.number = d.number
+"""
+# Locked in one order first: two executors may settle runs of the same automations at the same time.
+_COUNT = """
+WITH changes AS (
+    SELECT id, count(*) AS runs, sum(failed) AS errors FROM unnest($1::uuid[], $2::int[]) AS c (id, failed)
+     GROUP BY id
+),
+locked AS (
+    SELECT a.id FROM automation a JOIN changes USING (id) ORDER BY a.id FOR NO KEY UPDATE OF a
+)
+UPDATE automation a SET run_count = a.run_count + c.runs, error_count = a.error_count + c.errors
+  FROM changes c JOIN locked USING (id) WHERE a.id = c.id
+"""
+_DELIVER = """
+INSERT INTO delivery (id, tenant_id, run_id, destination_id, message, trace_id, traceparent)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::text[], $7::text[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What became of one attempt.
+
+    `outcome` is what the attempt's record says; `status` the run's next state. `traceparent` is the span
+    that what follows (deliveries) continues from. `retry_after` counts from the moment it is recorded.
+    """
+
+    run: ClaimedRun
+    status: RunStatus
+    outcome: str
+    summary: str = ""
+    result: dict[str, Any] | None = None
+    messages: Sequence[Message] = ()
+    error_code: str | None = None
+    error_message: str | None = None
+    logs: Sequence[dict[str, Any]] = ()
+    retry_after: timedelta = timedelta()
+    traceparent: str | None = None
+
+
+class Completions:
+    """Writes groups of completions for one worker."""
+
+    def __init__(self, pool: ConnectionPool, *, worker: str) -> None:
+        self._pool = pool
+        self._worker = worker
+
+    async def write(self, group: Sequence[Completion]) -> list[bool]:
+        """Commit a group; False for those that came too late."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            accepted = await self._write(connection, group)
+        return [completion.run.id in accepted for completion in group]
+
+    async def _write(self, connection: Connection, group: Sequence[Completion]) -> set[UUID]:
+        # Sorted by id so that two transactions over the same runs lock them in the same order.
+        group = sorted(group, key=lambda completion: completion.run.id)
+        settled = {
+            row["id"]: row
+            for row in await connection.fetch(
+                _SETTLE,
+                self._worker,
+                [c.run.id for c in group],
+                [c.run.attempt for c in group],
+                [c.status.value for c in group],
+                [c.result for c in group],
+                [c.error_code for c in group],
+                [c.error_message and c.error_message[:ERROR_LENGTH] for c in group],
+                [list(c.logs) for c in group],
+                [c.retry_after.total_seconds() for c in group],
+                [int(c.outcome == HANDED_BACK) for c in group],
+            )
+        }
+        accepted = [c for c in group if c.run.id in settled]
+        for late in (c for c in group if c.run.id not in settled):
+            log.warning("late result rejected", run_id=str(late.run.id), attempt=late.run.attempt)
+        if not accepted:
+            return set()
+        await connection.execute(
+            _END_ATTEMPTS,
+            [c.run.id for c in accepted],
+            [c.run.attempt for c in accepted],
+            [c.outcome for c in accepted],
+            [c.error_code for c in accepted],
+            [c.error_message and c.error_message[:ERROR_LENGTH] for c in accepted],
+        )
+        finished = [c for c in accepted if c.status is not RunStatus.RETRYING]
+        if finished:
+            await connection.execute(
+                _COUNT,
+                [c.run.automation_id for c in finished],
+                [int(c.status is RunStatus.FAILED) for c in finished],
+            )
+        deliveries = [
+            _Delivery(new_id(), c.run.destination_id, c, message)
+            for c in accepted
+            if c.run.destination_id is not None
+            for message in c.messages
+        ]
+        if deliveries:
+            await connection.execute(
+                _DELIVER,
+                [d.id for d in deliveries],
+                [d.completion.run.tenant_id for d in deliveries],
+                [d.completion.run.id for d in deliveries],
+                [d.destination_id for d in deliveries],
+                [d.message.model_dump(mode="json") for d in deliveries],
+                [d.completion.run.trace_id for d in deliveries],
+                [d.completion.traceparent for d in deliveries],
+            )
+        await outbox.write(connection, _events(accepted, deliveries, settled))
+        return set(settled)
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    id: UUID
+    destination_id: UUID
+    completion: Completion
+    message: Message
+
+
+def _events(
+    accepted: Sequence[Completion], deliveries: Sequence[_Delivery], settled: Mapping[UUID, asyncpg.Record]
+) -> list[EventRecord]:
+    now = datetime.now(UTC)
+    caused: dict[UUID, list[UUID]] = defaultdict(list)
+    records: list[EventRecord] = []
+    for delivery in deliveries:
+        run = delivery.completion.run
+        caused[run.id].append(delivery.id)
+        requested = NotificationRequested(
+            delivery_id=delivery.id,
+            destination_id=delivery.destination_id,
+            tenant_id=run.tenant_id,
+            run_id=run.id,
+        )
+        records.append(
+            to_record(requested, source="executor", time=now, traceparent=delivery.completion.traceparent)
+        )
+    for completion in accepted:
+        row = settled[completion.run.id]
+        event = run_event(
+            completion,
+            completed_at=row["completed_at"],
+            retry_at=row["available_at"],
+            deliveries=tuple(caused[completion.run.id]),
+        )
+        records.append(to_record(event, source="executor", time=now, traceparent=completion.traceparent))
+    return records
+
+
+def run_event(
+    completion: Completion, *, completed_at: datetime | None, retry_at: datetime, deliveries: tuple[UUID, ...]
+) -> RunCompleted | RunFailed | RunCancelled:
+    """The event that announces a completion. Pure."""
+    run = completion.run
+    common: dict[str, Any] = {
+        "run_id": run.id,
+        "automation_id": run.automation_id,
+        "tenant_id": run.tenant_id,
+        "attempt": run.attempt,
+        "trace_id": run.trace_id,
+    }
+    if completion.status is RunStatus.COMPLETED:
+        return RunCompleted(
+            **common,
+            scheduled_for=run.scheduled_for,
+            completed_at=completed_at,
+            summary=completion.summary[:SUMMARY_LENGTH],
+            deliveries=deliveries,
+        )
+    if completion.status is RunStatus.CANCELLED:
+        return RunCancelled(**common, reason=(completion.error_message or "requested")[:SUMMARY_LENGTH])
+    return RunFailed(
+        **common,
+        error_code=completion.error_code or "error",
+        error_message=(completion.error_message or "")[:SUMMARY_LENGTH],
+        retry_at=retry_at if completion.status is RunStatus.RETRYING else None,
+    )

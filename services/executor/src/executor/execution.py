@@ -1,0 +1,354 @@
+"""Executing claimed runs: concurrently, within their time, under a lease.
+
+The claim is committed before `start` is called, so nothing here is needed to be sure that a run will not be
+lost: if this process dies, its lease expires and the leader queues the run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import structlog
+from opentelemetry.trace import SpanKind
+from pydantic import BaseModel, ValidationError
+
+from common import telemetry
+from common.capacity import Capacity
+from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool
+from common.errors import CarillonError, RemoteError
+from common.grouping import GroupWriter
+from common.models import Lane, RunStatus
+from common.retry import RetryPolicy, next_attempt
+from common.telemetry import hide_secrets
+from executor.claims import ClaimedRun, Claims
+from executor.completions import HANDED_BACK, Completion
+from executor.handlers.base import Handler, Outcome, RunContext, RunLog
+
+log = structlog.get_logger()
+
+HANDLER_STOP_GRACE = 2.0
+"""Seconds a cancelled handler may take to end before its result is recorded without it."""
+
+_HEARTBEAT = """
+UPDATE automation_run r
+   SET lease_expires_at = clock_timestamp() + make_interval(secs => $2)
+  FROM unnest($3::uuid[], $4::int[]) AS mine (id, attempt)
+ WHERE r.id = mine.id AND r.worker = $1 AND r.attempt = mine.attempt AND r.status = 'running'
+RETURNING r.id, r.cancel_requested
+"""
+
+
+class RunTimeout(CarillonError):
+    """The handler took longer than a run may."""
+
+    permanent = False
+
+
+class InvalidConfiguration(CarillonError):
+    """The automation's configuration is not what its handler takes."""
+
+
+class UnknownType(CarillonError):
+    """No handler of this executor does this kind of automation."""
+
+
+@dataclass(slots=True)
+class _Running:
+    run: ClaimedRun
+    task: asyncio.Task[None]
+    reason: str | None = None
+    """Why the task was cancelled: `superseded`, `cancelled` or `handed_back`."""
+
+
+class Execution:
+    """The runs this process is working on."""
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        claims: Claims,
+        completions: GroupWriter[Completion],
+        capacity: Capacity,
+        handlers: Mapping[str, Handler[Any]],
+        http: httpx.AsyncClient,
+        *,
+        worker: str,
+        run_timeout: float,
+        lease_seconds: float,
+        sweep_after: float,
+        retry: RetryPolicy,
+    ) -> None:
+        self._pool = pool
+        self._claims = claims
+        self._completions = completions
+        self._capacity = capacity
+        self._handlers = handlers
+        self._http = http
+        self._worker = worker
+        self._run_timeout = run_timeout
+        self._lease_seconds = lease_seconds
+        self._sweep_after = sweep_after
+        self._retry = retry
+        self._running: dict[UUID, _Running] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def take(self, lane: Lane, traceparents: Mapping[UUID, str | None]) -> None:
+        """Claim and start the runs of one batch, as places become free; returns when all are claimed.
+
+        Runs that somebody else claimed, cancelled or finished are left out silently: their events are
+        duplicates. Raises Stopping when the executor is told to stop meanwhile.
+        """
+        waiting = list(traceparents.items())
+        while waiting:
+            places = await self._capacity.wait_and_take(lane, len(waiting))
+            part, waiting = waiting[:places], waiting[places:]
+            await self._claim_and_start(lane, places, self._claims.claim(dict(part)))
+
+    async def sweep(self) -> None:
+        """Take runs that waited too long straight from PostgreSQL, while there are free places."""
+        for lane in Lane:
+            places = self._capacity.take(lane, self._capacity.free(lane))
+            if places:
+                await self._claim_and_start(
+                    lane,
+                    places,
+                    self._claims.claim_waiting(lane, limit=places, waited_seconds=self._sweep_after),
+                )
+
+    async def _claim_and_start(self, lane: Lane, places: int, claim: Any) -> None:
+        runs: Sequence[ClaimedRun] = ()
+        try:
+            runs = await claim
+        finally:
+            self._capacity.release(lane, places - len(runs))
+        for run in runs:
+            self._start(run)
+
+    def _start(self, run: ClaimedRun) -> None:
+        self._idle.clear()
+        task = asyncio.create_task(self._execute(run), name=f"run {run.id}")
+        self._running[run.id] = _Running(run, task)
+        task.add_done_callback(lambda _task: self._ended(run))
+
+    def _ended(self, run: ClaimedRun) -> None:
+        running = self._running.pop(run.id, None)
+        self._capacity.release(run.lane)
+        if not self._running:
+            self._idle.set()
+        if running and not running.task.cancelled() and (error := running.task.exception()):
+            log.error("run ended without a record", run_id=str(run.id), exc_info=error)
+
+    async def _execute(self, run: ClaimedRun) -> None:
+        logger = log.bind(
+            tenant_id=str(run.tenant_id),
+            automation_id=str(run.automation_id),
+            run_id=str(run.id),
+            trace_id=run.trace_id,
+            attempt=run.attempt,
+        )
+        run_log = RunLog(logger)
+        logger.info(
+            f"Executing automation: {run.automation_name} ({run.automation_id}, {run.type})", type=run.type
+        )
+        started = time.monotonic()
+        topic = f"automation.due.{run.lane.value}"
+        with telemetry.tracer().start_as_current_span(
+            f"process {topic}",
+            context=telemetry.context_of(run.traceparent),
+            kind=SpanKind.CONSUMER,
+            attributes={
+                **telemetry.messaging_attributes(topic, "process"),
+                "carillon.tenant.id": str(run.tenant_id),
+                "carillon.automation.id": str(run.automation_id),
+                "carillon.run.id": str(run.id),
+                "carillon.run.attempt": run.attempt,
+            },
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            traceparent = telemetry.traceparent_of(span)
+            completion = await self._attempt(run, run_log, traceparent)
+            if completion.error_code:
+                span.set_attribute("error.type", completion.error_code)
+        elapsed = time.monotonic() - started
+        telemetry.RUN_DURATION.labels(run.type).observe(elapsed)
+        telemetry.RUNS_FINISHED.labels(run.type, completion.outcome).inc()
+        if not await self._completions.record(completion):
+            return
+        if completion.status is RunStatus.COMPLETED:
+            logger.info(
+                f"Automation {run.automation_name} completed successfully ({run.id})",
+                duration_seconds=round(elapsed, 3),
+                summary=completion.summary,
+            )
+
+    async def _attempt(self, run: ClaimedRun, run_log: RunLog, traceparent: str) -> Completion:
+        """Run the handler once and say what became of it. Never raises."""
+        try:
+            async with asyncio.timeout(self._run_timeout):
+                outcome = await self._handle(run, run_log)
+        except asyncio.CancelledError:
+            return self._interrupted(run, run_log, traceparent)
+        except TimeoutError:
+            error: Exception = RunTimeout(f"the run took longer than {self._run_timeout:g} s")
+        except Exception as caught:  # whatever a handler raises is that run's failure, not the executor's
+            error = caught
+        else:
+            return Completion(
+                run,
+                RunStatus.COMPLETED,
+                "completed",
+                summary=outcome.summary,
+                result={**outcome.result, "summary": outcome.summary},
+                messages=outcome.messages,
+                logs=run_log.entries,
+                traceparent=traceparent,
+            )
+        return self._failed(run, run_log, error, traceparent)
+
+    async def _handle(self, run: ClaimedRun, run_log: RunLog) -> Outcome:
+        handler = self._handlers.get(run.type)
+        if handler is None:
+            raise UnknownType(f"no handler for automations of type {run.type!r} is installed here")
+        try:
+            config: BaseModel = handler.config.model_validate(run.config)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+                for fault in error.errors(include_input=False, include_url=False)
+            )
+            raise InvalidConfiguration(f"automation_config: {faults}") from error
+        context = RunContext(
+            run_id=run.id,
+            automation_id=run.automation_id,
+            automation_name=run.automation_name,
+            tenant_id=run.tenant_id,
+            slot=run.slot,
+            attempt=run.attempt,
+            timezone=run.timezone,
+            platforms=run.platforms,
+            accounts=run.accounts,
+            http=self._http,
+            log=run_log,
+        )
+        return await handler.run(context, config)
+
+    def _failed(self, run: ClaimedRun, run_log: RunLog, error: Exception, traceparent: str) -> Completion:
+        code, message = describe(error)
+        policy = RetryPolicy(max_attempts=run.max_attempts, base=self._retry.base, cap=self._retry.cap)
+        delay = next_attempt(policy, attempt=run.attempt, error=error, random=random.random())  # noqa: S311
+        run_log.error(
+            "Error executing automation",
+            error_code=code,
+            error=message,
+            retry_in_seconds=None if delay is None else round(delay.total_seconds(), 1),
+        )
+        if not isinstance(error, CarillonError):
+            log.error("handler raised an unexpected error", run_id=str(run.id), exc_info=error)
+        return Completion(
+            run,
+            RunStatus.FAILED if delay is None else RunStatus.RETRYING,
+            "failed",
+            error_code=code,
+            error_message=message,
+            logs=run_log.entries,
+            retry_after=delay or timedelta(),
+            traceparent=traceparent,
+        )
+
+    def _interrupted(self, run: ClaimedRun, run_log: RunLog, traceparent: str) -> Completion:
+        running = self._running.get(run.id)
+        reason = (running and running.reason) or HANDED_BACK
+        if reason == "cancelled":
+            run_log.warning("run cancelled on request")
+            status, message = RunStatus.CANCELLED, "cancelled on request"
+        else:
+            # A superseded run takes this way too: its completion is rejected by the guard.
+            run_log.warning("run handed back: the executor is stopping")
+            status, message = RunStatus.RETRYING, "the executor stopped before the run was finished"
+        return Completion(
+            run,
+            status,
+            reason,
+            error_code=reason,
+            error_message=message,
+            logs=run_log.entries,
+            traceparent=traceparent,
+        )
+
+    async def keep_leases(self) -> None:
+        """Extend the leases of everything running, and stop what was cancelled or taken away."""
+        last_success = time.monotonic()
+        while True:
+            await asyncio.sleep(self._lease_seconds / 4)
+            mine = list(self._running.values())
+            asked = time.monotonic()
+            try:
+                kept = await self._pool.fetch(
+                    _HEARTBEAT,
+                    self._worker,
+                    self._lease_seconds,
+                    [running.run.id for running in mine],
+                    [running.run.attempt for running in mine],
+                )
+            except TRANSIENT_DATABASE_ERRORS as error:
+                log.warning("leases not extended", error=type(error).__name__, running=len(mine))
+                if time.monotonic() - last_success > self._lease_seconds:
+                    # The leader has given these runs away by now; going on would only repeat their effects.
+                    self._stop(mine, "superseded")
+                continue
+            last_success = asked
+            status = {row["id"]: row["cancel_requested"] for row in kept}
+            # A run that ended while we asked is not in `_running` any more and needs no stopping.
+            self._stop([r for r in mine if r.run.id not in status], "superseded")
+            self._stop([r for r in mine if status.get(r.run.id)], "cancelled")
+
+    def _stop(self, runs: Sequence[_Running], reason: str) -> None:
+        for running in runs:
+            if running.run.id in self._running and running.reason is None:
+                running.reason = reason
+                running.task.cancel()
+
+    async def sweep_regularly(self) -> None:
+        """Sweep for as long as the process lives."""
+        while True:
+            await asyncio.sleep(self._sweep_after / 3)
+            try:
+                await self.sweep()
+            except TRANSIENT_DATABASE_ERRORS as error:
+                log.warning("sweep failed", error=type(error).__name__)
+
+    async def drain(self, seconds: float) -> None:
+        """Let running work finish for a while, then hand back what is left; returns when all is recorded."""
+        try:
+            async with asyncio.timeout(max(0.0, seconds - HANDLER_STOP_GRACE)):
+                await self._idle.wait()
+        except TimeoutError:
+            left = list(self._running.values())
+            log.info("handing back unfinished runs", count=len(left))
+            self._stop(left, HANDED_BACK)
+            await asyncio.wait([running.task for running in left], timeout=HANDLER_STOP_GRACE)
+
+
+def describe(error: Exception) -> tuple[str, str]:
+    """A stable code and a message fit to be shown, for any error a run may end with."""
+    if isinstance(error, RemoteError):
+        code = error.consequence.value if error.code is None else f"{error.consequence.value}:{error.code}"
+        return code, hide_secrets(error.detail)
+    if isinstance(error, CarillonError):
+        return _snake(type(error).__name__), hide_secrets(error.detail)
+    # The text of an unforeseen error may hold anything, secrets included: only its type is shown.
+    return "internal_error", f"{type(error).__name__} in the handler; see the executor's log"
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name).lstrip("_")

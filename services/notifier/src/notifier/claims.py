@@ -1,0 +1,170 @@
+"""Taking deliveries: one conditional update for a whole batch, before the batch is acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from common.crypto import KeyRing, Undecryptable
+from common.database import ConnectionPool
+from common.messages import Message
+from common.models import DestinationStatus
+from notifier.channels.base import Parcel, Target
+
+log = structlog.get_logger()
+
+# Whoever holds the lock, or has already moved the delivery on from 'queued', delivers it; we go on without.
+_WANTED = """
+SELECT id FROM delivery
+ WHERE id = ANY($1::uuid[]) AND status = 'queued'
+ ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+# Retries whose time has come, and deliveries whose event was lost: PostgreSQL alone is enough.
+_DUE = """
+SELECT id FROM delivery
+ WHERE (status = 'retrying' AND next_attempt_at <= clock_timestamp())
+    OR (status = 'queued' AND next_attempt_at < clock_timestamp() - make_interval(secs => $1))
+ ORDER BY next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED
+"""
+_CLAIM = """
+WITH wanted AS ({wanted}),
+claimed AS (
+    UPDATE delivery d
+       SET status = 'sending', attempt = d.attempt + 1, worker = $2,
+           lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+      FROM wanted WHERE d.id = wanted.id
+    RETURNING d.*
+),
+attempts AS (
+    INSERT INTO delivery_attempt (delivery_id, number, started_at)
+    SELECT id, attempt, clock_timestamp() FROM claimed
+)
+SELECT c.id, c.tenant_id, c.run_id, c.destination_id, c.attempt, c.uncounted, c.message, c.progress,
+       c.trace_id, c.traceparent, c.created_at,
+       t.type, t.status AS destination_status, t.status_reason, t.config, t.secret_sealed
+  FROM claimed c JOIN destination t ON t.id = c.destination_id
+"""
+_CLAIM_EVENTS = _CLAIM.format(wanted=_WANTED)
+_CLAIM_DUE = _CLAIM.format(wanted=_DUE)
+
+# The sender fell silent between sending and recording: whether the receiver has it is not known, so the
+# attempt says so, and the next one carries the same idempotency key.
+_RECLAIM = """
+WITH silent AS (
+    SELECT id FROM delivery WHERE status = 'sending' AND lease_expires_at < clock_timestamp()
+     ORDER BY lease_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+),
+released AS (
+    UPDATE delivery d SET status = 'retrying', worker = NULL, lease_expires_at = NULL,
+           next_attempt_at = clock_timestamp()
+      FROM silent WHERE d.id = silent.id
+    RETURNING d.id, d.attempt
+)
+UPDATE delivery_attempt t SET ended_at = clock_timestamp(), outcome = 'unknown',
+       error_message = 'the notifier fell silent; the message may have been delivered'
+  FROM released WHERE t.delivery_id = released.id AND t.number = released.attempt
+RETURNING t.delivery_id
+"""
+_NEXT = """
+SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8
+  FROM delivery WHERE status = 'retrying'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDelivery:
+    """A delivery that is this worker's until its lease expires.
+
+    `unsendable` says why there is no point in trying: the destination is disabled or its secret unreadable.
+    """
+
+    id: UUID
+    tenant_id: UUID
+    run_id: UUID | None
+    destination_id: UUID
+    channel: str
+    attempt: int
+    uncounted: int
+    trace_id: str | None
+    traceparent: str | None
+    parcel: Parcel
+    unsendable: str | None
+
+
+class Claims:
+    """Claims deliveries for one worker."""
+
+    def __init__(self, pool: ConnectionPool, ring: KeyRing, *, worker: str, lease_seconds: float) -> None:
+        self._pool = pool
+        self._ring = ring
+        self._worker = worker
+        self._lease_seconds = lease_seconds
+
+    async def claim(self, traceparents: Mapping[UUID, str | None]) -> list[ClaimedDelivery]:
+        """Claim those of the deliveries that still wait; maps ids to the trace context of their events."""
+        rows = await self._pool.fetch(_CLAIM_EVENTS, list(traceparents), self._worker, self._lease_seconds)
+        return [self._delivery(row, traceparents.get(row["id"])) for row in rows]
+
+    async def claim_due(self, *, limit: int, waited_seconds: float) -> list[ClaimedDelivery]:
+        """Claim due retries, and deliveries that have waited too long for their event."""
+        rows = await self._pool.fetch(_CLAIM_DUE, waited_seconds, self._worker, self._lease_seconds, limit)
+        return [self._delivery(row, None) for row in rows]
+
+    async def release_silent(self, *, limit: int = 500) -> int:
+        """Make deliveries of notifiers that fell silent due again; returns how many."""
+        return len(await self._pool.fetch(_RECLAIM, limit))
+
+    async def seconds_to_next_retry(self) -> float | None:
+        """Seconds until the earliest retry is due; None when none waits."""
+        seconds: float | None = await self._pool.fetchval(_NEXT)
+        return seconds
+
+    def _delivery(self, row: asyncpg.Record, traceparent: str | None) -> ClaimedDelivery:
+        secret: str | None = None
+        unsendable: str | None = None
+        if row["destination_status"] == DestinationStatus.DISABLED:
+            unsendable = f"the destination is disabled: {row['status_reason'] or 'no reason given'}"
+        elif row["secret_sealed"] is not None:
+            try:
+                secret = self._ring.open(
+                    row["secret_sealed"],
+                    tenant_id=row["tenant_id"],
+                    row_id=row["destination_id"],
+                    column="secret",
+                )
+            except Undecryptable as error:
+                unsendable = f"the destination's secret cannot be opened: {error.detail}"
+        context = traceparent or row["traceparent"]
+        return ClaimedDelivery(
+            id=row["id"],
+            tenant_id=row["tenant_id"],
+            run_id=row["run_id"],
+            destination_id=row["destination_id"],
+            channel=row["type"],
+            attempt=row["attempt"],
+            uncounted=row["uncounted"],
+            trace_id=row["trace_id"],
+            traceparent=context,
+            parcel=Parcel(
+                id=row["id"],
+                target=Target(row["destination_id"], row["config"], secret),
+                message=Message.model_validate(row["message"]),
+                progress=row["progress"],
+                traceparent=context,
+                created_at=row["created_at"],
+                run_id=row["run_id"],
+            ),
+            unsendable=unsendable,
+        )
+
+
+def by_destination(deliveries: Sequence[ClaimedDelivery]) -> list[list[ClaimedDelivery]]:
+    """Group by destination, keeping the order: what goes to one chat goes one after the other."""
+    groups: dict[UUID, list[ClaimedDelivery]] = {}
+    for delivery in deliveries:
+        groups.setdefault(delivery.destination_id, []).append(delivery)
+    return list(groups.values())

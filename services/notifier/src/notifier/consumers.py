@@ -1,0 +1,27 @@
+"""The notifier's subscription."""
+
+from __future__ import annotations
+
+from faststream.kafka import KafkaBroker
+
+from common.consumer import ClaimConsumer, DeadLetters
+from common.events import NotificationRequested
+from notifier.delivery import TOPIC, Delivering
+from notifier.settings import NotifierSettings
+
+
+def subscribe(
+    broker: KafkaBroker, settings: NotifierSettings, dead_letters: DeadLetters, delivering: Delivering
+) -> ClaimConsumer[NotificationRequested]:
+    """The one consumer of requested notifications."""
+    return ClaimConsumer(
+        broker,
+        settings,
+        dead_letters,
+        topic=TOPIC,
+        group="notifier",
+        batch_size=settings.notifier_batch_size,
+        event=NotificationRequested,
+        item=lambda event: event.delivery_id,
+        take=delivering.take,
+    )

@@ -1,0 +1,85 @@
+"""The notifier's process: wires its consumer, claims, channels and outcomes together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from faststream.kafka import KafkaBroker
+from starlette.applications import Starlette
+
+from common import broker as kafka
+from common import database, telemetry
+from common.capacity import Capacity
+from common.consumer import DeadLetters
+from common.crypto import KeyRing
+from common.grouping import GroupWriter
+from common.health import Health
+from common.http import create_client
+from common.models import Lane
+from common.service import background, database_check, instance_name, require_current_schema, serve
+from common.settings import load
+from notifier.channels import build_channels
+from notifier.claims import Claims
+from notifier.consumers import subscribe
+from notifier.delivery import Delivering
+from notifier.outcomes import Outcomes
+from notifier.pacing import Pacer
+from notifier.settings import NotifierSettings
+
+
+@asynccontextmanager
+async def notifying(settings: NotifierSettings, instance: str, health: Health) -> AsyncIterator[Delivering]:
+    """Start consuming; at the end stop consuming first, then drain what is being sent."""
+    ring = KeyRing.parse(settings.encryption_keys.get_secret_value())
+    pool = await database.create_pool(
+        settings.database_url.get_secret_value(), application_name=instance, size=settings.database_pool_size
+    )
+    producer = kafka.create_producer(settings, client_id=instance)
+    broker = KafkaBroker(
+        settings.kafka_bootstrap_servers, client_id=instance, graceful_timeout=settings.drain_timeout
+    )
+    try:
+        await require_current_schema(pool)
+        await producer.start()
+        outcomes = GroupWriter(Outcomes(pool, worker=instance).write, name="outcomes")
+        async with (
+            create_client(allowed_hosts=settings.outbound_allowed_hosts) as http,
+            background(outcomes.run(), name="outcomes"),
+        ):
+            capacity = Capacity(settings.notifier_concurrency, dict.fromkeys(Lane, 1.0))
+            delivering = Delivering(
+                Claims(pool, ring, worker=instance, lease_seconds=settings.delivery_lease_seconds),
+                outcomes,
+                build_channels(settings, http),
+                Pacer(),
+                capacity,
+                sweep_after=settings.sweep_after,
+            )
+            consumer = subscribe(broker, settings, DeadLetters(producer), delivering)
+            await broker.start()
+            health.checks = {"database": database_check(pool), consumer.name: consumer.check()}
+            try:
+                async with background(delivering.look_for_due(), name="retries"):
+                    yield delivering
+            finally:
+                capacity.close()
+                await broker.stop()
+                await delivering.drain(settings.drain_timeout)
+    finally:
+        await producer.stop()
+        await pool.close()
+
+
+def build_app(settings: NotifierSettings, instance: str) -> Starlette:
+    """The notifier as an ASGI application: it consumes for as long as the application lives."""
+    health = Health()
+    return health.application(lambda: notifying(settings, instance, health))
+
+
+def main() -> None:
+    """Run the notifier until told to stop."""
+    settings = load(NotifierSettings)
+    instance = instance_name("notifier")
+    telemetry.configure("notifier", settings, instance=instance)
+    serve(build_app(settings, instance), settings)
