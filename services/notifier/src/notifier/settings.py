@@ -16,3 +16,14 @@ class NotifierSettings(ServiceSettings, KafkaSettings, SecretSettings, OutboundS
     sweep_after: float = Field(
         15.0, ge=1, description="Seconds a delivery may wait before it is taken from PostgreSQL directly"
     )
+    telegram_chat_per_minute: int = Field(
+        60,
+        ge=4,
+        description="Messages a Telegram chat gets in any minute; Telegram allows about one a second",
+    )
+    telegram_group_per_minute: int = Field(
+        20, ge=4, description="Messages a Telegram group or channel gets in any minute"
+    )
+    telegram_bot_per_second: int = Field(
+        30, ge=2, description="Messages one bot sends in any second, to all its chats"
+    )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
+from common.errors import ChannelError
 from common.messages import Message
 from common.retry import RetrySchedule
+from notifier.pacing import Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,20 @@ class Target:
     secret: str | None = field(repr=False)
 
 
+Note = Callable[[Mapping[str, Any]], Awaitable[None]]
+"""Keeps the progress of an attempt that is not over, in case it never gets to say how it ended."""
+
+
+async def _nowhere(_progress: Mapping[str, Any]) -> None:
+    """Keep nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """One delivery. `id` is the receiver's idempotency key and the same at every attempt.
 
-    `progress` is what earlier attempts noted: the parts the receiver has already accepted.
+    `progress` is what earlier attempts noted: the parts the receiver has already accepted. `note` is told as
+    more of them are, so that a crash between two parts does not repeat the first.
     """
 
     id: UUID
@@ -34,6 +45,8 @@ class Parcel:
     progress: Mapping[str, Any]
     traceparent: str | None
     created_at: datetime
+    run_id: UUID | None = None
+    note: Note = _nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,14 @@ class Receipt:
     status_code: int
     progress: Mapping[str, Any]
     config: Mapping[str, Any] | None = None
+
+
+class OutcomeUnknown(ChannelError):
+    """The connection ended after the delivery was sent and before it was answered.
+
+    The receiver may have it. It is sent again, because a delivery twice is better than none; the record says
+    that this attempt's outcome is unknown.
+    """
 
 
 class Interrupted(Exception):
@@ -72,6 +93,14 @@ class Channel(Protocol):
 
     def pace_key(self, target: Target) -> str:
         """The bucket this target's rate limit belongs to."""
+        ...
+
+    def limits(self, target: Target) -> Sequence[Limit]:
+        """The rate limits the receiver is known to have; `pacing.Pacer` keeps to them."""
+        ...
+
+    def messages(self, message: Message) -> int:
+        """How many messages the receiver will count `message` as."""
         ...
 
     async def send(self, parcel: Parcel, *, now: datetime) -> Receipt:
