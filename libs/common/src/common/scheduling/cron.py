@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from common.scheduling.days import DayPattern, shared
@@ -48,6 +49,7 @@ class _Field(NamedTuple):
     low: int
     high: int
     symbols: tuple[str, ...] = ()
+    special: str = ""
 
     @property
     def size(self) -> int:
@@ -62,9 +64,9 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _MINUTE = _Field("minute", 0, 59)
 _HOUR = _Field("hour", 0, 23)
-_DAY = _Field("day of month", 1, 31)
+_DAY = _Field("day of month", 1, 31, special=", L, LW")
 _MONTH = _Field("month", 1, 12, _MONTHS)
-_WEEKDAY = _Field("weekday", 0, 6, _WEEKDAYS)
+_WEEKDAY = _Field("weekday", 0, 6, _WEEKDAYS, special=", 5L, 1#2")
 
 _TERM = re.compile(r"(?P<first>[^-/]+)(?:-(?P<last>[^-/]+))?(?:/(?P<step>[^-/]+))?")
 
@@ -83,6 +85,11 @@ class CronRule:
     days: DayPattern
     fixed: bool
     """Its times are fixed ones: neither the minute nor the hour is a wildcard."""
+
+    def shortest_gap(self) -> int:
+        """Minutes on the clock between the two closest times, changes of the clocks aside."""
+        overnight = self.times[0] - self.times[-1] + self.days.closest() * 1440
+        return min([overnight, *(later - earlier for earlier, later in pairwise(self.times))])
 
 
 @lru_cache(maxsize=8192)
@@ -252,5 +259,5 @@ def _refusal(field: _Field, term: str) -> CronError:
     high = 7 if field is _WEEKDAY else field.high
     names = f" or {field.symbols[0]} to {field.symbols[-1]}" if field.symbols else ""
     return CronError(
-        f"{field.name} {term[:24]!r}: write {field.low} to {high}{names}, *, a range, a step or a list"
+        f"{field.name} {term[:24]!r}: write {field.low} to {high}{names}, *{field.special}, a range, a step or a list"
     )

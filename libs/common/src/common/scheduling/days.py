@@ -91,6 +91,14 @@ class DayPattern:
             for first_weekday in range(7)
         )
 
+    def closest(self) -> int:
+        """The smallest distance between two matching days, in days; at most a year is looked for."""
+        blocks = [self.block(index) for index in range(20, 31)]  # 2026 to 2056: every kind of year
+        for distance in range(1, 366):
+            if any(block & block >> distance for block in blocks):
+                return distance
+        return 366
+
     def block(self, index: int) -> int:
         """The matching days of one block of 1,024; bit 0 is its first day."""
         found = self._blocks.get(index)

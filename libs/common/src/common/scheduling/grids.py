@@ -4,11 +4,13 @@ counted."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from common.scheduling.instants import to_instant, to_seconds
 from common.scheduling.wall_clock import WallClock
+
+_TICK = timedelta(microseconds=1)
 
 
 class Grid(Protocol):
@@ -87,12 +89,29 @@ class SingleInstant:
         return 1 if first <= self.at <= last else 0
 
 
-def as_utc(instant: datetime) -> datetime:
-    """The same instant in UTC.
+@dataclass(frozen=True, slots=True)
+class BoundedGrid:
+    """What another grid names from `start` to `end`, both included."""
 
-    Raises:
-        ValueError: the datetime is naive: it names no instant.
-    """
-    if instant.tzinfo is None:
-        raise ValueError(f"{instant.isoformat()} has no time zone and names no instant")
-    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    inner: Grid
+    start: datetime | None
+    end: datetime | None
+
+    def next_after(self, after: datetime) -> datetime | None:
+        if self.start is not None and after < self.start:
+            after = self.start - _TICK
+        found = self.inner.next_after(after)
+        return None if found is None or (self.end is not None and found > self.end) else found
+
+    def latest_at_or_before(self, instant: datetime) -> datetime | None:
+        if self.end is not None and instant > self.end:
+            instant = self.end
+        found = self.inner.latest_at_or_before(instant)
+        return None if found is None or (self.start is not None and found < self.start) else found
+
+    def count(self, first: datetime, last: datetime) -> int:
+        if self.start is not None:
+            first = max(first, self.start)
+        if self.end is not None:
+            last = min(last, self.end)
+        return self.inner.count(first, last) if first <= last else 0

@@ -20,3 +20,14 @@ def to_seconds(instant: datetime) -> int:
 def to_instant(seconds: int) -> datetime:
     """The aware UTC datetime so many seconds after the epoch."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def as_utc(instant: datetime) -> datetime:
+    """The same instant in UTC.
+
+    Raises:
+        ValueError: the datetime is naive: it names no instant.
+    """
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant.isoformat()} has no time zone and names no instant")
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)

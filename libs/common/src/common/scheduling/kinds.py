@@ -2,70 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from common.scheduling.cron import CronError, parse_cron
-from common.scheduling.grids import Grid, IntervalGrid, SingleInstant, WallClockGrid
+from common.scheduling.bounds import Bounds, Window
+from common.scheduling.cron import NICKNAMES, CronRule, parse_cron
+from common.scheduling.fields import (
+    ClockTime,
+    CronExpression,
+    Hour,
+    Instant,
+    Minute,
+    Weekday,
+    ZoneName,
+    field_refusal,
+    is_clock_time,
+    minutes_of_day,
+)
+from common.scheduling.grids import BoundedGrid, Grid, IntervalGrid, SingleInstant, WallClockGrid
 from common.scheduling.instants import EPOCH, to_instant, to_seconds
-from common.scheduling.wall_clock import DstGap, DstOverlap, wall_clock
-from common.scheduling.zones import UnknownZone, check_zone, zone
+from common.scheduling.wall_clock import DstGap, DstOverlap, WallClock, wall_clock
+from common.scheduling.zones import zone
 
 MAX_INTERVAL_MINUTES = 366 * 24 * 60
 """A year: what recurs more rarely is better said as a date."""
 
-
-def _known_zone(name: str) -> str:
-    try:
-        return check_zone(name)
-    except UnknownZone as unknown:
-        raise PydanticCustomError("timezone", "{reason}", {"reason": str(unknown)}) from unknown
+MAX_MOVED_A_DAY = 24
+"""How many runs a day may have for them to be moved to the next working day."""
 
 
-def _runnable_cron(expression: str) -> str:
-    try:
-        parse_cron(expression)
-    except CronError as refused:
-        raise PydanticCustomError("cron", "{reason}", {"reason": str(refused)}) from refused
-    return expression.strip()
-
-
-def _clock_time(text: str) -> str:
-    hour, colon, minute = text.partition(":")
-    if not (colon and len(hour) == len(minute) == 2 and (hour + minute).isdecimal() and text.isascii()):
-        raise PydanticCustomError("clock_time", "write hours and minutes as HH:MM, for example 06:00")
-    if int(hour) > 23 or int(minute) > 59:
-        raise PydanticCustomError("clock_time", "write a time of day from 00:00 to 23:59")
-    return text
-
-
-def _in_utc(instant: datetime) -> datetime:
-    if instant.tzinfo is None:
-        raise PydanticCustomError(
-            "aware_instant", "write the instant with its offset, for example 2026-12-24T09:00:00Z"
-        )
-    return instant.astimezone(UTC)
-
-
-ZoneName = Annotated[str, AfterValidator(_known_zone)]
-CronExpression = Annotated[str, AfterValidator(_runnable_cron)]
-ClockTime = Annotated[str, AfterValidator(_clock_time)]
-"""A time of day, "HH:MM"."""
-Instant = Annotated[datetime, AfterValidator(_in_utc)]
-"""An instant with its offset; kept in UTC."""
-Hour = Annotated[int, Field(strict=True, ge=0, le=23)]
-Minute = Annotated[int, Field(strict=True, ge=0, le=59)]
-Weekday = Annotated[int, Field(strict=True, ge=0, le=6)]
-"""0 is Monday."""
-
-
-class Kind(BaseModel):
+class Kind(Bounds):
     """What every kind of schedule shares."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     timezone: ZoneName = Field(
         default="UTC", description="IANA name of the zone whose clock and calendar are meant"
@@ -75,81 +45,229 @@ class Kind(BaseModel):
         """The cron expression that names the same times, where there is one."""
         return None
 
-    def grid(self, default_anchor: datetime | None = None) -> Grid:
-        """The instants it names, before bounds and exclusions."""
+    def slots(self, default_anchor: datetime | None = None) -> Grid:
+        """The instants it names within its bounds, excluded days included."""
+        unbounded = self._unbounded(default_anchor)
+        if self.start_at is None and self.end_at is None:
+            return unbounded
+        return BoundedGrid(unbounded, self.start_at, self.end_at)
+
+    def shortest_gap(self) -> timedelta | None:
+        """The time between its two closest slots, changes of the clocks aside; None when there is only
+        one."""
+        return None
+
+    def times_a_day(self) -> int | None:
+        """How many times of day it names, or None when it names none."""
+        return None
+
+    def _unbounded(self, default_anchor: datetime | None) -> Grid:
         raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _keep_order(self) -> Self:
+        gap = self.shortest_gap()
+        if self.jitter_seconds and gap is not None and self.jitter_seconds >= gap.total_seconds():
+            raise field_refusal(
+                type(self).__name__,
+                ("jitter_seconds",),
+                f"its runs are as close as {gap.total_seconds():.0f} seconds; write less than that",
+                self.jitter_seconds,
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _moves_few_runs(self) -> Self:
+        if self.exclude is None or self.exclude.policy != "next_working_day":
+            return self
+        times = self.times_a_day()
+        if times is None or times > MAX_MOVED_A_DAY:
+            raise field_refusal(
+                type(self).__name__,
+                ("exclude", "policy"),
+                f"only a schedule of at most {MAX_MOVED_A_DAY} times of day can move its runs; write skip",
+                self.exclude.policy,
+            )
+        return self
+
+
+class Interval(Kind):
+    """Every so many minutes of elapsed time, on a fixed grid that begins at its anchor.
+
+    The grid begins at `anchor`, else at `start_at`, else where the caller says (the automation's creation).
+    """
+
+    type: Literal["interval"] = "interval"
+    interval_minutes: Annotated[int, Field(strict=True, ge=1, le=MAX_INTERVAL_MINUTES)]
+    anchor: Instant | None = Field(
+        default=None, description="The first slot; without it the automation's creation"
+    )
+
+    def shortest_gap(self) -> timedelta:
+        return timedelta(minutes=self.interval_minutes)
+
+    def _unbounded(self, default_anchor: datetime | None) -> Grid:
+        anchor = self.anchor or self.start_at or default_anchor or EPOCH
+        return IntervalGrid(anchor, timedelta(minutes=self.interval_minutes))
 
 
 class WallClockKind(Kind):
     """A kind that names times of the local clock."""
 
     dst_gap: DstGap = Field(
-        default="run", description="A fixed time the clock skips: run once at the end of the gap, or skip"
+        default="run",
+        description="What becomes of a fixed time the clock skips: run once at the end of the gap, or skip",
     )
     dst_overlap: DstOverlap = Field(
-        default="first", description="A fixed time the clock shows twice: run the first time, or both"
+        default="first",
+        description="What becomes of a fixed time the clock shows twice: run the first time, or both",
     )
 
     def to_cron(self) -> str:
         raise NotImplementedError
 
-    def grid(self, default_anchor: datetime | None = None) -> Grid:
-        return WallClockGrid(wall_clock(self.to_cron(), self.timezone, self.dst_gap, self.dst_overlap))
+    def rule(self) -> CronRule:
+        """What it names, parsed."""
+        return parse_cron(self.to_cron())
+
+    def clock(self) -> WallClock:
+        """The instants it names, before its bounds."""
+        return wall_clock(self.to_cron(), self.timezone, self.dst_gap, self.dst_overlap)
+
+    def shortest_gap(self) -> timedelta:
+        return timedelta(minutes=self.rule().shortest_gap())
+
+    def times_a_day(self) -> int:
+        return len(self.rule().times)
+
+    def _unbounded(self, default_anchor: datetime | None) -> Grid:
+        return WallClockGrid(self.clock())
 
 
-class Interval(Kind):
-    """Every so many minutes of elapsed time, on a fixed grid that begins at its anchor."""
+class WindowedKind(WallClockKind):
+    """A kind with one time of day, which may be a window: the slot is its opening, the run any time in it.
 
-    type: Literal["interval"] = "interval"
-    interval_minutes: Annotated[int, Field(strict=True, ge=1, le=MAX_INTERVAL_MINUTES)]
-    anchor: Instant | None = Field(
-        default=None, description="The first slot; without it, the automation's creation"
+    With a window the time may be left out.
+    """
+
+    window: Window | None = Field(
+        default=None, description="Run at any time in it, always the same for one automation"
     )
 
-    def grid(self, default_anchor: datetime | None = None) -> Grid:
-        return IntervalGrid(self.anchor or default_anchor or EPOCH, timedelta(minutes=self.interval_minutes))
+    time_field: ClassVar[str]
+
+    @classmethod
+    def _opening(cls, opens: str) -> dict[str, Any]:
+        """The fields that say the time of day."""
+        raise NotImplementedError
+
+    def _minute_of_day(self) -> int:
+        raise NotImplementedError
+
+    @model_validator(mode="before")
+    @classmethod
+    def _begin_with_window(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping) or cls.time_field in raw:
+            return raw
+        match raw.get("window"):
+            case Window(opens=opens) | {"from": str(opens)} | {"opens": str(opens)}:
+                # A malformed window is refused as such; the time it should have given is not missed as well.
+                return cls._opening(opens if is_clock_time(opens) else "00:00") | dict(raw)
+        return raw
+
+    @model_validator(mode="after")
+    def _window_fits(self) -> Self:
+        if self.window is None:
+            return self
+        if self.window.opening_minute != self._minute_of_day():
+            reason = f"the window begins at {self.window.opens}; write the same time or leave it out"
+            raise field_refusal(type(self).__name__, (self.time_field,), reason, None)
+        if self.jitter_seconds:
+            raise field_refusal(
+                type(self).__name__,
+                ("jitter_seconds",),
+                "the window already spreads the runs; leave jitter_seconds out",
+                self.jitter_seconds,
+            )
+        return self
 
 
-class Daily(WallClockKind):
+class _HourAndMinute(WindowedKind):
+    time_field: ClassVar[str] = "hour"
+
+    hour: Hour
+    minute: Minute = 0
+
+    @classmethod
+    def _opening(cls, opens: str) -> dict[str, Any]:
+        return {"hour": int(opens[:2]), "minute": int(opens[3:])}
+
+    def _minute_of_day(self) -> int:
+        return self.hour * 60 + self.minute
+
+
+class _WrittenTime(WindowedKind):
+    time_field: ClassVar[str] = "time"
+
+    time: ClockTime = Field(description="HH:MM")
+
+    @classmethod
+    def _opening(cls, opens: str) -> dict[str, Any]:
+        return {"time": opens}
+
+    def _minute_of_day(self) -> int:
+        return minutes_of_day(self.time)
+
+    def _cron_time(self) -> str:
+        hour, _, minute = self.time.partition(":")
+        return f"{minute} {hour}"
+
+
+class Daily(_HourAndMinute):
     """Every day at one time."""
 
     type: Literal["daily"] = "daily"
-    hour: Hour
-    minute: Minute = 0
 
     def to_cron(self) -> str:
         return f"{self.minute} {self.hour} * * *"
 
 
-class Weekly(WallClockKind):
+class Weekly(_HourAndMinute):
     """Every week on one day at one time."""
 
     type: Literal["weekly"] = "weekly"
     weekday: Weekday = Field(description="0 is Monday")
-    hour: Hour
-    minute: Minute = 0
 
     def to_cron(self) -> str:
         return f"{self.minute} {self.hour} * * {_cron_weekday(self.weekday)}"
 
 
-class TimeOfDay(WallClockKind):
+class TimeOfDay(_WrittenTime):
     """Every day at one time, written as a clock shows it."""
 
     type: Literal["time_of_day"] = "time_of_day"
-    time: ClockTime = Field(description="HH:MM")
 
     def to_cron(self) -> str:
-        hour, _, minute = self.time.partition(":")
-        return f"{minute} {hour} * * *"
+        return f"{self._cron_time()} * * *"
+
+
+class Weekdays(_WrittenTime):
+    """On some days of the week at one time."""
+
+    type: Literal["weekdays"] = "weekdays"
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7, description="0 is Monday")]
+
+    def to_cron(self) -> str:
+        days = ",".join(str(_cron_weekday(day)) for day in sorted(set(self.days)))
+        return f"{self._cron_time()} * * {days}"
 
 
 class Hours(WallClockKind):
     """Every so many hours of the local clock, counted from midnight and begun anew each day.
 
     24 means once a day at midnight. A number that does not divide 24 leaves a shorter rest at the day's end:
-    5 names 0, 5, 10, 15 and 20 o'clock, and then 0 o'clock four hours later. For an unbroken rhythm write an
-    interval.
+    5 names 0, 5, 10, 15 and 20 o'clock, and then 0 o'clock four hours later; 13 to 23 name 0 o'clock and one
+    more. For an unbroken rhythm write an interval.
     """
 
     type: Literal["hours"] = "hours"
@@ -159,19 +277,6 @@ class Hours(WallClockKind):
         return f"0 */{self.hours} * * *"
 
 
-class Weekdays(WallClockKind):
-    """On some days of the week at one time."""
-
-    type: Literal["weekdays"] = "weekdays"
-    days: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7, description="0 is Monday")]
-    time: ClockTime = Field(description="HH:MM")
-
-    def to_cron(self) -> str:
-        hour, _, minute = self.time.partition(":")
-        days = ",".join(str(_cron_weekday(day)) for day in sorted(set(self.days)))
-        return f"{minute} {hour} * * {days}"
-
-
 class Cron(WallClockKind):
     """A cron expression of five fields; `common.scheduling.cron` says what they may hold."""
 
@@ -179,7 +284,7 @@ class Cron(WallClockKind):
     expression: CronExpression
 
     def to_cron(self) -> str:
-        return self.expression
+        return NICKNAMES.get(self.expression.lower(), self.expression)
 
 
 class Once(Kind):
@@ -188,7 +293,7 @@ class Once(Kind):
     type: Literal["once"] = "once"
     at: datetime
 
-    @field_validator("at", mode="after")
+    @field_validator("at")
     @classmethod
     def _read_in_zone(cls, at: datetime, info: ValidationInfo) -> datetime:
         if at.tzinfo is not None:
@@ -196,7 +301,10 @@ class Once(Kind):
         name = info.data.get("timezone", "UTC")
         return to_instant(zone(name).reached(to_seconds(at.replace(tzinfo=UTC))))
 
-    def grid(self, default_anchor: datetime | None = None) -> Grid:
+    def times_a_day(self) -> int:
+        return 1
+
+    def _unbounded(self, default_anchor: datetime | None) -> Grid:
         return SingleInstant(self.at)
 
 
@@ -208,5 +316,24 @@ Schedule = Annotated[
     Interval | Daily | Weekly | TimeOfDay | Hours | Weekdays | Cron | Once,
     Field(discriminator="type"),
 ]
-"""Any kind of schedule; a field of this type accepts the JSON of each and rejects everything else by
-field."""
+"""Any kind of schedule; a field of this type accepts the JSON of each and refuses the rest field by field."""
+
+KINDS: Mapping[str, type[Kind]] = {
+    "interval": Interval,
+    "daily": Daily,
+    "weekly": Weekly,
+    "time_of_day": TimeOfDay,
+    "hours": Hours,
+    "weekdays": Weekdays,
+    "cron": Cron,
+    "once": Once,
+}
+"""Each kind by its `type`."""
+
+
+def schedule_to_cron(schedule: Schedule) -> str | None:
+    """The cron expression that names the same times in the schedule's zone.
+
+    None for an interval, which counts elapsed time, and for a single instant: cron can say neither.
+    """
+    return schedule.to_cron()

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from common.scheduling.kinds import Schedule
+from common.scheduling.kinds import KINDS, Schedule
 
 _SCHEDULE: TypeAdapter[Schedule] = TypeAdapter(Schedule)
+_TYPES = ", ".join(sorted(KINDS))
 
 
 class FieldError(NamedTuple):
@@ -38,11 +39,52 @@ def parse_schedule(raw: Mapping[str, Any]) -> Schedule:
     try:
         return _SCHEDULE.validate_python(raw)
     except ValidationError as refused:
-        raise ScheduleError([_field_error(error) for error in refused.errors(include_url=False)]) from refused
+        raise ScheduleError(field_errors(refused)) from refused
+
+
+def field_errors(refused: ValidationError) -> list[FieldError]:
+    """What is wrong, field by field, in words that say what to write instead.
+
+    Of a field and a part of it only the part is named: a list with a bad item is also reported as too short.
+    """
+    errors = [_field_error(error) for error in refused.errors(include_url=False, include_input=False)]
+    deeper = {error.path.rpartition(".")[0] for error in errors}
+    return [error for error in errors if not error.path or error.path not in deeper]
 
 
 def _field_error(error: ErrorDetails) -> FieldError:
-    path = [str(part) for part in error["loc"][1:]]
-    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        path = ["type"]
-    return FieldError(".".join(path), error["msg"])
+    location = error["loc"]
+    kind = str(location[0]) if location and location[0] in KINDS else ""
+    path = ".".join(str(part) for part in (location[1:] if kind else location))
+    limits = error.get("ctx", {})
+    match error["type"]:
+        case "union_tag_invalid":
+            return FieldError("type", f"there is no such kind; write one of {_TYPES}")
+        case "union_tag_not_found":
+            return FieldError("type", f"it is missing; write one of {_TYPES}")
+        case "missing":
+            return FieldError(path, "it is missing; write it")
+        case "extra_forbidden" if kind and "." not in path:
+            fields = ", ".join(sorted(KINDS[kind].model_fields))
+            return FieldError(path, f"a schedule of type {kind} has no such field; it has {fields}")
+        case "extra_forbidden":
+            return FieldError(path, "there is no such field; leave it out")
+        case "int_type" | "int_from_float" | "int_parsing":
+            return FieldError(path, "write a whole number")
+        case "greater_than_equal":
+            return FieldError(path, f"write a number of at least {limits['ge']}")
+        case "less_than_equal":
+            return FieldError(path, f"write a number of at most {limits['le']}")
+        case "literal_error":
+            return FieldError(path, f"write {limits['expected']}")
+        case "string_type":
+            return FieldError(path, "write text")
+        case "too_short":
+            return FieldError(path, f"write at least {limits['min_length']}")
+        case "too_long":
+            return FieldError(path, f"write at most {limits['max_length']}")
+        case "datetime_type" | "datetime_parsing" | "datetime_from_date_parsing":
+            return FieldError(path, "write an instant as 2026-12-24T09:00:00Z")
+        case "date_type" | "date_parsing" | "date_from_datetime_parsing" | "date_from_datetime_inexact":
+            return FieldError(path, "write a date as 2026-12-24")
+    return FieldError(path, error["msg"])

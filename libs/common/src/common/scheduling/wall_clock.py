@@ -27,7 +27,8 @@ DstOverlap = Literal["first", "both"]
 
 _DAY = 86400
 _FAR = 3 * _DAY
-"""Farther than any change of the clocks reaches."""
+"""Farther than any change of the clocks reaches. A search leaps over changes only from so far away: what one
+of them repeats or skips has then been looked at."""
 _FIRST = FIRST_DAY * _DAY
 _LAST = LAST_DAY * _DAY
 
@@ -67,7 +68,7 @@ class WallClock:
             instant = local - offset
             if instant < end:
                 return instant
-            if instant - end > _FAR:
+            if instant - end > _FAR and end + offset - lowest > _FAR:
                 end = instant - _FAR
             start, end, offset, high_water = self._zone.stretch(end)
             if self._runs_after_gap and local < start + offset and self._swallows(high_water, start + offset):
@@ -95,7 +96,7 @@ class WallClock:
             before = start - 1
             if before <= _FIRST:
                 return None
-            if before - (local - offset) > _FAR:
+            if before - (local - offset) > _FAR and highest - local_start > _FAR:
                 before = local - offset + _FAR
             start, _, offset, high_water = self._zone.stretch(before)
             highest = before + offset

@@ -3,19 +3,16 @@
 `zoneinfo` answers one instant at a time and costs more than the rest of a computation together. This module
 asks it once for a stretch of about a year, finds the changes by bisection, and then answers from memory.
 
-The database is the one `zoneinfo` itself uses: the system's where `zoneinfo.TZPATH` has one, else the
-`tzdata` package. Set `PYTHONTZPATH` to the empty string to make the package decide.
+The database is the one `zoneinfo` itself uses; `tz_database` says which that is.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
 import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from common.scheduling.instants import to_seconds
@@ -24,9 +21,9 @@ _CHUNK_BITS = 25
 _CHUNK_SECONDS = 1 << _CHUNK_BITS
 """About 388 days."""
 
-_PROBE_SECONDS = 6 * 3600
-"""Two changes that cancel each other within this time would be missed; the database has none closer than
-days."""
+_PROBE_SECONDS = 86400
+"""Two changes that cancel each other within this time would be missed. The closest two in the database, among
+all zones and times, are four days apart."""
 
 _LOOKBACK_SECONDS = 3 * 86400
 """A repeated stretch lasts at most a day and two hours (crossing the date line), so its cause is within
@@ -166,19 +163,3 @@ def zone(name: str) -> Zone:
         UnknownZone: the tz database has none.
     """
     return Zone(check_zone(name))
-
-
-@cache
-def tzdata_version() -> str:
-    """The release of the tz database in use, such as `2026a`; store it to notice when stored instants are
-    outdated."""
-    for directory in map(Path, zoneinfo.TZPATH):
-        if not (directory / "UTC").exists():
-            continue
-        for name, prefix in (("tzdata.zi", "# version "), ("+VERSION", "")):
-            file = directory / name
-            if file.exists():
-                with file.open(encoding="utf-8") as lines:
-                    return lines.readline().removeprefix(prefix).strip()
-        return f"unversioned:{directory}"
-    return importlib.metadata.version("tzdata")

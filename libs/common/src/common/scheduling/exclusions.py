@@ -1,0 +1,74 @@
+"""Days on which a schedule does not run, and where its runs go instead."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from common.scheduling.fields import Weekday, refusal
+from common.scheduling.holiday_calendars import UnknownCalendar, check_calendar, holidays_of, weekend_of
+
+MAX_DATES = 1000
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SATURDAY_AND_SUNDAY = frozenset({5, 6})
+LONGEST_REST = 62
+"""Days. Nobody rests longer between two working days; dates that exclude more move nothing."""
+
+
+def _known_calendar(name: str) -> str:
+    try:
+        return check_calendar(name)
+    except UnknownCalendar as unknown:
+        raise refusal("calendar", str(unknown)) from unknown
+
+
+class Exclude(BaseModel):
+    """Local days on which the schedule does not run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dates: Annotated[tuple[date, ...], Field(max_length=MAX_DATES)] = ()
+    weekdays: Annotated[tuple[Weekday, ...], Field(max_length=7, description="0 is Monday")] = ()
+    calendar: Annotated[str, AfterValidator(_known_calendar)] | None = Field(
+        default=None,
+        description="Public holidays of an ISO 3166 country, alone or with a subdivision: DE, DE-BY",
+    )
+    policy: Literal["skip", "next_working_day"] = Field(
+        default="skip",
+        description="skip the run, or move it to the same time of the next working day: a day not excluded "
+        "and not of the weekend (the calendar's, else Saturday and Sunday)",
+    )
+
+    @field_validator("weekdays")
+    @classmethod
+    def _leave_a_day(cls, weekdays: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(weekdays)) == 7:
+            raise refusal("weekdays", "every day is excluded; leave at least one day of the week")
+        return weekdays
+
+    def reason(self, day: date) -> str | None:
+        """Why the day is excluded, in words, or None."""
+        if day in self.dates:
+            return f"excluded date {day.isoformat()}"
+        if day.weekday() in self.weekdays:
+            return f"excluded weekday {_WEEKDAYS[day.weekday()]}"
+        if self.calendar is not None:
+            name = holidays_of(self.calendar, day.year).get(day)
+            if name is not None:
+                return f"holiday {name} ({self.calendar})"
+        return None
+
+    def is_working_day(self, day: date) -> bool:
+        """Whether a moved run may land on this day."""
+        weekend = weekend_of(self.calendar) if self.calendar else _SATURDAY_AND_SUNDAY
+        return day.weekday() not in weekend and self.reason(day) is None
+
+    def next_working_day(self, day: date) -> date | None:
+        """The first working day from this day on, or None when there is none for two months."""
+        for ahead in range(LONGEST_REST):
+            candidate = day + timedelta(days=ahead)
+            if self.is_working_day(candidate):
+                return candidate
+        return None
