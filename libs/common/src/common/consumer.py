@@ -11,14 +11,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import MessageSizeTooLargeError
-from faststream import AckPolicy, Context, NoCast
-from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream import AckPolicy, NoCast
+from faststream.kafka import KafkaBroker
+from faststream.kafka import KafkaMessage as InjectedMessage
+from faststream.kafka.message import KafkaMessage
 
 from common import telemetry
 from common.broker import DEAD_LETTER_SUFFIX, consumer_options
@@ -187,9 +189,7 @@ class ClaimConsumer(Generic[E]):
         )
         self._subscriber(self._on_batch)
 
-    async def _on_batch(
-        self, _values: NoCast[list[Any]], message: Annotated[KafkaMessage, Context("message")]
-    ) -> None:
+    async def _on_batch(self, _values: NoCast[list[Any]], message: InjectedMessage) -> None:
         self._busy = True
         try:
             records = message.raw_message

@@ -14,6 +14,8 @@ from common.models import Outbox
 
 WAKE_CHANNEL = "carillon_wake"
 """NOTIFY channel that wakes the relay. An AutomationChanged among the events wakes the dispatcher too."""
+SCHEDULE_CHANGED = "schedule"
+"""Payload for whoever moves a `next_run` by SQL: `SELECT pg_notify('carillon_wake', 'schedule')`."""
 
 _INSERT = """
 INSERT INTO outbox (topic, key, headers, value)

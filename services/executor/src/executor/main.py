@@ -37,7 +37,10 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
     )
     producer = kafka.create_producer(settings, client_id=instance)
     broker = KafkaBroker(
-        settings.kafka_bootstrap_servers, client_id=instance, graceful_timeout=settings.drain_timeout
+        settings.kafka_bootstrap_servers,
+        client_id=instance,
+        graceful_timeout=settings.drain_timeout,
+        logger=None,
     )
     try:
         await require_current_schema(pool)
@@ -67,12 +70,12 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
             )
             lanes = subscribe(broker, settings, DeadLetters(producer), execution)
             async with background(execution.keep_leases(), name="leases"):
-                await broker.start()
-                health.checks = {
-                    "database": database_check(pool),
-                    **{lane.name: lane.check() for lane in lanes},
-                }
                 try:
+                    await broker.start()
+                    health.checks = {
+                        "database": database_check(pool),
+                        **{lane.name: lane.check() for lane in lanes},
+                    }
                     async with background(execution.sweep_regularly(), name="sweep"):
                         yield execution
                 finally:

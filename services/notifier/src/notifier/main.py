@@ -37,7 +37,10 @@ async def notifying(settings: NotifierSettings, instance: str, health: Health) -
     )
     producer = kafka.create_producer(settings, client_id=instance)
     broker = KafkaBroker(
-        settings.kafka_bootstrap_servers, client_id=instance, graceful_timeout=settings.drain_timeout
+        settings.kafka_bootstrap_servers,
+        client_id=instance,
+        graceful_timeout=settings.drain_timeout,
+        logger=None,
     )
     try:
         await require_current_schema(pool)
@@ -57,9 +60,9 @@ async def notifying(settings: NotifierSettings, instance: str, health: Health) -
                 sweep_after=settings.sweep_after,
             )
             consumer = subscribe(broker, settings, DeadLetters(producer), delivering)
-            await broker.start()
-            health.checks = {"database": database_check(pool), consumer.name: consumer.check()}
             try:
+                await broker.start()
+                health.checks = {"database": database_check(pool), consumer.name: consumer.check()}
                 async with background(delivering.look_for_due(), name="retries"):
                     yield delivering
             finally:

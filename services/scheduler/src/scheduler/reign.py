@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from common import telemetry
 from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool, connect
 from common.models import Lane
-from common.outbox import WAKE_CHANNEL
+from common.outbox import SCHEDULE_CHANGED, WAKE_CHANNEL
 from scheduler.dispatch import Dispatcher
 from scheduler.lease import Lease, StaleTerm, Term
 from scheduler.relay import Relay
@@ -184,8 +184,10 @@ class Reign:
                 with suppress(*_FAULTS):
                     await connection.close(timeout=1)
 
-    def _on_notify(self, _connection: object, _pid: int, _channel: str, _payload: object) -> None:
+    def _on_notify(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         self._outbox_written.set()
+        if payload == SCHEDULE_CHANGED:
+            self._relay.schedule_changed.set()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
