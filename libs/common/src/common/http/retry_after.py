@@ -7,7 +7,8 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_SECONDS = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?")
+_SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_WEEKDAY = re.compile(r"[A-Z][a-z]{2,8},? ")
 MAX_SECONDS = 365 * 86_400.0
 """A longer wait is cut to this: nobody means it, and it must not overflow a date."""
 
@@ -34,10 +35,10 @@ def bounded_wait(seconds: float) -> float | None:
 
 
 def _moment(text: str) -> datetime | None:
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            moment = read(text)
-        except (ValueError, TypeError, OverflowError, IndexError):
-            continue
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return None
+    # Python's reader of mail dates finds a date in almost anything; an HTTP-date begins with its weekday.
+    read = parsedate_to_datetime if _WEEKDAY.match(text) else datetime.fromisoformat
+    try:
+        moment = read(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
