@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
 MAX_UNITS = 4_096
 """UTF-16 units Telegram takes in one message."""
+MAX_STYLES = 90
+"""Tags opened in one part. Telegram ignores all entities after the hundredth, links included, without a word;
+the rest is room for tags that are opened again."""
 
+# What Telegram's own parser takes: references may lack their semicolon, quoted values may hold anything.
 _TOKEN = re.compile(
     r"<(?P<close>/)?(?P<name>[a-zA-Z][a-zA-Z0-9-]*)"
-    r"(?P<attributes>(?:\s+[a-zA-Z][\w-]*(?:\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>=]+))?)*)\s*>"
-    r"|&(?P<entity>lt|gt|amp|quot|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});"
+    r"(?:\s+[a-zA-Z][a-zA-Z-]*(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[a-zA-Z0-9._-]+))?)*\s*>"
+    r"|&(?:(?P<named>lt|gt|amp|quot)(?![a-zA-Z])|#(?P<decimal>[0-9]{1,7})|#x(?P<hex>[0-9a-fA-F]{1,6}));?"
     r"|(?P<stray><)"
 )
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
@@ -54,7 +59,7 @@ class _Markup:
 
 def units(text: str) -> int:
     """The length of `text` in UTF-16 units."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
 
 
 def message_parts(html: str | None, plain: str, *, limit: int = MAX_UNITS) -> list[Part]:
@@ -63,7 +68,7 @@ def message_parts(html: str | None, plain: str, *, limit: int = MAX_UNITS) -> li
     Markup that does not parse is sent as it is when it is short, because Telegram's parser has the last word;
     when it would have to be cut, the plain text is sent instead.
     """
-    plain_parts = [Part(None, plain[start:end]) for start, end in _cuts(plain, frozenset(), limit)]
+    plain_parts = [Part(None, plain[start:end]) for start, end in _cuts(_Markup(plain, ()), limit)]
     if html is None:
         return plain_parts
     try:
@@ -72,7 +77,7 @@ def message_parts(html: str | None, plain: str, *, limit: int = MAX_UNITS) -> li
         if units(html) <= limit and len(plain_parts) == 1:
             return [Part(html, plain_parts[0].plain)]
         return plain_parts
-    spans = list(_cuts(markup.text, _preformatted(markup), limit))
+    spans = list(_cuts(markup, limit))
     if len(spans) == 1 and len(plain_parts) == 1:
         return [Part(html, plain_parts[0].plain)]
     return [Part(_render(markup, start, end), markup.text[start:end]) for start, end in spans]
@@ -84,36 +89,34 @@ def _parse(html: str) -> _Markup:
     open_names: list[str] = []
     length = position = 0
     for match in _TOKEN.finditer(html):
-        before = html[position : match.start()]
+        read = html[position : match.start()]
         position = match.end()
-        text.append(before)
-        length += len(before)
+        name = (match["name"] or "").lower()
         if match["stray"]:
-            raise Malformed(f"a < at character {match.start()} begins no tag")
-        if match["entity"]:
-            character = _character(match["entity"]) or match[0]
-            text.append(character)
-            length += len(character)
-            continue
-        name = match["name"].lower()
+            raise Malformed(f"the < at character {match.start()} begins no tag")
+        if not name:
+            read += _character(match) or match[0]
+        text.append(read)
+        length += len(read)
         if match["close"]:
             if not open_names or open_names.pop() != name:
-                raise Malformed(f"</{name}> at character {match.start()} closes nothing")
+                raise Malformed(f"the end tag at character {match.start()} ends nothing")
             tags.append(_Tag(length, name, None))
-        else:
+        elif name:
             open_names.append(name)
             tags.append(_Tag(length, name, match[0]))
     if open_names:
-        raise Malformed(f"<{open_names[-1]}> is never closed")
+        raise Malformed(f"<{open_names[-1]}> has no end tag")
     text.append(html[position:])
     return _Markup("".join(text), tags)
 
 
-def _character(entity: str) -> str | None:
-    if not entity.startswith("#"):
-        return _NAMED[entity]
-    code = int(entity[2:], 16) if entity[1] == "x" else int(entity[1:])
-    return chr(code) if 0 < code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF else None
+def _character(reference: re.Match[str]) -> str | None:
+    """The character a reference stands for; None when it stands for itself."""
+    if reference["named"]:
+        return _NAMED[reference["named"]]
+    code = int(reference["decimal"]) if reference["decimal"] else int(reference["hex"], 16)
+    return chr(code) if 0 < code < 0x10FFFF and not 0xD800 <= code <= 0xDFFF else None
 
 
 def _preformatted(markup: _Markup) -> frozenset[int]:
@@ -130,17 +133,23 @@ def _preformatted(markup: _Markup) -> frozenset[int]:
     return frozenset(inside)
 
 
-def _cuts(text: str, preformatted: frozenset[int], limit: int) -> Iterator[tuple[int, int]]:
-    """Where the parts of `text` begin and end; the white space at a cut belongs to neither side."""
+def _cuts(markup: _Markup, limit: int) -> Iterator[tuple[int, int]]:
+    """Where the parts begin and end; the white space at a cut belongs to neither side."""
+    text = markup.text
+    preformatted = _preformatted(markup)
+    openings = [tag.offset for tag in markup.tags if tag.markup is not None]
     start = 0
     while start < len(text):
         reach = _reach(text, start, limit)
+        last = bisect_left(openings, start) + MAX_STYLES
+        if last < len(openings):
+            reach = max(start + 1, min(reach, openings[last]))
         cut = reach if reach == len(text) else _best_cut(text, preformatted, start, reach)
         end = start + len(text[start:cut].rstrip())
         if end > start:
             yield start, end
         start = cut
-        while start < len(text) and text[start] == "\n":
+        while start < len(text) and text[start].isspace():
             start += 1
 
 
