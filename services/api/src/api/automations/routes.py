@@ -1,0 +1,167 @@
+"""`/api/automations` and `/api/automation-types`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from api.automations import service
+from api.automations.schemas import (
+    AutomationCreate,
+    AutomationOut,
+    AutomationPatch,
+    AutomationTypeOut,
+    SchedulePreview,
+    SchedulePreviewRequest,
+)
+from api.automations.slots import look_ahead, read_schedule
+from api.automations.types import known_types
+from api.context import Now, Transaction
+from api.limits import JsonRoute
+from api.pagination import Page, PageRequest, Position, page, page_request
+from api.problems import PreconditionFailed, problem_responses, unacceptable
+from api.runs.schemas import RunSummary
+from api.runs.service import run_page, summary_of
+from api.security import Caller
+from common.models import Automation, AutomationStatus, RunStatus
+
+router = APIRouter(
+    prefix="/api", tags=["automations"], route_class=JsonRoute, responses=problem_responses(401, 422)
+)
+WantedPage = Annotated[PageRequest, Depends(page_request)]
+_ETAG = re.compile(r'"(\d{1,9})"')
+
+
+def _out(automation: Automation, response: Response | None = None) -> AutomationOut:
+    if response is not None:
+        response.headers["ETag"] = f'"{automation.version}"'
+    return AutomationOut.model_validate(service.shown(automation))
+
+
+def _version(if_match: str | None) -> int | None:
+    if if_match is None or if_match.strip() == "*":
+        return None
+    match = _ETAG.fullmatch(if_match.strip())
+    if match is None:
+        raise PreconditionFailed("If-Match names no version of this automation; send its ETag.")
+    return int(match[1])
+
+
+@router.get("/automation-types", tags=["automation types"])
+async def list_automation_types(caller: Caller, session: Transaction) -> list[AutomationTypeOut]:
+    """The kinds of automation there are, each with the JSON Schema of its configuration."""
+    return list((await known_types(session)).values())
+
+
+@router.post("/schedule-preview", responses=problem_responses(400, 413, 415))
+async def preview_schedule(body: SchedulePreviewRequest, caller: Caller, now: Now) -> SchedulePreview:
+    """Try a schedule out: what it means in words, its next runs, and what may surprise about it."""
+    schedule, faults = read_schedule(body.schedule_config)
+    if schedule is None:
+        raise unacceptable(faults)
+    return look_ahead(schedule, count=body.count, now=now)
+
+
+@router.post("/automations", status_code=201, responses=problem_responses(400, 403, 413, 415))
+async def create_automation(
+    body: AutomationCreate, caller: Caller, session: Transaction, now: Now, response: Response
+) -> AutomationOut:
+    """Create an automation. It is active at once, and `next_run` is its first slot."""
+    automation = await service.create(session, caller, body, now=now)
+    response.headers["Location"] = f"/api/automations/{automation.id}"
+    return _out(automation, response)
+
+
+@router.get("/automations")
+async def list_automations(
+    request: Request,
+    caller: Caller,
+    session: Transaction,
+    wanted: WantedPage,
+    status: Annotated[AutomationStatus | None, Query(description="Only those in this state")] = None,
+    type: Annotated[str | None, Query(max_length=100, description="Only those of this type")] = None,  # noqa: A002
+    destination_id: Annotated[UUID | None, Query(description="Only those that deliver there")] = None,
+) -> Page[AutomationOut]:
+    """The team's automations, newest first."""
+    rows = await service.page(
+        session, caller.tenant_id, wanted, status=status, type_name=type, destination_id=destination_id
+    )
+    positions = [Position(row.created_at, row.id) for row in rows]
+    return page(request, wanted, [_out(row) for row in rows], positions)
+
+
+@router.get("/automations/{automation_id}", responses=problem_responses(404))
+async def read_automation(
+    automation_id: UUID, caller: Caller, session: Transaction, response: Response
+) -> AutomationOut:
+    """One automation. Its `ETag` can be sent back as `If-Match` with a change."""
+    return _out(await service.find(session, caller.tenant_id, automation_id), response)
+
+
+@router.patch("/automations/{automation_id}", responses=problem_responses(400, 404, 412, 413, 415))
+async def change_automation(
+    automation_id: UUID,
+    body: AutomationPatch,
+    caller: Caller,
+    session: Transaction,
+    now: Now,
+    response: Response,
+    if_match: Annotated[
+        str | None, Header(description="The ETag you read; the change is refused if there is a newer one")
+    ] = None,
+) -> AutomationOut:
+    """Change an automation. Fields left out stay as they are; a field given replaces the old one whole."""
+    automation = await service.change(
+        session, caller, automation_id, body, if_version=_version(if_match), now=now
+    )
+    return _out(automation, response)
+
+
+@router.delete("/automations/{automation_id}", status_code=204, responses=problem_responses(404))
+async def delete_automation(automation_id: UUID, caller: Caller, session: Transaction, now: Now) -> None:
+    """Delete an automation and its history."""
+    await service.remove(session, caller, automation_id, now=now)
+
+
+@router.post("/automations/{automation_id}/pause", responses=problem_responses(404, 409))
+async def pause_automation(
+    automation_id: UUID, caller: Caller, session: Transaction, now: Now, response: Response
+) -> AutomationOut:
+    """Stop running it until it is resumed. Runs already queued still run. Pausing twice changes nothing."""
+    return _out(await service.pause(session, caller, automation_id, now=now), response)
+
+
+@router.post("/automations/{automation_id}/resume", responses=problem_responses(404, 409))
+async def resume_automation(
+    automation_id: UUID, caller: Caller, session: Transaction, now: Now, response: Response
+) -> AutomationOut:
+    """Run it again from its next slot after now. Slots that passed are recorded as skipped, not made up."""
+    return _out(await service.resume(session, caller, automation_id, now=now), response)
+
+
+@router.post("/automations/{automation_id}/run", status_code=202, responses=problem_responses(404))
+async def run_automation(
+    automation_id: UUID, caller: Caller, session: Transaction, now: Now, response: Response
+) -> RunSummary:
+    """Run it now, whatever its schedule says; also when it is paused. Answers with the queued run."""
+    run = await service.run_now(session, caller, automation_id, now=now)
+    response.headers["Location"] = f"/api/runs/{run.id}"
+    return await summary_of(session, caller.tenant_id, run.id)
+
+
+@router.get("/automations/{automation_id}/runs", tags=["runs"], responses=problem_responses(404))
+async def list_runs_of_automation(
+    request: Request,
+    automation_id: UUID,
+    caller: Caller,
+    session: Transaction,
+    wanted: WantedPage,
+    status: Annotated[RunStatus | None, Query(description="Only those in this state")] = None,
+) -> Page[RunSummary]:
+    """An automation's runs, newest first."""
+    await service.find(session, caller.tenant_id, automation_id)
+    runs = await run_page(session, caller.tenant_id, wanted, status=status, automation_id=automation_id)
+    return page(request, wanted, runs, [Position(run.created_at, run.id) for run in runs])

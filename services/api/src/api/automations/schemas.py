@@ -1,0 +1,139 @@
+"""What clients send and receive about automations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from api.fields import UNSET, Input, Name, Patch
+from common.models import AutomationStatus, Lane, Platform
+
+TypeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+
+
+def _each_once(platforms: list[Platform]) -> list[Platform]:
+    return list(dict.fromkeys(platforms))
+
+
+Platforms = Annotated[list[Platform], AfterValidator(_each_once), Field(max_length=20)]
+
+SCHEDULE = (
+    "When it runs: an object with a `type` (`interval`, `daily`, `weekly`, `time_of_day`, `hours`, "
+    "`weekdays`, `cron` or `once`), the fields of that type, and a `timezone` (IANA name, UTC by default)"
+)
+SCHEDULE_EXAMPLE: JsonDict = {"type": "daily", "hour": 9, "minute": 30, "timezone": "Europe/Berlin"}
+CONFIG_EXAMPLE: JsonDict = {"period": "daily", "metric_types": ["ad_account"], "format": "html"}
+
+
+class AutomationCreate(Input):
+    """A new automation."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Morning numbers",
+                    "destination_id": "0198c0de-0000-7000-8000-000000000001",
+                    "type": "scheduled_report",
+                    "schedule_config": SCHEDULE_EXAMPLE,
+                    "automation_config": CONFIG_EXAMPLE,
+                    "platforms": ["facebook"],
+                }
+            ]
+        }
+    )
+
+    tenant_id: UUID | None = Field(default=None, description="Your own team, if given; another is refused")
+    destination_id: UUID = Field(description="Where its results go; see `/api/destinations`")
+    name: Name
+    type: TypeName = Field(description="What it does; see `/api/automation-types`")
+    schedule_config: dict[str, Any] = Field(description=SCHEDULE)
+    automation_config: dict[str, Any] = Field(
+        default_factory=dict, description="How it does it, by the schema of its type"
+    )
+    platforms: Platforms = Field(default_factory=list, description="Whose numbers or recordings it needs")
+    priority: Lane = Field(default=Lane.NORMAL, description="Which queue its runs wait in")
+
+
+class AutomationPatch(Patch):
+    """Changes to an automation. Each field given replaces the old one as a whole."""
+
+    destination_id: UUID = UNSET
+    name: Name = UNSET
+    type: TypeName = UNSET
+    schedule_config: dict[str, Any] = Field(default=UNSET, description=SCHEDULE + ". Recomputes `next_run`")
+    automation_config: dict[str, Any] = UNSET
+    platforms: Platforms = UNSET
+    priority: Lane = UNSET
+
+
+class AutomationOut(BaseModel):
+    """An automation."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    tenant_id: UUID
+    user_id: UUID | None = Field(description="Who created it")
+    destination_id: UUID | None
+    name: str
+    type: str
+    status: AutomationStatus = Field(description="`error`: Carillon stopped it, `status_reason` says why")
+    status_reason: str | None
+    schedule_config: dict[str, Any]
+    schedule_text: str = Field(description="The schedule in words")
+    automation_config: dict[str, Any]
+    platforms: list[str]
+    priority: Lane
+    last_run: datetime | None = Field(description="When a run was last dispatched")
+    next_run: datetime | None = Field(description="The next slot, in UTC; null unless it is active")
+    run_count: int
+    error_count: int
+    version: int = Field(description="Grows with every edit; also the ETag")
+    created_at: datetime
+    updated_at: datetime
+
+
+class AutomationTypeOut(BaseModel):
+    """A kind of automation that can be created."""
+
+    type: str
+    title: str
+    description: str
+    config_schema: dict[str, Any] = Field(description="JSON Schema of `automation_config`")
+
+
+class SchedulePreviewRequest(Input):
+    """A schedule to try out."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"schedule_config": SCHEDULE_EXAMPLE}]})
+
+    schedule_config: dict[str, Any] = Field(description=SCHEDULE)
+    count: int = Field(default=5, ge=1, le=50, description="How many runs to look ahead")
+
+
+class PreviewedSlot(BaseModel):
+    """One run to come."""
+
+    at: datetime = Field(description="In UTC")
+    local: datetime = Field(description="On the clock of the schedule's zone, with its offset")
+
+
+class ScheduleAdvice(BaseModel):
+    """Something about a schedule that may surprise."""
+
+    code: str
+    message: str
+    at: datetime | None
+
+
+class SchedulePreview(BaseModel):
+    """What a schedule means."""
+
+    text: str = Field(description="The schedule in words", examples=["Every day at 09:30 (Europe/Berlin)"])
+    next_runs: list[PreviewedSlot]
+    warnings: list[ScheduleAdvice]

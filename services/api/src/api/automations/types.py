@@ -1,0 +1,103 @@
+"""The kinds of automation there are, and whether a configuration fits one.
+
+Built-in types are checked by their Pydantic models; types that executors announced, by their JSON Schema.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import ValidationError as SchemaViolation
+from pydantic import ValidationError
+from referencing import Registry
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from api.automations.schemas import AutomationTypeOut
+from api.problems import pointer
+from common.automation_config import BUILT_IN
+from common.errors import FieldError
+from common.models import AutomationType
+
+_FIELD = "automation_config"
+_DETAIL_LENGTH = 200
+
+
+@cache
+def _built_in() -> dict[str, AutomationTypeOut]:
+    return {
+        name: AutomationTypeOut(
+            type=name,
+            title=name.replace("_", " ").capitalize(),
+            description=inspect.getdoc(model) or "",
+            config_schema=model.model_json_schema(),
+        )
+        for name, model in BUILT_IN.items()
+    }
+
+
+async def known_types(session: AsyncSession) -> dict[str, AutomationTypeOut]:
+    """Every type that can be created, by name."""
+    known = dict(_built_in())
+    announced = await session.execute(
+        select(col(AutomationType.type), col(AutomationType.title), col(AutomationType.config_schema))
+    )
+    for name, title, schema in announced:
+        built_in = known.get(name)
+        known[name] = AutomationTypeOut(
+            type=name,
+            title=title or (built_in.title if built_in else name),
+            description=built_in.description if built_in else str(schema.get("description", "")),
+            config_schema=built_in.config_schema if built_in else schema,
+        )
+    return dict(sorted(known.items()))
+
+
+def check_config(
+    type_name: str, config: Mapping[str, Any], known: Mapping[str, AutomationTypeOut]
+) -> list[FieldError]:
+    """What is wrong with a type and its configuration, field by field; empty when nothing is."""
+    if type_name not in known:
+        return [FieldError("/type", f"unknown; the known types are: {', '.join(known)}")]
+    model = BUILT_IN.get(type_name)
+    if model is None:
+        return _check_schema(config, known[type_name].config_schema)
+    try:
+        model.model_validate(config)
+    except ValidationError as error:
+        return [
+            FieldError(pointer((_FIELD, *fault["loc"])), fault["msg"])
+            for fault in error.errors(include_url=False, include_input=False)
+        ]
+    return []
+
+
+def _check_schema(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[FieldError]:
+    # An empty registry: a schema's `$ref` must not make this service fetch anything.
+    validator = Draft202012Validator(schema, registry=Registry())
+    try:
+        violations = sorted(
+            validator.iter_errors(config), key=lambda violation: list(map(str, violation.path))
+        )
+    except SchemaError:
+        return [FieldError("/type", "its executor announced a schema that is not one; ask the operator")]
+    return [fault for violation in violations for fault in _faults(violation)]
+
+
+def _faults(violation: SchemaViolation) -> Sequence[FieldError]:
+    path = (_FIELD, *violation.absolute_path)
+    if violation.validator == "required" and isinstance(violation.instance, dict):
+        required: Any = violation.validator_value
+        missing = [name for name in required if name not in violation.instance]
+        return [FieldError(pointer((*path, name)), "Field required") for name in missing]
+    if violation.validator == "additionalProperties" and isinstance(violation.instance, dict):
+        known = violation.schema.get("properties", {}) if isinstance(violation.schema, dict) else {}
+        extra = [name for name in violation.instance if name not in known]
+        return [FieldError(pointer((*path, name)), "Extra inputs are not permitted") for name in extra]
+    return [FieldError(pointer(path), violation.message[:_DETAIL_LENGTH])]

@@ -1,0 +1,101 @@
+"""What a request is given: a transaction, the time, and the collaborators `main` wired together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from opentelemetry import trace
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from api.key_usage import KeyUsage
+from api.live.consumer import LiveConsumer
+from api.live.feed import LiveFeed
+from api.settings import ApiSettings
+from common import outbox, telemetry
+from common.crypto import KeyRing
+from common.events import Event, to_record
+
+SERVICE = "api"
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The present, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """What the routes work with; wired in `main`."""
+
+    settings: ApiSettings
+    engine: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+    keys: KeyRing
+    key_usage: KeyUsage
+    live: LiveFeed
+    kafka: LiveConsumer
+    clock: Clock = utc_now
+
+
+def collaborators(request: Request) -> Collaborators:
+    """FastAPI dependency for what `main` wired."""
+    wired: Collaborators = request.app.state.collaborators
+    return wired
+
+
+Wired = Annotated[Collaborators, Depends(collaborators)]
+
+
+async def _transaction(wired: Wired) -> AsyncIterator[AsyncSession]:
+    async with wired.sessions() as session, session.begin():
+        yield session
+
+
+Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]
+"""The request's one transaction.
+
+It is committed after the endpoint has returned and before the answer is sent (FastAPI's `function` scope), so
+nobody is told of a change that did not happen.
+"""
+
+
+def _now(wired: Wired) -> datetime:
+    return wired.clock()
+
+
+Now = Annotated[datetime, Depends(_now)]
+
+
+async def announce(session: AsyncSession, *events: Event, at: datetime) -> None:
+    """Write events with the state they announce, and wake the relay at the commit.
+
+    Called once in a transaction. The events continue the request's trace.
+    """
+    traceparent = telemetry.traceparent_of(trace.get_current_span()) or None
+    session.add_all(
+        outbox.row(to_record(event, source=SERVICE, time=at, traceparent=traceparent)) for event in events
+    )
+    await session.execute(text(outbox.wake_statement()))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The request's trace, as rows keep it."""
+
+    trace_id: str | None
+    traceparent: str | None
+
+
+def current_trace() -> Trace:
+    """The trace that runs and deliveries started by this request belong to."""
+    span: Any = trace.get_current_span()
+    if not span.get_span_context().is_valid:
+        return Trace(None, None)
+    return Trace(telemetry.trace_id_of(span), telemetry.traceparent_of(span))

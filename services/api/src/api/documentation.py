@@ -1,0 +1,49 @@
+"""The OpenAPI document: what FastAPI derives, and what it cannot know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.problems import Problem
+
+TITLE = "Carillon"
+VERSION = "1.0.0"
+DESCRIPTION = """Runs a team's automations on time, and delivers what they find.
+
+Send an API key with every request: `Authorization: Bearer car_…`. Everything you see and change belongs to
+the team of that key.
+
+Times are RFC 3339 in UTC. Lists are pages, newest first: follow `next` until it is absent. Every refusal is
+an RFC 9457 problem that names the fields at fault; a refused request changes nothing.
+"""
+TAGS: list[dict[str, Any]] = [
+    {"name": "automations", "description": "What to do, when, and where to send it"},
+    {"name": "automation types", "description": "The kinds of automation there are"},
+    {"name": "runs", "description": "Executions of automations: one for each slot or manual trigger"},
+    {"name": "destinations", "description": "Telegram chats and webhooks that results go to"},
+    {"name": "deliveries", "description": "Results on their way to a destination"},
+    {"name": "connections", "description": "Your accounts on Facebook, TikTok and Zoom"},
+    {"name": "live feed", "description": "What is happening now"},
+    {"name": "team", "description": "Your team, its people and their API keys"},
+    {"name": "operations", "description": "Health and metrics, without a key"},
+]
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document of the application."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    document = get_openapi(
+        title=TITLE, version=VERSION, description=DESCRIPTION, routes=app.routes, tags=TAGS
+    )
+    schemas = document["components"]["schemas"]
+    definition = Problem.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
+    schemas.update(definition.pop("$defs", {}))
+    schemas["Problem"] = definition
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    app.openapi_schema = document
+    return document

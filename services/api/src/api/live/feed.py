@@ -1,0 +1,115 @@
+"""Fan-out of a tenant's events to those who watch, in this process.
+
+A reader that falls too far behind is dropped instead of slowing the others down or filling the memory; it
+reconnects, and reads the present state again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from prometheus_client import Counter, Gauge
+
+from common.ids import new_id
+
+SUBSCRIBERS = Gauge("carillon_live_subscribers", "Readers of the live feed")
+DROPPED = Counter("carillon_live_dropped_total", "Readers of the live feed that fell too far behind")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEvent:
+    """Something that just happened to a tenant's run or delivery."""
+
+    tenant_id: UUID
+    name: str
+    data: dict[str, Any]
+    id: str = field(default_factory=lambda: str(new_id()))
+
+
+class Ended(Exception):
+    """The feed takes no more events for this reader: it fell behind, or the service stops."""
+
+
+class Subscription:
+    """One reader's place in the feed."""
+
+    def __init__(self, size: int) -> None:
+        self._waiting: asyncio.Queue[LiveEvent | None] = asyncio.Queue(size + 1)
+        self._size = size
+        self._ended = False
+
+    def offer(self, event: LiveEvent) -> bool:
+        """Queue an event; False when the reader is too far behind."""
+        if self._waiting.qsize() >= self._size:
+            return False
+        self._waiting.put_nowait(event)
+        return True
+
+    def end(self) -> None:
+        """Let the reader know that nothing more comes."""
+        if not self._ended:
+            self._ended = True
+            self._waiting.put_nowait(None)
+
+    async def next(self) -> LiveEvent:
+        """Wait for the next event; raises Ended."""
+        event = await self._waiting.get()
+        if event is None:
+            raise Ended
+        return event
+
+
+class LiveFeed:
+    """Who watches which tenant."""
+
+    def __init__(self, queue_size: int) -> None:
+        self._queue_size = queue_size
+        self._readers: dict[UUID, set[Subscription]] = defaultdict(set)
+        self._closed = False
+
+    @contextmanager
+    def subscribe(self, tenant_id: UUID) -> Iterator[Subscription]:
+        """Watch a tenant for the length of the block."""
+        subscription = Subscription(self._queue_size)
+        if self._closed:
+            subscription.end()
+        self._readers[tenant_id].add(subscription)
+        SUBSCRIBERS.inc()
+        try:
+            yield subscription
+        finally:
+            SUBSCRIBERS.dec()
+            self._forget(tenant_id, subscription)
+
+    def watched(self) -> frozenset[UUID]:
+        """The tenants somebody watches."""
+        return frozenset(self._readers)
+
+    def publish(self, events: Sequence[LiveEvent]) -> None:
+        """Hand events to their tenants' readers. Never waits."""
+        for event in events:
+            for reader in tuple(self._readers.get(event.tenant_id, ())):
+                if not reader.offer(event):
+                    DROPPED.inc()
+                    self._forget(event.tenant_id, reader)
+                    reader.end()
+
+    def close(self) -> None:
+        """End every reader, now and from now on: the service stops."""
+        self._closed = True
+        for readers in self._readers.values():
+            for reader in readers:
+                reader.end()
+
+    def _forget(self, tenant_id: UUID, subscription: Subscription) -> None:
+        readers = self._readers.get(tenant_id)
+        if readers is not None:
+            readers.discard(subscription)
+            if not readers:
+                del self._readers[tenant_id]

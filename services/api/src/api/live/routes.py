@@ -1,0 +1,54 @@
+"""`/api/events`: the live feed as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.context import Wired
+from api.live.feed import Ended
+from api.problems import problem_responses
+from api.security import Caller
+
+router = APIRouter(prefix="/api", tags=["live feed"], responses=problem_responses(401))
+
+RECONNECT_MS = 2_000
+MAX_STREAM_SECONDS = 900.0
+"""A stream ends after this long, so that a revoked key does not go on watching."""
+
+
+@router.get(
+    "/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {"description": "A stream that does not end by itself", "content": {"text/event-stream": {}}}
+    },
+)
+async def live_feed(
+    caller: Caller,
+    wired: Wired,
+    last_event_id: Annotated[
+        str | None, Header(description="Taken note of; events missed meanwhile are not repeated")
+    ] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """What happens to the team's runs and deliveries, as it happens (server-sent events).
+
+    Events: `run.started`, `run.completed`, `run.failed`, `run.skipped`, `run.cancelled`,
+    `delivery.delivered` and `delivery.failed`. `hello` says that the stream is open. Nothing is repeated:
+    after a reconnection, read the present state from `/api/runs`.
+    """
+    deadline = asyncio.get_running_loop().time() + MAX_STREAM_SECONDS
+    with wired.live.subscribe(caller.tenant_id) as subscription:
+        yield ServerSentEvent(event="hello", data={"resumed": last_event_id is not None}, retry=RECONNECT_MS)
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    event = await subscription.next()
+            except (Ended, TimeoutError):
+                yield ServerSentEvent(comment="reconnect", retry=RECONNECT_MS)
+                return
+            yield ServerSentEvent(event=event.name, data=event.data, id=event.id)

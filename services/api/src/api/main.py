@@ -1,0 +1,114 @@
+"""The API's process: wires the routes, the console and the live feed together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import async_sessionmaker
+
+from api import documentation, operations, problems
+from api.automations.routes import router as automations
+from api.connections.routes import router as connections
+from api.context import SERVICE, Clock, Collaborators, utc_now
+from api.deliveries.routes import router as deliveries
+from api.destinations.routes import router as destinations
+from api.key_usage import KeyUsage
+from api.live.consumer import LiveConsumer
+from api.live.feed import LiveFeed
+from api.live.routes import router as live
+from api.observation import Observation, is_quiet
+from api.runs.routes import router as runs
+from api.settings import ApiSettings
+from api.shutdown import on_termination
+from api.tenants.routes import router as tenants
+from common import telemetry
+from common.crypto import KeyRing
+from common.database import create_engine, create_pool
+from common.service import background, instance_name, require_current_schema, serve
+from common.settings import load
+
+
+def wire(settings: ApiSettings, instance: str, clock: Clock) -> Collaborators:
+    """The collaborators of one process. Nothing is connected to yet."""
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        application_name=instance,
+        size=settings.database_pool_size,
+    )
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    feed = LiveFeed(settings.live_queue_size)
+    return Collaborators(
+        settings=settings,
+        engine=engine,
+        sessions=sessions,
+        keys=KeyRing.parse(settings.encryption_keys.get_secret_value()),
+        key_usage=KeyUsage(),
+        live=feed,
+        kafka=LiveConsumer(settings, feed, sessions, instance=instance),
+        clock=clock,
+    )
+
+
+@asynccontextmanager
+async def serving(wired: Collaborators, instance: str) -> AsyncIterator[None]:
+    """Everything that runs beside the requests."""
+    pool = await create_pool(
+        wired.settings.database_url.get_secret_value(), application_name=instance, size=2
+    )
+    async with pool:
+        await require_current_schema(pool)
+    try:
+        async with (
+            background(wired.key_usage.run(wired.engine), name="key usage"),
+            background(wired.kafka.run(), name="live feed"),
+        ):
+            with on_termination(wired.live.close):
+                yield
+        await wired.key_usage.flush(wired.engine)
+    finally:
+        await wired.engine.dispose()
+
+
+def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -> FastAPI:
+    """The API and its console as an ASGI application."""
+    wired = wire(settings, instance, clock)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with serving(wired, instance):
+            yield
+
+    app = FastAPI(
+        title=documentation.TITLE,
+        version=documentation.VERSION,
+        lifespan=lifespan,
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        # Metrics are Prometheus's and logs structlog's; the spans are FastAPI's own.
+        telemetry={
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+            "exclude": is_quiet,
+        },
+    )
+    app.state.collaborators = wired
+    app.add_middleware(Observation)
+    problems.install(app)
+    for router in (automations, runs, destinations, deliveries, connections, live, tenants):
+        app.include_router(router)
+    app.include_router(operations.router)
+    app.openapi = lambda: documentation.openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def main() -> None:
+    """Run the API until told to stop."""
+    settings = load(ApiSettings)
+    instance = instance_name(SERVICE)
+    telemetry.configure(SERVICE, settings, instance=instance)
+    serve(build_app(settings, instance), settings)

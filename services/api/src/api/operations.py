@@ -1,0 +1,56 @@
+"""`/healthz`, `/readyz` and `/metrics`.
+
+The API is ready when its database answers. Without Kafka the live feed pauses and everything else works, so
+a silent broker is reported and does not take the service out of rotation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.context import Wired
+from common.service import Check, metrics_page, readiness
+
+router = APIRouter(tags=["operations"])
+
+
+def engine_check(engine: AsyncEngine) -> Check:
+    """Well when a query comes back."""
+
+    async def check() -> str | None:
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            return type(error).__name__
+        return None
+
+    return check
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Whether the process is alive."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", responses={503: {"description": "The database does not answer"}})
+async def readyz(wired: Wired) -> Response:
+    """Whether requests can be answered, and whether the live feed is."""
+    status, body = await readiness({"database": engine_check(wired.engine)})
+    checks: dict[str, Any] = body["checks"]
+    checks["kafka"] = wired.kafka.condition()
+    return JSONResponse(body, status_code=status)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics() -> Response:
+    """Prometheus metrics."""
+    body, content_type = metrics_page()
+    return Response(body, media_type=content_type)

@@ -1,0 +1,236 @@
+"""RFC 9457 problem documents: the one place that turns an error into an HTTP answer.
+
+A problem names every field at fault in `errors`, by JSON pointer into the request's body, or into the part
+of the request that `in` names. It never repeats a value, and never tells what went wrong inside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Literal
+
+import sqlalchemy.exc
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from opentelemetry import trace
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from common.database import TRANSIENT_DATABASE_ERRORS
+from common.errors import CarillonError, FieldError, RequestError, Unprocessable
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 2
+
+
+class UnsupportedMediaType(RequestError):
+    """The request's body is not JSON."""
+
+    status_code = 415
+    title = "Unsupported media type"
+
+
+class PreconditionFailed(RequestError):
+    """Somebody else changed the thing since the caller read it."""
+
+    status_code = 412
+    title = "Changed meanwhile"
+
+
+class BadParameter(Unprocessable):
+    """A query parameter is not acceptable."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(_count(1), errors=[FieldError(f"/{name}", detail)])
+
+
+class Unavailable(CarillonError):
+    """Something this service needs does not answer; worth another try."""
+
+    permanent = False
+    status_code = 503
+    title = "Temporarily unavailable"
+
+
+class Fault(BaseModel):
+    """One field and what is wrong with it."""
+
+    pointer: str = Field(
+        description="JSON pointer (RFC 6901) to the field", examples=["/schedule_config/hour"]
+    )
+    detail: str = Field(
+        description="What to write instead", examples=["Input should be less than or equal to 23"]
+    )
+    in_: Literal["body", "query", "path", "header"] = Field(
+        default="body", alias="in", description="The part of the request the pointer points into"
+    )
+
+
+class Problem(BaseModel):
+    """A refusal (RFC 9457)."""
+
+    type: str = Field(
+        description="The kind of problem, described there", examples=["/docs#validation-failed"]
+    )
+    title: str = Field(examples=["Validation failed"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["1 field is not acceptable."])
+    instance: str = Field(description="The path that was asked for", examples=["/api/automations"])
+    errors: list[Fault] = Field(default_factory=list, description="Every field at fault")
+    trace_id: str | None = Field(default=None, description="Quote it when you ask for help")
+
+
+_ERRORS: tuple[type[CarillonError], ...] = (RequestError, *RequestError.__subclasses__(), Unavailable)
+PROBLEM_TITLES: Mapping[int, str] = {error.status_code: error.title for error in _ERRORS}
+"""The title of each status this API answers with; anything else has HTTP's own phrase."""
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's `responses` for the problems an operation answers with."""
+    return {
+        status: {
+            "description": title_of(status),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def title_of(status: int) -> str:
+    """What a status is called."""
+    return PROBLEM_TITLES.get(status) or HTTPStatus(status).phrase
+
+
+def slug(title: str) -> str:
+    """A title as the fragment that documents it."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def problem_response(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    errors: Sequence[Fault] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem as a response."""
+    title = title_of(status)
+    context = trace.get_current_span().get_span_context()
+    problem = Problem(
+        type=f"/docs#{slug(title)}",
+        title=title,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        errors=list(errors),
+        trace_id=f"{context.trace_id:032x}" if context.is_valid else None,
+    )
+    return JSONResponse(
+        problem.model_dump(by_alias=True, exclude_none=True),
+        status_code=status,
+        headers=dict(headers or {}),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def pointer(path: Sequence[str | int]) -> str:
+    """A path into a document as a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def faults_of(error: RequestValidationError) -> list[Fault]:
+    """FastAPI's validation errors, each field once, without the values."""
+    faults: dict[tuple[str, str], Fault] = {}
+    for item in error.errors():
+        where, *path = item["loc"]
+        place = where if where in ("query", "path", "header") else "body"
+        if place == "body":
+            path = _within(error.body, path, missing=item["type"] == "missing")
+        fault = Fault(
+            pointer=pointer(path), detail=item["msg"].removeprefix("Value error, "), **{"in": place}
+        )
+        faults.setdefault((place, fault.pointer), fault)
+    return list(faults.values())
+
+
+def _within(document: Any, path: Sequence[str | int], *, missing: bool) -> list[str | int]:
+    """`path` without the steps that are Pydantic's names for the members of a union, not the document's."""
+    steps: list[str | int] = []
+    here: Any = document
+    for position, step in enumerate(path):
+        known = isinstance(here, dict) and step in here
+        if known or (isinstance(here, list) and isinstance(step, int) and step < len(here)):
+            here = here[step]
+        elif not (missing and position == len(path) - 1):
+            continue
+        steps.append(step)
+    return steps
+
+
+def unacceptable(faults: Sequence[FieldError]) -> Unprocessable:
+    """The refusal of a body whose fields are at fault."""
+    return Unprocessable(_count(len(faults)), errors=faults)
+
+
+def _count(faults: int) -> str:
+    return "1 field is not acceptable." if faults == 1 else f"{faults} fields are not acceptable."
+
+
+async def _refused(request: Request, error: CarillonError) -> Response:
+    given: tuple[FieldError, ...] = error.errors if isinstance(error, RequestError) else ()
+    place = "query" if isinstance(error, BadParameter) else "body"
+    errors = [Fault(pointer=item.pointer, detail=item.detail, **{"in": place}) for item in given]
+    headers = {"WWW-Authenticate": 'Bearer realm="carillon"'} if error.status_code == 401 else {}
+    return problem_response(request, error.status_code, error.detail, errors=errors, headers=headers)
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    errors = faults_of(error)
+    return problem_response(request, 422, _count(len(errors)), errors=errors)
+
+
+async def _http(request: Request, error: HTTPException) -> Response:
+    return problem_response(request, error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.warning("database unavailable", error=type(error).__name__, path=request.url.path)
+    return problem_response(
+        request,
+        Unavailable.status_code,
+        "The database does not answer. Nothing was changed; try again.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
+async def _database(request: Request, error: sqlalchemy.exc.DBAPIError) -> Response:
+    if error.connection_invalidated or isinstance(error.orig, TRANSIENT_DATABASE_ERRORS):
+        return await _unavailable(request, error)
+    cause = getattr(error.orig, "__cause__", None)
+    if isinstance(cause, TRANSIENT_DATABASE_ERRORS):
+        return await _unavailable(request, error)
+    raise error
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """The answer to a defect of ours. It says nothing about it; the log says everything."""
+    log.error("request failed", path=request.url.path, method=request.method, exc_info=error)
+    return problem_response(request, 500, "Something went wrong on our side. It has been logged.")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every refusal and every failure with a problem document."""
+    app.exception_handler(CarillonError)(_refused)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_http)
+    app.exception_handler(sqlalchemy.exc.DBAPIError)(_database)
+    app.exception_handler(sqlalchemy.exc.TimeoutError)(_unavailable)
+    for transient in (ConnectionError, TimeoutError):
+        app.exception_handler(transient)(_unavailable)

@@ -1,0 +1,114 @@
+"""Who is asking? `Authorization: Bearer <API key>`; only the key's hash is stored."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import structlog
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from api.context import Now, Transaction, Wired
+from common.crypto import hash_api_key
+from common.errors import Forbidden, Unauthenticated
+from common.models import ApiKey, UserAccount
+
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="apiKey", bearerFormat="car_…", description="An API key of your team"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a request acts for."""
+
+    tenant_id: UUID
+    user_id: UUID
+    key_id: UUID
+    email: str
+    role: str
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this person administers the team."""
+        return self.role == "owner"
+
+    def require_owner(self) -> None:
+        """Raise Forbidden unless this is an owner."""
+        if not self.is_owner:
+            raise Forbidden("Only an owner of the team may do this.")
+
+
+def _key_query() -> Any:
+    return select(
+        col(ApiKey.id),
+        col(ApiKey.tenant_id),
+        col(ApiKey.user_id),
+        col(ApiKey.key_hash),
+        col(ApiKey.last_used_at),
+        col(ApiKey.expires_at),
+        col(UserAccount.email),
+        col(UserAccount.role),
+    ).join(UserAccount, col(UserAccount.id) == col(ApiKey.user_id))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A valid key and whom it belongs to."""
+
+    principal: Principal
+    last_used_at: datetime | None
+
+
+def _valid(row: Any, now: datetime) -> KnownKey | None:
+    if row is None or (row.expires_at is not None and row.expires_at <= now):
+        return None
+    principal = Principal(row.tenant_id, row.user_id, row.id, row.email, row.role)
+    return KnownKey(principal, row.last_used_at)
+
+
+async def find_by_secret(session: AsyncSession, key: str, now: datetime) -> KnownKey | None:
+    """The key in clear → whose it is. The same work is done for a key nobody has."""
+    digest = hash_api_key(key)
+    row = (await session.execute(_key_query().where(col(ApiKey.key_hash) == digest))).one_or_none()
+    stored = row.key_hash if row is not None else bytes(len(digest))
+    return _valid(row, now) if hmac.compare_digest(stored, digest) else None
+
+
+async def find_by_id(session: AsyncSession, key_id: UUID, now: datetime) -> KnownKey | None:
+    """The key of a console session, unless it was revoked or has expired since."""
+    return _valid((await session.execute(_key_query().where(col(ApiKey.id) == key_id))).one_or_none(), now)
+
+
+async def authenticate(
+    request: Request,
+    session: Transaction,
+    wired: Wired,
+    now: Now,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> Principal:
+    """FastAPI dependency: the principal of the request's API key; raises Unauthenticated."""
+    if credentials is None:
+        raise Unauthenticated("Send an API key: Authorization: Bearer car_…")
+    known = await find_by_secret(session, credentials.credentials, now)
+    if known is None:
+        raise Unauthenticated("The API key is unknown, revoked or expired.")
+    return admit(request, known, wired, now)
+
+
+def admit(request: Request, known: KnownKey, wired: Wired, now: datetime) -> Principal:
+    """Note who is asking: for the key's `last_used_at`, and in every log line of this request."""
+    wired.key_usage.note(known.principal.key_id, known.last_used_at, now)
+    request.state.tenant_id = known.principal.tenant_id
+    structlog.contextvars.bind_contextvars(tenant_id=str(known.principal.tenant_id))
+    return known.principal
+
+
+Caller = Annotated[Principal, Depends(authenticate)]
