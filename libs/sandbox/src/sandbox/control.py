@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from sandbox.clock import Clock
 from sandbox.faults import Faults, InvalidFault
 from sandbox.inbox import Filter, Inbox
+from sandbox.limits import InvalidLimit, Limits
 from sandbox.signatures import InvalidSecret
 from sandbox.stats import Stats
 from sandbox.telegram.chats import STATES, Chats
@@ -44,6 +46,7 @@ class Control:
         faults: Faults,
         webhooks: Webhooks,
         chats: Chats,
+        limits: Limits,
         reset: Callable[[], None],
     ) -> None:
         self._clock = clock
@@ -52,6 +55,7 @@ class Control:
         self._faults = faults
         self._webhooks = webhooks
         self._chats = chats
+        self._limits = limits
         self._reset = reset
 
     async def received(self, request: Request) -> Response:
@@ -59,10 +63,15 @@ class Control:
         wanted, limit = self._filter(request)
         found = self._inbox.select(wanted, limit)
         deadline = asyncio.get_running_loop().time() + _number(request, "wait", 0.0, _LONGEST_WAIT)
-        while not found and await self._inbox.wait(deadline):
+        generation = self._inbox.generation
+        while not found and await self._inbox.wait(deadline) and generation == self._inbox.generation:
             found = self._inbox.select(wanted, limit)
         return JSONResponse(
-            {"messages": [record.as_json() for record in found], "last_seq": self._inbox.last_seq}
+            {
+                "messages": [record.as_json() for record in found],
+                "last_seq": self._inbox.last_seq,
+                "generation": self._inbox.generation,
+            }
         )
 
     async def received_count(self, request: Request) -> Response:
@@ -147,6 +156,15 @@ class Control:
         self._chats.set_state(chat_id, str(state), migrate_to)
         return JSONResponse({"chat_id": chat_id, "state": state})
 
+    async def limits(self, request: Request) -> Response:
+        """GET and PUT /_sandbox/limits"""
+        if request.method == "PUT":
+            try:
+                self._limits.change(await _body(request))
+            except InvalidLimit as error:
+                raise BadRequest(error.name, error.detail) from None
+        return JSONResponse(asdict(self._limits))
+
     async def clock(self, request: Request) -> Response:
         """GET and POST /_sandbox/clock"""
         if request.method == "POST":
@@ -169,6 +187,8 @@ class Control:
         chat, hook = query.get("chat", ""), query.get("hook", "")
         kind = query.get("kind", "") or ("telegram" if chat else "webhook" if hook else "")
         since = _instant(query["since"], "since") if query.get("since") else 0.0
+        if chat.startswith("@"):
+            chat = str(self._chats.id_of(chat[1:]))
         wanted = Filter(kind, chat or hook, int(_number(request, "after", 0.0, 1e15)), since)
         return wanted, int(_number(request, "limit", 100.0, _LARGEST_PAGE))
 
@@ -197,6 +217,7 @@ def build_control(control: Control, page: str) -> Starlette:
         Route("/_sandbox/hooks", control.hooks),
         Route("/_sandbox/hooks/{name:path}", control.hook, methods=["GET", "PUT"]),
         Route("/_sandbox/chats/{id}", control.chat, methods=["PUT"]),
+        Route("/_sandbox/limits", control.limits, methods=["GET", "PUT"]),
         Route("/_sandbox/clock", control.clock, methods=["GET", "POST"]),
         Route("/_sandbox/reset", control.reset, methods=["POST"]),
     ]

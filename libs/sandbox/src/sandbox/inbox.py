@@ -20,6 +20,7 @@ class Record:
     address: str
     """The chat, the hook or the path it went to."""
     detail: Detail
+    size: int = 0
 
     def as_json(self) -> Detail:
         """The record as the control API shows it."""
@@ -47,26 +48,31 @@ class Filter:
 class Inbox:
     """A bounded, ordered memory of everything received, with exact counts."""
 
-    def __init__(self, clock: Clock, keep: int) -> None:
+    def __init__(self, clock: Clock, keep: int, keep_bytes: int = 64 * 1024 * 1024) -> None:
         self._clock = clock
-        self._records: deque[Record] = deque(maxlen=keep)
+        self._keep = keep
+        self._keep_bytes = keep_bytes
+        self._records: deque[Record] = deque()
+        self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
         self._waiting: set[asyncio.Future[None]] = set()
+        self._closed = False
         self.last_seq = 0
+        self.generation = 0
+        """How often everything was forgotten."""
 
-    def add(self, kind: str, address: str, detail: Detail) -> Record:
-        """Remember one thing and wake everybody who waits for news."""
+    def add(self, kind: str, address: str, detail: Detail, size: int = 0) -> Record:
+        """Remember one thing, of about ``size`` bytes, and wake everybody who waits for news."""
         self.last_seq += 1
-        record = Record(self.last_seq, kind, round(self._clock.now(), 3), address, detail)
+        record = Record(self.last_seq, kind, round(self._clock.now(), 3), address, detail, size)
         self._records.append(record)
+        self._bytes += size
+        while len(self._records) > self._keep or self._bytes > self._keep_bytes:
+            self._bytes -= self._records.popleft().size
         self._counts[kind, ""] += 1
         if address:
             self._counts[kind, address] += 1
-        if self._waiting:
-            for future in self._waiting:
-                if not future.done():
-                    future.set_result(None)
-            self._waiting.clear()
+        self._wake()
         return record
 
     def count(self, kind: str = "", address: str = "") -> int:
@@ -101,6 +107,8 @@ class Inbox:
 
     async def wait(self, deadline: float) -> bool:
         """Wait until something arrives; False when the loop's clock passes ``deadline`` first."""
+        if self._closed:
+            return False
         loop = asyncio.get_running_loop()
         news: asyncio.Future[None] = loop.create_future()
         self._waiting.add(news)
@@ -113,7 +121,21 @@ class Inbox:
             self._waiting.discard(news)
         return True
 
+    def _wake(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+        self._waiting.clear()
+
     def reset(self) -> None:
         """Forget everything; the sequence goes on, so that a follower misses nothing new."""
         self._records.clear()
+        self._bytes = 0
         self._counts.clear()
+        self.generation += 1
+        self._wake()
+
+    def close(self) -> None:
+        """Let everybody go who waits; from now on nobody waits any more."""
+        self._closed = True
+        self._wake()

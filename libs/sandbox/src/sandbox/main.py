@@ -1,6 +1,7 @@
 """Wires the sandbox together and serves it."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sandbox.control import Control, build_control
 from sandbox.facebook.graph import Facebook
 from sandbox.faults import Faults
 from sandbox.inbox import Inbox
+from sandbox.limits import Limits
 from sandbox.platform import Platform
 from sandbox.server import Sandbox
 from sandbox.settings import Settings, SettingsError
@@ -20,6 +22,8 @@ from sandbox.webhooks import Webhooks
 from sandbox.wire import WireProtocol
 from sandbox.world.population import World
 
+_KEEP_ALIVE = 75
+"""Seconds; as long as the real services hold an idle connection."""
 _PAGE = Path(__file__).parent / "pages" / "index.html"
 
 
@@ -30,35 +34,48 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
     stats = Stats()
     faults = Faults()
     webhooks = Webhooks(clock, inbox)
-    telegram = Telegram(settings, clock, inbox)
+    limits = Limits.of(settings)
+    telegram = Telegram(limits, clock, inbox)
     world = World(settings.seed, settings.ad_accounts, settings.pages)
-    platforms: list[Platform] = [webhooks, telegram, Facebook(settings, clock, world, inbox)]
+    platforms: list[Platform] = [webhooks, telegram, Facebook(settings, limits, clock, world, inbox)]
 
     def reset() -> None:
         for platform in platforms:
             platform.reset()
+        limits.reset(settings)
         faults.clear()
         inbox.reset()
         stats.reset()
         clock.reset()
 
-    control = Control(clock, inbox, stats, faults, webhooks, telegram.chats, reset)
+    control = Control(clock, inbox, stats, faults, webhooks, telegram.chats, limits, reset)
     return Sandbox(platforms, build_control(control, _PAGE.read_text("utf-8")), faults, inbox, stats)
 
 
-def server_config(settings: Settings, clock: Clock | None = None) -> uvicorn.Config:
-    """How the sandbox is served: without an access log, and able to break connections off."""
-    return uvicorn.Config(
-        build_app(settings, clock),
-        host=settings.host,
-        port=settings.port,
-        http=WireProtocol,
-        ws="none",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
+class SandboxServer(uvicorn.Server):
+    """Lets go of long polls as soon as it is told to stop, instead of waiting for them."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        app = build_app(settings, clock)
+        self._app = app
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                http=WireProtocol,
+                ws="none",
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_graceful_shutdown=2,
+            )
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.close()
+        await super().shutdown(sockets)
 
 
 def main() -> None:
@@ -67,4 +84,4 @@ def main() -> None:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
         sys.exit(f"sandbox: {error}")
-    uvicorn.Server(server_config(settings)).run()
+    SandboxServer(settings).run()

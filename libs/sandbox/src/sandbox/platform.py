@@ -10,6 +10,8 @@ class Platform(Protocol):
     """One imitation. Its handlers are synchronous: they decide, the server waits and writes."""
 
     name: str
+    parses_bodies: bool
+    """Whether forms and JSON are taken apart before `answer`."""
 
     def claims(self, method: str, path: str) -> bool:
         """Whether a call is meant for this platform."""

@@ -12,10 +12,19 @@ from sandbox.platform import Platform
 from sandbox.stats import Stats
 from sandbox.wire import EXTENSION, Wire
 
+_LARGEST_BODY = 64 * 1024 * 1024
 _HTML = (
     "<!DOCTYPE html><html><head><title>Sorry, something went wrong.</title></head>"
     "<body><h1>Sorry, something went wrong.</h1><p>We're working on it.</p></body></html>"
 )
+
+
+class ClientGone(Exception):
+    """The client hung up before it had sent its request."""
+
+
+class TooLarge(Exception):
+    """The request is larger than anything a platform takes."""
 
 
 class Sandbox:
@@ -30,6 +39,10 @@ class Sandbox:
         self._inbox = inbox
         self._stats = stats
 
+    def close(self) -> None:
+        """Let everybody go who waits for something to arrive."""
+        self._inbox.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._control(scope, receive, send)
@@ -42,9 +55,16 @@ class Sandbox:
         await self._control(scope, receive, send)
 
     async def _serve(self, platform: Platform, scope: Scope, receive: Receive, send: Send) -> None:
-        call = await _read(scope, receive)
+        try:
+            call = await _read(scope, receive)
+        except ClientGone:
+            return
+        except TooLarge:
+            self._stats.count(platform.name, platform.label(scope["path"]), 413)
+            await _send(Answer(413, b"", "text/plain", [("connection", "close")]), send)
+            return
         unreadable = ""
-        if call.body:
+        if call.body and platform.parses_bodies:
             try:
                 await parse_body(call)
             except UnreadableBody as error:
@@ -105,19 +125,28 @@ class Sandbox:
 
 
 async def _read(scope: Scope, receive: Receive) -> Call:
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    message = await receive()
-    body = message.get("body", b"")
-    while message.get("more_body", False):
+    """The whole request; raises `ClientGone` or `TooLarge`."""
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
         message = await receive()
-        body += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > _LARGEST_BODY:
+            raise TooLarge
+        more = message.get("more_body", False)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     host = headers.get("host") or "{}:{}".format(*(scope.get("server") or ("localhost", 80)))
     return Call(
         method=scope["method"],
         path=scope["path"],
         query=parse_query(scope["query_string"]),
         headers=headers,
-        body=body,
+        body=b"".join(parts),
         base_url=f"{scope['scheme']}://{host}",
     )
 

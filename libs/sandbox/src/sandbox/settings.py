@@ -26,6 +26,8 @@ class Settings:
     facebook_app_secret: str = ""
     """Empty: any client secret is accepted and appsecret_proof is not checked."""
     facebook_require_proof: bool = False
+    facebook_token_error_status: int = 400
+    """Facebook answers code 190 with 400; some report 401."""
     facebook_app_calls_per_hour: int = 100_000
     facebook_account_calls_per_hour: int = 60_000
     facebook_sync_rows: int = 50_000

@@ -15,7 +15,7 @@ from sandbox.signatures import decode_secret, judge
 
 _KEPT_IDS = 100_000
 _PREFIX = "/hooks/"
-_SHOWN_BODY = 256 * 1024
+_SHOWN_BODY = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -50,6 +50,7 @@ class Webhooks:
     """Takes whatever is posted to /hooks/{name}."""
 
     name = "webhook"
+    parses_bodies = False
 
     def __init__(self, clock: Clock, inbox: Inbox) -> None:
         self._clock = clock
@@ -90,7 +91,7 @@ class Webhooks:
         return Answer.of_json(hook.status, {"received": 200 <= hook.status < 300}, headers)
 
     def unreadable(self, detail: str) -> Answer:
-        return Answer.of_json(200, {"received": True})
+        return Answer.of_json(400, {"error": detail})
 
     def refuse(self, fault: Fault, call: Call) -> Answer:
         if fault.kind == "rate_limit":
@@ -127,7 +128,7 @@ class Webhooks:
             detail["fault"] = fault
         if trace := call.headers.get("traceparent"):
             detail["traceparent"] = trace
-        self._inbox.add("webhook", name, detail)
+        self._inbox.add("webhook", name, detail, len(call.body))
 
     def reset(self) -> None:
         self.hooks.clear()

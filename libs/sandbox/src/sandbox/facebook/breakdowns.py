@@ -68,7 +68,9 @@ class Splitter:
         self._weights: dict[str, tuple[float, ...]] = {}
 
     def split(self, ad: Ad, delivery: Delivery) -> list[Delivery]:
-        """One delivery per cell."""
+        """One delivery per cell; without breakdowns there is one cell."""
+        if not self.breakdowns:
+            return [delivery]
         weights = self._weights.get(ad.id)
         if weights is None:
             weights = self._weights[ad.id] = self._weigh(ad)

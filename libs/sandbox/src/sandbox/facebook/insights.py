@@ -43,13 +43,8 @@ class Query:
 
     def size(self) -> int:
         """How many rows have to be looked at, delivered or not."""
-        per_range = sum(1 for _ in self._objects()) * max(len(breakdowns.cells(self.breakdowns)), 1)
-        return per_range * len(self.ranges)
-
-    def _objects(self) -> Iterator[object]:
-        if self.level == "account":
-            return iter((self.account,))
-        return iter({_owner(ad, self.level): None for ad in ads_of(self.node)})
+        objects = {_owner(ad, self.level) for ad in ads_of(self.node)}
+        return len(objects) * len(breakdowns.cells(self.breakdowns)) * len(self.ranges)
 
 
 def account_of(node: AdNode) -> AdAccount:
@@ -144,51 +139,40 @@ class Insights:
         return [insight_fields.render(row, query.fields) for row in rows]
 
     def _delivered(self, query: Query) -> Iterator[Row]:
-        ads = [ad for ad in ads_of(query.node) if query.filters.takes(ad)]
-        splitter = breakdowns.Splitter(query.breakdowns) if query.breakdowns else None
-        cells: list[breakdowns.Cell] = splitter.cells if splitter else [()]
+        groups: dict[str, list[Ad]] = {}
+        for ad in ads_of(query.node):
+            if query.filters.takes(ad):
+                groups.setdefault(_owner(ad, query.level), []).append(ad)
+        splitter = breakdowns.Splitter(query.breakdowns)
         hourly = breakdowns.is_hourly(query.breakdowns)
         today = self.today(query.account)
         for dates in query.ranges:
-            groups: dict[str, list[Ad]] = {}
-            for ad in ads:
-                groups.setdefault(_owner(ad, query.level), []).append(ad)
-            for members in groups.values():
-                for cell, total, active_days in self._totals(members, dates, today, splitter, cells):
+            for ads in groups.values():
+                totals, active_days = self._totals(ads, dates, today, splitter)
+                for cell, total in zip(splitter.cells, totals, strict=True):
                     if not total.impressions:
                         continue
-                    row = _row(
-                        query, members[0], dates, total, tuple(zip(query.breakdowns, cell, strict=True))
-                    )
+                    row = _row(query, ads[0], dates, total, cell)
                     if not hourly:
-                        row = _with_reach(row, active_days, len(members))
+                        row = _with_reach(row, active_days, len(ads))
                     if query.filters.keeps(row):
                         yield row
 
     def _totals(
-        self,
-        ads: list[Ad],
-        dates: DateRange,
-        today: date,
-        splitter: breakdowns.Splitter | None,
-        cells: list[breakdowns.Cell],
-    ) -> Iterator[tuple[breakdowns.Cell, Delivery, int]]:
-        totals = [NOTHING] * len(cells)
-        active = 0
-        for day in dates.days():
-            if day > today:
-                break
-            delivered = False
-            for ad in ads:
-                delivery = self._world.deliveries.of(ad, day)
-                if not delivery.impressions:
-                    continue
-                delivered = True
-                parts = splitter.split(ad, delivery) if splitter else (delivery,)
-                totals = [total.plus(part) for total, part in zip(totals, parts, strict=True)]
-            active += delivered
-        for cell, total in zip(cells, totals, strict=True):
-            yield cell, total, active
+        self, ads: list[Ad], dates: DateRange, today: date, splitter: breakdowns.Splitter
+    ) -> tuple[list[Delivery], int]:
+        """One sum per cell, and on how many days the busiest ad delivered."""
+        parts: list[list[Delivery]] = []
+        active_days = 0
+        for ad in ads:
+            known = [self._world.deliveries.of(ad, day) for day in dates.days() if day <= today]
+            delivered = [delivery for delivery in known if delivery.impressions]
+            if delivered:
+                active_days = max(active_days, len(delivered))
+                parts.append(splitter.split(ad, Delivery.sum(delivered)))
+        if not parts:
+            return [NOTHING] * len(splitter.cells), 0
+        return [Delivery.sum(cell) for cell in zip(*parts, strict=True)], active_days
 
     def _remember(self, key: object, rows: list[dict[str, Any]]) -> None:
         if len(rows) <= _KEPT_ROWS:
@@ -201,7 +185,7 @@ def _signature(request: GraphRequest) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(item for item in request.params.items() if item[0] not in _PAGING_PARAMS))
 
 
-def _row(query: Query, ad: Ad, dates: DateRange, total: Delivery, cell: tuple[tuple[str, str], ...]) -> Row:
+def _row(query: Query, ad: Ad, dates: DateRange, total: Delivery, cell: breakdowns.Cell) -> Row:
     depth = LEVELS.index(query.level)
     return Row(
         account=query.account,
@@ -212,7 +196,7 @@ def _row(query: Query, ad: Ad, dates: DateRange, total: Delivery, cell: tuple[tu
         until=dates.until,
         delivery=total,
         reach=0,
-        cell=cell,
+        cell=tuple(zip(query.breakdowns, cell, strict=True)),
         windows=query.windows,
     )
 

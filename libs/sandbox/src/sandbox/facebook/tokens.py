@@ -64,6 +64,8 @@ class Identity:
     issued_at: int = 0
     expires_at: int = 0
     long_lived: bool = True
+    consent: str = "minted"
+    """Tokens of one consent die together when it is withdrawn."""
 
     def may(self, *scopes: str) -> bool:
         """Whether any of the scopes was granted."""
@@ -106,7 +108,7 @@ class TokenIssuer:
 
     def user_token(self, scopes: tuple[str, ...], lifetime: int) -> tuple[str, int]:
         """A new user token and its lifetime in seconds."""
-        now = int(self._clock.now())
+        now = max(int(self._clock.now()), self._revoked.get("minted", 0) + 1)
         long_lived = lifetime > SHORT_LIFE
         token = self.mint(Identity("USER", self._person_id, "", scopes, now, now + lifetime, long_lived))
         return token, lifetime
@@ -118,9 +120,9 @@ class TokenIssuer:
         expires_at = 0 if identity.long_lived else identity.expires_at
         return self.mint(replace(identity, kind="PAGE", page_id=page_id, expires_at=expires_at))
 
-    def revoke_person(self, identity: Identity) -> None:
-        """The person removed the app: every token issued so far dies."""
-        self._revoked[identity.user_id] = int(self._clock.now())
+    def revoke(self, identity: Identity) -> None:
+        """The person removed the app: every token of this consent issued so far dies."""
+        self._revoked[identity.consent] = int(self._clock.now())
 
     def reset(self) -> None:
         """Forget what was revoked."""
@@ -137,9 +139,10 @@ class TokenIssuer:
     def read(self, token: str) -> Identity:
         """The facts of a token, alive or not; raises `GraphError` when it never was one."""
         if token.startswith("sandbox-fb-"):
-            return Identity("USER", self._person_id, "", ALL_SCOPES)
+            return Identity("USER", self._person_id, "", ALL_SCOPES, consent=token[11:])
         if token.startswith("sandbox-page-"):
-            return Identity("PAGE", self._person_id, token[13:].partition("-")[0], ALL_SCOPES)
+            page_id, _, consent = token[13:].partition("-")
+            return Identity("PAGE", self._person_id, page_id, ALL_SCOPES, consent=consent)
         if token.startswith("unscoped-"):
             return Identity("USER", self._person_id, "", ("public_profile",))
         if token.startswith("EAA"):
@@ -199,7 +202,7 @@ class TokenIssuer:
     def _check_alive(self, identity: Identity) -> None:
         if identity.expires_at and identity.expires_at <= self._clock.now():
             raise self.dead(463, identity.expires_at)
-        if self._revoked and identity.issued_at <= self._revoked.get(identity.user_id, -1):
+        if self._revoked and identity.issued_at <= self._revoked.get(identity.consent, -1):
             raise self.dead(458)
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from sandbox.clock import Clock
 from sandbox.exchange import Headerlist
 from sandbox.facebook.errors import GraphError
-from sandbox.settings import Settings
+from sandbox.limits import Limits
 
 _HOUR = 3_600
 _SLICE = 60
@@ -45,9 +45,8 @@ class RollingHour:
 class Usage:
     """The app's and each business object's consumption."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.app_limit = settings.facebook_app_calls_per_hour
-        self.account_limit = settings.facebook_account_calls_per_hour
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self._limits = limits
         self._clock = clock
         self._app = RollingHour()
         self._objects: dict[str, RollingHour] = {}
@@ -63,7 +62,7 @@ class Usage:
         Returns the usage headers; raises `GraphError` 4 or 80000/80001 past the limit.
         """
         now = self._clock.now()
-        app_share = 100.0 * self._app.add(now) / self.app_limit if self.app_limit else 0.0
+        app_share = _percent(self._app.add(now), self._limits.facebook_app_calls_per_hour)
         headers: Headerlist = [("x-app-usage", _app_usage(app_share))]
         if app_share > 100:
             raise GraphError(
@@ -74,7 +73,7 @@ class Usage:
         window = self._objects.get(object_id)
         if window is None:
             window = self._objects[object_id] = RollingHour()
-        share = 100.0 * window.add(now) / self.account_limit if self.account_limit else 0.0
+        share = _percent(window.add(now), self._limits.facebook_account_calls_per_hour)
         regain = math.ceil(window.regain_seconds(now) / 60) if share > 100 else 0
         headers += object_headers(object_id, use_case, share, app_share, regain)
         if share > 100:
@@ -135,6 +134,10 @@ def object_headers(
         }
         headers.append(("x-fb-ads-insights-throttle", _dump(throttle)))
     return headers
+
+
+def _percent(used: float, limit: float) -> float:
+    return 100.0 * used / limit if limit else 0.0
 
 
 def _app_usage(share: float) -> str:

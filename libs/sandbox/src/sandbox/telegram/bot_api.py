@@ -9,7 +9,7 @@ from sandbox.clock import Clock
 from sandbox.exchange import Answer, Call, Headerlist
 from sandbox.faults import Fault, Traits
 from sandbox.inbox import Inbox
-from sandbox.settings import Settings
+from sandbox.limits import Limits
 from sandbox.telegram import files
 from sandbox.telegram.chats import Chat, Chats
 from sandbox.telegram.errors import BotError, bad_request, too_many_requests
@@ -30,16 +30,13 @@ class Telegram:
     """The imitation of api.telegram.org. Any well-formed bot token is accepted."""
 
     name = "telegram"
+    parses_bodies = True
 
-    def __init__(self, settings: Settings, clock: Clock, inbox: Inbox) -> None:
+    def __init__(self, limits: Limits, clock: Clock, inbox: Inbox) -> None:
         self._clock = clock
         self._inbox = inbox
         self.chats = Chats()
-        self._flood = FloodControl(
-            settings.telegram_chat_per_second,
-            settings.telegram_chat_per_minute,
-            settings.telegram_bot_per_second,
-        )
+        self._flood = FloodControl(limits)
         self._methods: dict[str, Handler] = {
             "getme": lambda bot, _: _bot(bot, full=True),
             "getchat": self._get_chat,
@@ -230,8 +227,7 @@ class Telegram:
                 detail[name] = message[name]
         if trace := call.headers.get("traceparent"):
             detail["traceparent"] = trace
-        address = f"@{chat.username}" if chat.username else str(chat.id)
-        self._inbox.add("telegram", address, detail)
+        self._inbox.add("telegram", str(chat.id), detail, len(str(detail["text"])))
 
 
 _HEADERS: Headerlist = [

@@ -92,6 +92,10 @@ class Chats:
         if chat := self._chats.get(chat_id):
             chat.state, chat.migrate_to = self._state_of(chat_id)
 
+    def id_of(self, username: str) -> int:
+        """The id of the public chat of that name."""
+        return -1_001_700_000_000 - int(throw("username", username.lower())[0] * 2**32)
+
     def find(self, raw: object) -> Chat:
         """The chat of a ``chat_id``; raises 400 when there is none."""
         if raw is None or raw == "":
@@ -113,8 +117,7 @@ class Chats:
             raise bad_request("chat not found")
         if username.lower().startswith("missing"):
             raise bad_request("chat not found")
-        number = int(throw("username", username.lower())[0] * 2**32)
-        return self._get(-1_001_700_000_000 - number, username)
+        return self._get(self.id_of(username), username)
 
     def _get(self, chat_id: int, username: str) -> Chat:
         chat = self._chats.get(chat_id)
@@ -137,9 +140,9 @@ class Chats:
 
 def _new_chat(chat_id: int, username: str) -> Chat:
     if chat_id > 0:
-        return Chat(chat_id, "private", f"User {chat_id}")
+        return Chat(chat_id, "private", f"User {chat_id % 10_000:04d}")
     if username:
         return Chat(chat_id, "channel", username.replace("_", " ").title(), username)
     if chat_id > -1_000_000_000_000:
-        return Chat(chat_id, "group", f"Group {-chat_id}")
-    return Chat(chat_id, "supergroup", f"Team {-chat_id - 1_000_000_000_000}")
+        return Chat(chat_id, "group", f"Group {-chat_id % 10_000:04d}")
+    return Chat(chat_id, "supergroup", f"Team {-chat_id % 10_000:04d}")

@@ -3,9 +3,12 @@
 import math
 from collections import OrderedDict
 
+from sandbox.limits import Limits
 from sandbox.telegram.errors import too_many_requests
 
 _KEPT = 50_000
+_CHAT_BURST = 3.0
+"""A chat takes a few messages at once before its limit per second bites."""
 
 
 class TokenBucket:
@@ -29,24 +32,23 @@ class TokenBucket:
 
 
 class FloodControl:
-    """The limits that are switched on; 0 means no limit."""
+    """Applies the limits that are switched on."""
 
-    def __init__(self, chat_per_second: float, chat_per_minute: float, bot_per_second: float) -> None:
-        self._chat_per_second = chat_per_second
-        self._chat_per_minute = chat_per_minute
-        self._bot_per_second = bot_per_second
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._buckets: OrderedDict[tuple[str, str], TokenBucket] = OrderedDict()
 
     def admit(self, bot: str, chat_id: int, now: float) -> None:
         """Count one message; raises 429 when it comes too early."""
+        limits = self._limits
+        conversation = f"{bot}/{chat_id}"
         buckets = []
-        if self._chat_per_second:
-            buckets.append(self._bucket("second", f"{bot}/{chat_id}", self._chat_per_second, 3.0, now))
-        if self._chat_per_minute and chat_id < 0:
-            rate = self._chat_per_minute / 60
-            buckets.append(self._bucket("minute", f"{bot}/{chat_id}", rate, self._chat_per_minute, now))
-        if self._bot_per_second:
-            buckets.append(self._bucket("bot", bot, self._bot_per_second, self._bot_per_second, now))
+        if per_second := limits.telegram_chat_per_second:
+            buckets.append(self._bucket("second", conversation, per_second, _CHAT_BURST, now))
+        if (per_minute := limits.telegram_chat_per_minute) and chat_id < 0:
+            buckets.append(self._bucket("minute", conversation, per_minute / 60, per_minute, now))
+        if per_second := limits.telegram_bot_per_second:
+            buckets.append(self._bucket("bot", bot, per_second, per_second, now))
         wait = max((bucket.wait_seconds(now) for bucket in buckets), default=0.0)
         if wait > 0:
             raise too_many_requests(max(1, math.ceil(wait)))
@@ -60,7 +62,7 @@ class FloodControl:
     def _bucket(self, scope: str, name: str, rate: float, burst: float, now: float) -> TokenBucket:
         key = (scope, name)
         bucket = self._buckets.get(key)
-        if bucket is None:
+        if bucket is None or bucket.rate != rate:
             bucket = self._buckets[key] = TokenBucket(rate, max(burst, 1.0), now)
             if len(self._buckets) > _KEPT:
                 self._buckets.popitem(last=False)

@@ -1,8 +1,8 @@
 """Ad accounts, campaigns, ad sets and ads, and what each ad delivered on each day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from typing import NamedTuple
 
@@ -48,9 +48,10 @@ class Delivery(NamedTuple):
     purchases: int = 0
     revenue: int = 0
 
-    def plus(self, other: "Delivery") -> "Delivery":
-        """Both together; reach is summed too, and thinned by who reports it."""
-        return Delivery._make(map(int.__add__, self, other))
+    @classmethod
+    def sum(cls, deliveries: Iterable["Delivery"]) -> "Delivery":
+        """All together; reach is summed too, and thinned by who reports it."""
+        return cls._make(map(sum, zip(*deliveries, strict=True)))
 
 
 NOTHING = Delivery()
@@ -218,9 +219,3 @@ def _deliver(ad: Ad, day: date) -> Delivery:
         purchases=purchases,
         revenue=int(purchases * between(2_900.0, 9_900.0, value_trait) * between(0.9, 1.1, luck[2])),
     )
-
-
-def days(since: date, until: date) -> Iterator[date]:
-    """Every day from ``since`` to ``until``, both included."""
-    for offset in range((until - since).days + 1):
-        yield since + timedelta(days=offset)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from sandbox.world.dice import between, throw
@@ -48,11 +49,15 @@ class Page:
     def slug(self) -> str:
         return self.name.lower().replace(" ", "")
 
+    @cached_property
+    def size(self) -> float:
+        """How large the audience is, from 0 to 1."""
+        return throw(self.seed, "page", self.id)[0]
+
     def day(self, day: date) -> PageDay:
         """A pure function of the seed, the page and the day."""
-        size = throw(self.seed, "page", self.id)[0]
         luck = throw(self.seed, self.id, day.toordinal())
-        media_views = int(900 * 14**size * _WEEKDAYS[day.weekday()] * between(0.7, 1.35, luck[0]))
+        media_views = int(900 * 14**self.size * _WEEKDAYS[day.weekday()] * between(0.7, 1.35, luck[0]))
         viewers = int(media_views * between(0.55, 0.75, luck[1]))
         engagements = int(media_views * between(0.02, 0.07, luck[2]))
         unfollows = int(media_views * between(0.0002, 0.0012, luck[7]))
@@ -70,10 +75,9 @@ class Page:
 
     def followers(self, day: date) -> int:
         """Followers at the end of ``day``: never fewer than the day before, with a weekly rhythm."""
-        size = throw(self.seed, "page", self.id)[0]
-        rate = between(1.5, 6.0, size)
+        rate = between(1.5, 6.0, self.size)
         age = max((day - _EPOCH).days, 0)
-        return int(1_200 * 9**size + rate * (age + 0.9 * math.sin(age * math.tau / 7)))
+        return int(1_200 * 9**self.size + rate * (age + 0.9 * math.sin(age * math.tau / 7)))
 
     def fans(self, day: date) -> int:
         """People who like the page, always fewer than follow it."""
