@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from common.errors import BlockedAddress, ChannelError, Consequence
 from common.http import ResponseTooLarge, port_of
-from common.telemetry import span
+from common.telemetry import hide_secrets, span
 from notifier.channels.base import OutcomeUnknown
 
 TOTAL_TIMEOUT = 15.0
@@ -137,7 +137,7 @@ def _unknown(detail: str, code: str) -> OutcomeUnknown:
 
 
 def _reason(error: httpx.TransportError) -> str:
-    return f"{type(error).__name__} {error}".strip()[:200]
+    return hide_secrets(f"{type(error).__name__} {error}".strip())[:200]
 
 
 def excerpt(body: bytes, *, characters: int = 200) -> str:

@@ -221,19 +221,19 @@ def _message_id(answer: Answer, token: str, now: datetime) -> int:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise _unreadable(answer, now)
+        raise _unreadable(answer, token, now)
     if document.get("ok") is True:
         result = document.get("result")
         identifier = result.get("message_id") if isinstance(result, dict) else None
         return identifier if isinstance(identifier, int) else 0
     status = document.get("error_code")
     status = status if isinstance(status, int) else answer.status
-    description = str(document.get("description", ""))[:300].replace(token, "[hidden]")
+    description = str(document.get("description", ""))[:300]
     parameters = document.get("parameters")
     parameters = parameters if isinstance(parameters, dict) else {}
     new_chat = parameters.get("migrate_to_chat_id")
     raise _Refused(
-        f"Telegram answered {status}: {hide_secrets(description)}",
+        f"Telegram answered {status}: {_without(token, description)}",
         rule_for(status, description),
         http_status=answer.status,
         retry_after=_wait(parameters.get("retry_after"), answer, now),
@@ -241,7 +241,7 @@ def _message_id(answer: Answer, token: str, now: datetime) -> int:
     )
 
 
-def _unreadable(answer: Answer, now: datetime) -> ChannelError:
+def _unreadable(answer: Answer, token: str, now: datetime) -> ChannelError:
     """The answer did not come from the Bot API, or not whole: only its status says something."""
     if answer.status == 200:
         return OutcomeUnknown(
@@ -256,7 +256,7 @@ def _unreadable(answer: Answer, now: datetime) -> ChannelError:
         consequence = Consequence.INVALID
     else:
         consequence = Consequence.TRANSIENT
-    said = hide_secrets(excerpt(answer.body, characters=100))
+    said = _without(token, excerpt(answer.body, characters=100))
     return ChannelError(
         f"something other than Telegram answered {answer.status}: {said or 'nothing'}",
         consequence,
@@ -264,6 +264,10 @@ def _unreadable(answer: Answer, now: datetime) -> ChannelError:
         http_status=answer.status,
         retry_after=_wait(None, answer, now),
     )
+
+
+def _without(token: str, text: str) -> str:
+    return hide_secrets(text.replace(token, "[hidden]"))
 
 
 def _wait(seconds: object, answer: Answer, now: datetime) -> float | None:
