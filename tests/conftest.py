@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from carillon.services import vendors_at
+from common.crypto import new_encryption_key
+from common.settings import KafkaSettings
 from tests.support import backends
 from tests.support.backends import Broker
 from tests.support.databases import create_template, fresh_database
 from tests.support.stack import Service, Stack
 
-from carillon.services import vendors_at
-from common.crypto import new_encryption_key
-from common.settings import KafkaSettings
+pytest_plugins = ["tests.support.figures"]
 
 _ROOT = Path(__file__).parent.parent
 _CACHE = _ROOT / ".carillon" / "cache"

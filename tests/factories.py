@@ -65,7 +65,8 @@ class World:
         connection_id = new_id()
         sealed = self._ring.seal(token, tenant_id=team.tenant_id, row_id=connection_id, column="token")
         await self.sql.execute(
-            "INSERT INTO connection (id, tenant_id, platform, name, token_sealed) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO connection (id, tenant_id, platform, name, token_sealed)"
+            " VALUES ($1, $2, $3, $4, $5)",
             connection_id,
             team.tenant_id,
             "facebook",
