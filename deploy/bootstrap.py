@@ -72,7 +72,8 @@ def set_up() -> None:
         shutil.rmtree(VENV, ignore_errors=True)
         run([uv, "venv", "--quiet", "--python", sys.executable, str(VENV)], environment)
     into = ["--quiet", "--python", str(VENV / "bin" / "python")]
-    run([uv, "pip", "sync", *into, "--require-hashes", "requirements.lock"], environment)
+    sync = ["--require-hashes", "--compile-bytecode", "requirements.lock"]
+    run([uv, "pip", "sync", *into, *sync], environment)
     members = [word for member in MEMBERS for word in ("-e", member)]
     run([uv, "pip", "install", *into, "--no-deps", "--no-build-isolation", *members], environment)
     say(f"Set up in {time.monotonic() - started:.0f} s")

@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from carillon.errors import Obstacle
 from carillon.identity import Identity
 from carillon.launch import launched
 
 _LOG_LIMIT = 16 * 1024 * 1024
 
 
-class NotReady(Exception):
+class NotReady(Obstacle):
     """A program ended before it was ready, or did not become ready in time; carries its last log lines."""
 
     def __init__(self, name: str, reason: str, log: Path) -> None:
@@ -27,8 +28,8 @@ class NotReady(Exception):
         super().__init__(f"{name} {reason}; its log, {log}, ends:\n{tail(log)}")
 
 
-async def _nothing() -> None:
-    return None
+async def nothing() -> None:
+    """Do nothing: the default of a program's `prepare` and `after_start`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +45,8 @@ class Program:
     is_ready: Callable[[], Awaitable[bool]]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     identity: Identity | None = None
-    prepare: Callable[[], Awaitable[None]] = _nothing
-    after_start: Callable[[], Awaitable[None]] = _nothing
+    prepare: Callable[[], Awaitable[None]] = nothing
+    after_start: Callable[[], Awaitable[None]] = nothing
     holds: frozenset[str] = frozenset()
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGKILL

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carillon.child import Program, accepts
+from carillon.errors import Obstacle
 
 KAFKA_VERSION = "4.1.1"
 _LOG4J_VERSION = "2.25.4"
@@ -27,7 +28,7 @@ _DOWNLOAD_TIMEOUT = 600.0
 _JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
-class MissingTool(Exception):
+class MissingTool(Obstacle):
     """Apache Kafka cannot be run here; the message says what to do."""
 
 

@@ -18,6 +18,7 @@ import asyncpg
 import psutil
 
 from carillon.child import Program
+from carillon.errors import Obstacle
 from carillon.identity import Identity, unprivileged
 from carillon.launch import launched
 
@@ -41,10 +42,10 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-_UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_UNSAFE_AND_FAST = {"fsync": "off", "full_page_writes": "off"}
 
 
-class UnusableDataFolder(Exception):
+class UnusableDataFolder(Obstacle):
     """The data folder cannot be used as it is; the message says what to do."""
 
 
@@ -99,14 +100,10 @@ class Postgres:
             await connection.close()
 
     def _initialise(self) -> None:
-        found = data_version(self.data)
-        if found is not None:
-            wanted = binary_version()
-            if found != wanted:
-                raise UnusableDataFolder(
-                    f"{self.data} was made by PostgreSQL {found}, this is {wanted}: remove that folder "
-                    f"to start afresh, or dump its data with PostgreSQL {found} first"
-                )
+        problem = data_problem(self.data)
+        if problem is not None:
+            raise UnusableDataFolder(problem)
+        if (self.data / "PG_VERSION").exists():
             return
         if self.data.exists():  # an earlier initdb was interrupted
             shutil.rmtree(self.data)
@@ -145,16 +142,21 @@ def binary_version() -> str:
     return match[1]
 
 
-def data_version(data: Path) -> str | None:
-    """The major version that made this data folder; None where there is none."""
+def data_problem(data: Path) -> str | None:
+    """Why this server cannot use a data folder, and what to do; None when it can or there is none yet."""
     try:
-        return (data / "PG_VERSION").read_text().strip()
+        found = (data / "PG_VERSION").read_text().strip()
     except FileNotFoundError:
         return None
     except PermissionError:
-        raise UnusableDataFolder(
-            f"{data} belongs to another user: remove it as that user, or choose another folder by --state"
-        ) from None
+        return f"{data} belongs to another user: run as that user, or choose another folder with --state"
+    wanted = binary_version()
+    if found == wanted:
+        return None
+    return (
+        f"{data} was made by PostgreSQL {found} and this is {wanted}: remove that folder to start afresh "
+        "(its data is lost), or choose another with --state"
+    )
 
 
 def _initdb(data: Path, password: Path, identity: Identity | None, *, sync: bool) -> None:

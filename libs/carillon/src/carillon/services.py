@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-from carillon.child import Program, serves
+from carillon.child import Program, nothing, serves
 from carillon.ports import LOOPBACK
 
+SANDBOX = "sandbox"
 
-def service_program(kind: str, *, name: str, port: int, environment: Mapping[str, str]) -> Program:
+
+def service_program(
+    kind: str,
+    *,
+    name: str,
+    port: int,
+    environment: Mapping[str, str],
+    after_start: Callable[[], Awaitable[None]] = nothing,
+) -> Program:
     """One process of the service whose package is `kind`; it sees the user's own environment too."""
 
+    path = "/healthz" if kind == SANDBOX else "/readyz"
+
     async def is_ready() -> bool:
-        return await serves(port)
+        return await serves(port, path)
 
     return Program(
         name=name,
@@ -28,6 +39,7 @@ def service_program(kind: str, *, name: str, port: int, environment: Mapping[str
             "PORT": str(port),
         },
         is_ready=is_ready,
+        after_start=after_start,
     )
 
 

