@@ -78,7 +78,7 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
         connected = [account for account in context.accounts if account.platform == PLATFORM]
         if not connected:
             raise PlatformError(
-                "no Facebook account is connected: connect one, and this report runs again",
+                "no Facebook account is connected, or it must be connected again: do so, then run this again",
                 Consequence.REAUTH,
                 platform=PLATFORM,
                 code="not_connected",

@@ -26,7 +26,6 @@ from executor.platforms.facebook import (
 )
 from executor.reports.content import AccountFigures, PageFigures, Pair, Subject
 
-CONCURRENCY = 4
 PAGE_METRICS = {
     "views": "page_media_view",
     "engagements": "page_post_engagements",
@@ -96,7 +95,6 @@ class _Collection:
         self._config = config
         self._slot = slot
         self._zone = ZoneInfo(config.timezone) if config.timezone else None
-        self._turn = asyncio.Semaphore(CONCURRENCY)
         self._refusals: list[Refusal] = []
 
     async def run(self, sources: Sequence[Source]) -> Collected:
@@ -161,8 +159,7 @@ class _Collection:
 
     async def _attempt(self, subject: Subject, id_: str, name: str, work: Coroutine[Any, Any, T]) -> T | None:
         try:
-            async with self._turn:
-                return await work
+            return await work
         except PlatformError as error:
             if not any(each.id == id_ and each.error.code == error.code for each in self._refusals):
                 self._refusals.append(Refusal(subject, id_, name, error))
@@ -234,7 +231,11 @@ async def _both(
     ones: Sequence[Coroutine[Any, Any, A]], others: Sequence[Coroutine[Any, Any, B]]
 ) -> tuple[list[A], list[B]]:
     """The results of all, worked out at the same time."""
-    async with asyncio.TaskGroup() as group:
-        first = [group.create_task(work) for work in ones]
-        second = [group.create_task(work) for work in others]
+    try:
+        async with asyncio.TaskGroup() as group:
+            first = [group.create_task(work) for work in ones]
+            second = [group.create_task(work) for work in others]
+    except ExceptionGroup as several:
+        # The first is told as itself: what follows from a failure is decided by its type.
+        raise several.exceptions[0] from several
     return [task.result() for task in first], [task.result() for task in second]

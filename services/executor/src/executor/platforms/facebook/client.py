@@ -47,17 +47,22 @@ class FacebookClient:
         rows = self._graph.rows(
             Target("me/accounts", "me/accounts"), {"fields": _PAGE_FIELDS}, limit=_LIST_SIZE
         )
-        return [Page(self._text(row, "id"), _name(row), row.get("access_token")) async for row in rows]
+        return [
+            Page(self._text(row, "id"), _name(row), row.get("access_token") or None) async for row in rows
+        ]
 
     async def account_insights(self, account: str, *periods: Days) -> list[AdFigures]:
         """What the account's ads delivered in each of the periods, in their order; zeros for nothing."""
         rows = await self._insights(InsightsQuery(account, periods, _AD_FIELDS))
         by_days = {(row.get("date_start"), row.get("date_stop")): row for row in rows}
-        return [self._figures(by_days.get((str(days.since), str(days.until)), {})) for days in periods]
+        asked = [(str(days.since), str(days.until)) for days in periods]
+        if not by_days.keys() <= set(asked) or len(by_days) < len(rows):
+            raise self._graph.error("insights of other days than those asked for", Consequence.INVALID)
+        return [self._figures(by_days.get(days, {})) for days in asked]
 
     async def campaign_insights(self, account: str, days: Days) -> dict[str, AdFigures]:
-        """What each campaign that delivered anything delivered, by its name and id."""
-        fields = ("campaign_id", "campaign_name", *_AD_FIELDS)
+        """What each campaign that delivered anything delivered, by the campaign's id."""
+        fields = ("campaign_id", *_AD_FIELDS)
         rows = await self._insights(InsightsQuery(account, (days,), fields, level="campaign"))
         return {self._text(row, "campaign_id"): self._figures(row) for row in rows}
 

@@ -13,7 +13,6 @@ from http import HTTPStatus
 from typing import Any
 
 from common.errors import Consequence
-from common.telemetry import hide_secrets
 
 _T, _RATE, _SPLIT = Consequence.TRANSIENT, Consequence.RATE, Consequence.SPLIT
 _INVALID, _PERM, _GONE, _REAUTH = Consequence.INVALID, Consequence.PERM, Consequence.GONE, Consequence.REAUTH
@@ -69,14 +68,15 @@ APP_WIDE = frozenset({4, 341})
 
 _ASKS_FOR_LESS = "reduce the amount of data"
 _NO_TOKEN = "active access token must be used"  # noqa: S105 - a vendor's sentence, not a secret
+_DOWN = b"Service Unavailable"
 _UNREADABLE = "unreadable"
-_LONGEST_MESSAGE = 300
 _SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
 class GraphFault:
-    """An error as Facebook tells it. `code` is `code` or `code/subcode`."""
+    """An error as Facebook tells it, its message unchanged: that can hold a token. `code` is `code` or
+    `code/subcode`."""
 
     consequence: Consequence
     code: str
@@ -93,10 +93,11 @@ def read(status: int, body: bytes) -> Mapping[str, Any] | GraphFault:
     """
     try:
         payload = json.loads(body)
-    except ValueError:
-        return _unreadable(status, body[:2048].lstrip())
+    except (ValueError, RecursionError):
+        start = body[:2048].lstrip()
+        return _unreadable(status, cut_short=not start or start[:1] in b"{[" or _DOWN in start)
     if not isinstance(payload, dict):
-        return _unreadable(status, b"-")
+        return _unreadable(status, cut_short=False)
     error = payload.get("error")
     if isinstance(error, dict):
         return _from_envelope(status, error)
@@ -129,23 +130,21 @@ def _from_envelope(status: int, error: Mapping[str, Any]) -> GraphFault:
     message = _SPACE.sub(" ", raw).strip() if isinstance(raw, str) else ""
     trace = error.get("fbtrace_id")
     if code is None:
-        return GraphFault(_by_status(status), str(status), _shown(message))
+        return GraphFault(_by_status(status), str(status), message)
     return GraphFault(
         consequence_of(
             code, subcode, message=message, is_transient=error.get("is_transient") is True, status=status
         ),
         f"{code}/{subcode}" if subcode is not None else str(code),
-        _shown(message),
+        message,
         code in APP_WIDE,
         trace if isinstance(trace, str) else None,
     )
 
 
-def _unreadable(status: int, start: bytes) -> GraphFault:
+def _unreadable(status: int, *, cut_short: bool) -> GraphFault:
     consequence = _by_status(status)
-    if status < HTTPStatus.BAD_REQUEST and (
-        not start or start[:1] in b"{[" or b"Service Unavailable" in start
-    ):
+    if status < HTTPStatus.MULTIPLE_CHOICES and cut_short:
         consequence = _T
     elif consequence not in (_T, _RATE):
         # Whoever answered was not Facebook, so that a status such as 404 says nothing about the object.
@@ -157,11 +156,6 @@ def _by_status(status: int) -> Consequence:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _T
     return _BY_STATUS.get(status, _INVALID)
-
-
-def _shown(message: str) -> str:
-    clean = hide_secrets(message)
-    return clean if len(clean) <= _LONGEST_MESSAGE else clean[: _LONGEST_MESSAGE - 1] + "…"
 
 
 def _integer(value: object) -> int | None:

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 ZERO = Decimal(0)
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,6 @@ def number(value: object) -> Decimal:
         parsed = Decimal(str(value))
     except InvalidOperation:
         raise ValueError(f"not a number: {value!r}") from None
-    if not parsed.is_finite():
+    if not parsed.is_finite() or parsed.adjusted() > _MOST_DIGITS:
         raise ValueError(f"not a number: {value!r}")
     return parsed

@@ -1,34 +1,32 @@
-"""The Graph API as a transport: one request, its span, its usage, and what its error asks of us."""
+"""The Graph API as a transport: calls, their spans, their usage, and what their errors ask of us."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import httpx
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import SpanKind
 
 from common.errors import Consequence, PlatformError
 from common.telemetry import hide_secrets, span
 from executor.platforms.facebook import errors, usage
+from executor.platforms.facebook.batching import Batcher
+from executor.platforms.facebook.errors import GraphFault
+from executor.platforms.facebook.wire import Call, Endpoint, NoAnswer, Reply, Wire
 from executor.platforms.usage import Usage, UsageLimiter
 
 PLATFORM = "facebook"
 MAX_PAGES = 500
 SMALLEST_PAGE = 5
+MAX_DETAIL = 300
+_ANY_TOKEN = re.compile(r"\bEAA[A-Za-z0-9]{16,}")
 
 Params = Mapping[str, str]
 Json = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where the Graph API is: `https://graph.facebook.com`, `v26.0`."""
-
-    base_url: str
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Target:
 
 
 class Graph:
-    """Requests with one connection's token.
+    """Calls with one connection's token, for one run.
 
     `scope` names whose limits are meant, so that the usage one tenant's app has reported never holds back
     another tenant's calls.
@@ -63,26 +61,28 @@ class Graph:
         scope: str,
         connection_id: UUID | None = None,
     ) -> None:
-        self._http = http
+        url = httpx.URL(endpoint.base_url)
         self._token = token
         self._limiter = limiter
-        self._scope = scope
+        self._bucket = f"{PLATFORM}/{scope}"
         self._connection_id = None if connection_id is None else str(connection_id)
-        self._prefix = f"{endpoint.base_url.rstrip('/')}/{endpoint.version}"
         self._version = endpoint.version
-        url = httpx.URL(endpoint.base_url)
         self._server: dict[str, str | int] = {
             "server.address": url.host,
             "server.port": url.port or (443 if url.scheme == "https" else 80),
         }
+        self._wire = Wire(http, endpoint)
+        root = f"/{endpoint.version}/"
+        self._batcher = Batcher(self._wire, token, f"POST {root}", {"url.template": root, **self._server})
 
     async def get(self, target: Target, params: Params, *, token: str | None = None) -> Json:
         """GET an object or one page of a list; raises PlatformError."""
-        return await self._request("GET", target, params, token or self._token)
+        call = Call(target.path, params, token or self._token)
+        return await self._perform("GET", target, self._batcher.get, call)
 
     async def post(self, target: Target, form: Params) -> Json:
         """POST a form; raises PlatformError."""
-        return await self._request("POST", target, form, self._token)
+        return await self._perform("POST", target, self._wire.post, Call(target.path, form, self._token))
 
     async def rows(self, target: Target, params: Params, *, limit: int) -> AsyncIterator[Json]:
         """Every row of a list, page by page.
@@ -127,14 +127,11 @@ class Graph:
         code: str | None = None,
         http_status: int | None = None,
         retry_after: float | None = None,
-        token: str | None = None,
     ) -> PlatformError:
-        """A PlatformError of this connection whose text is free of its tokens."""
-        for secret in (self._token, token):
-            if secret:
-                detail = detail.replace(secret, "[hidden]")
+        """A PlatformError of this connection whose text is free of its token."""
+        shown = hide_secrets(_ANY_TOKEN.sub("[hidden]", detail.replace(self._token, "[hidden]")))
         return PlatformError(
-            f"Facebook: {hide_secrets(detail)}",
+            f"Facebook: {shown if len(shown) <= MAX_DETAIL else shown[: MAX_DETAIL - 1] + '…'}",
             consequence,
             platform=PLATFORM,
             code=code,
@@ -143,72 +140,55 @@ class Graph:
             connection_id=self._connection_id,
         )
 
-    async def _request(self, method: str, target: Target, params: Params, token: str) -> Json:
+    async def _perform(
+        self, method: str, target: Target, send: Callable[[Call], Awaitable[Reply]], call: Call
+    ) -> Json:
         template = f"/{self._version}/{target.template}"
         attributes = {"http.request.method": method, "url.template": template, **self._server}
         with span(f"{method} {template}", kind=SpanKind.CLIENT, attributes=attributes) as current:
-            closed = await self._limiter.admit(*self._buckets(target))
+            buckets = self._buckets(target)
+            closed = await self._limiter.admit(*buckets)
             if closed:
                 raise self.error(
                     f"{target.owner or 'the app'} has used up its calls", Consequence.RATE, retry_after=closed
                 )
-            response = await self._send(method, target, params, token)
-            current.set_attribute("http.response.status_code", response.status_code)
-            answer = errors.read(response.status_code, response.content)
-            fault = answer if isinstance(answer, errors.GraphFault) else None
-            await self._note_usage(target, response.headers, fault)
-            if isinstance(answer, errors.GraphFault):
-                raise self._failed(answer, response, current, token)
+            try:
+                reply = await send(call)
+            except NoAnswer as error:
+                raise self.error(str(error), error.consequence) from error
+            current.set_attribute("http.response.status_code", reply.status)
+            answer = errors.read(reply.status, reply.body)
+            fault = answer if isinstance(answer, GraphFault) else None
+            await self._note_usage(buckets, reply.headers, fault)
+            if isinstance(answer, GraphFault):
+                current.set_attribute("facebook.error_code", answer.code)
+                if answer.trace:
+                    current.set_attribute("facebook.trace_id", answer.trace)
+                raise self._refused(answer, reply, call)
             return answer
 
-    async def _send(self, method: str, target: Target, params: Params, token: str) -> httpx.Response:
-        try:
-            return await self._http.request(
-                method,
-                f"{self._prefix}/{target.path}",
-                params=params if method == "GET" else None,
-                data=dict(params) if method == "POST" else None,
-                headers={"authorization": f"Bearer {token}"},
-                follow_redirects=False,
-            )
-        except httpx.TimeoutException as error:
-            raise self.error(f"no answer in time ({type(error).__name__})", Consequence.TRANSIENT) from error
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            raise self.error(
-                f"no usable answer ({type(error).__name__}: {error})", Consequence.TRANSIENT, token=token
-            ) from error
-
-    def _failed(
-        self, fault: errors.GraphFault, response: httpx.Response, current: Span, token: str
-    ) -> PlatformError:
-        current.set_attribute("facebook.error_code", fault.code)
-        if fault.trace:
-            current.set_attribute("facebook.trace_id", fault.trace)
+    def _refused(self, fault: GraphFault, reply: Reply, call: Call) -> PlatformError:
+        limited = fault.consequence is Consequence.RATE
         return self.error(
-            fault.message or f"error {fault.code}",
+            (fault.message or f"error {fault.code}").replace(call.token, "[hidden]"),
             fault.consequence,
             code=fault.code,
-            http_status=response.status_code,
-            retry_after=(
-                usage.seconds_to_wait(response.headers) if fault.consequence is Consequence.RATE else None
-            ),
-            token=token,
+            http_status=reply.status,
+            retry_after=usage.seconds_to_wait(reply.headers) if limited else None,
         )
 
     def _buckets(self, target: Target) -> tuple[str, ...]:
-        app = f"{PLATFORM}/{self._scope}/app"
-        return (app, f"{PLATFORM}/{self._scope}/{target.owner}") if target.owner else (app,)
+        """The limits a call counts against, the app's first."""
+        app = f"{self._bucket}/app"
+        return (app, f"{self._bucket}/{target.owner}") if target.owner else (app,)
 
     async def _note_usage(
-        self, target: Target, headers: Mapping[str, str], fault: errors.GraphFault | None
+        self, buckets: tuple[str, ...], headers: Mapping[str, str], fault: GraphFault | None
     ) -> None:
-        app, *own = self._buckets(target)
-        seen = {app: usage.app_usage(headers)}
-        if own:
-            seen[own[0]] = usage.object_usage(headers)
+        app, own = buckets[0], buckets[-1]
+        seen = {own: usage.object_usage(headers), app: usage.app_usage(headers)}
         if fault is not None and fault.consequence is Consequence.RATE:
-            exhausted = app if fault.app_wide or not own else own[0]
-            seen[exhausted] = Usage(100.0, usage.seconds_to_wait(headers))
+            seen[app if fault.app_wide else own] = Usage(100.0, usage.seconds_to_wait(headers))
         for bucket, value in seen.items():
             if value is not None:
                 await self._limiter.note(bucket, value)
