@@ -100,3 +100,11 @@ def create_engine(
         pool_pre_ping=poolclass is None,
         **options,
     )
+
+
+async def current_revision(connection: Connection) -> str | None:
+    """The database's revision; None when it was never migrated."""
+    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+        return None
+    revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return revision

@@ -19,9 +19,9 @@ import structlog
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from common import migrate
-from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool
+from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool, current_revision
 from common.errors import CarillonError, ConfigurationError
+from common.models import SCHEMA_REVISION
 from common.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -72,10 +72,10 @@ def database_check(pool: ConnectionPool) -> Check:
 async def require_current_schema(pool: ConnectionPool) -> None:
     """Refuse to work on a database of another version; raises ConfigurationError."""
     async with pool.acquire() as connection:
-        found = await migrate.current_revision(connection)
-    if found != migrate.head():
+        found = await current_revision(connection)
+    if found != SCHEMA_REVISION:
         raise ConfigurationError(
-            f"the database is at revision {found or 'none'} and this code needs {migrate.head()}: "
+            f"the database is at revision {found or 'none'} and this code needs {SCHEMA_REVISION}: "
             "run `carillon migrate`"
         )
 

@@ -17,7 +17,6 @@ from typing import Any
 import structlog
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -100,6 +99,9 @@ def configure(service: str, settings: TelemetrySettings, *, instance: str) -> No
         resource=Resource.create({"service.name": service, "service.instance.id": instance})
     )
     if settings.otel_exporter_otlp_endpoint:
+        # Loaded only where it is used: the exporter takes longer to import than the rest of this module.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
         endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/traces"
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     trace.set_tracer_provider(provider)
