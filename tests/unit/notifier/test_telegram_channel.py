@@ -10,9 +10,6 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
-from tests.support.parcels import TOKEN, TRACEPARENT, message, parcel
-from tests.support.receivers import client_of
-from tests.support.spans import recorded_spans
 
 from common.errors import ChannelError, Consequence
 from common.retry import TELEGRAM_SCHEDULE
@@ -20,6 +17,9 @@ from common.telemetry import hide_secrets
 from notifier.channels.base import Interrupted, OutcomeUnknown, Receipt
 from notifier.channels.telegram import TelegramChannel
 from notifier.settings import NotifierSettings
+from tests.support.parcels import TOKEN, TRACEPARENT, message, parcel
+from tests.support.receivers import client_of
+from tests.support.spans import recorded_spans
 
 NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
 GROUP = -1001234567890

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
-from tests.support.parcels import SECRET, TRACEPARENT, message, parcel
-from tests.support.receivers import Handler, client_of
-from tests.support.spans import recorded_spans
 
 from common.errors import BlockedAddress, ChannelError, Consequence
 from common.retry import WEBHOOK_SCHEDULE
 from notifier.channels.base import OutcomeUnknown, Parcel
 from notifier.channels.exchange import KEPT_BODY, TOTAL_TIMEOUT
 from notifier.channels.webhook import WebhookChannel, message_id, payload, signed_headers, signing_keys
+from tests.support.parcels import SECRET, TRACEPARENT, message, parcel
+from tests.support.receivers import Handler, client_of
+from tests.support.spans import recorded_spans
 
 NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
 URL = "https://hooks.example.com/services/capability-in-the-path?key=capability-in-the-query"
