@@ -208,6 +208,7 @@ def build_control(control: Control, page: str) -> Starlette:
     routes = [
         Route("/", index),
         Route("/healthz", healthz),
+        Route("/readyz", healthz),
         Route("/favicon.ico", favicon),
         Route("/_sandbox/received", control.received),
         Route("/_sandbox/received/count", control.received_count),

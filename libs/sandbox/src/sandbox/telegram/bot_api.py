@@ -126,10 +126,10 @@ class Telegram:
 
     def _send_message(self, bot: str, call: Call) -> dict[str, Any]:
         params = call.params()
-        chat = self.chats.find(params.get("chat_id"))
         text = self._formatted(params, "text", "entities").trimmed()
         if not text.text:
             raise bad_request("message text is empty")
+        chat = self.chats.find(params.get("chat_id"))
         if utf16_length(text.text) > MAX_TEXT:
             raise bad_request("message is too long")
         content: dict[str, Any] = {"text": text.text}
@@ -150,9 +150,9 @@ class Telegram:
 
     def _send_media(self, bot: str, call: Call, media: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         params = call.params()
-        chat = self.chats.find(params.get("chat_id"))
-        content = media()
         caption = self._formatted(params, "caption", "caption_entities").trimmed()
+        content = media()
+        chat = self.chats.find(params.get("chat_id"))
         if utf16_length(caption.text) > MAX_CAPTION:
             raise bad_request("message caption is too long")
         if caption.text:

@@ -1,5 +1,6 @@
 """parse_mode HTML: which markup the Bot API takes, and how it words its refusals."""
 
+import re
 import string
 from dataclasses import dataclass, field
 
@@ -22,8 +23,10 @@ _STYLES = {
 _TAGS = frozenset({*_STYLES, "a", "code", "pre", "blockquote", "tg-emoji", "tg-time"})
 _NAMED = {b"lt": "<", b"gt": ">", b"amp": "&", b"quot": '"'}
 _SPACE = b" \t\r\n\v\0"
+_ENDS_NAME = _SPACE + b"=>/\"'"
 _NAME_TOKEN = (string.ascii_letters + string.digits + ".-").encode()
 _LONGEST_REFERENCE = 10
+_USER_LINK = re.compile(r"tg://user\?id=(\d{1,15})$")
 
 
 @dataclass(slots=True)
@@ -50,6 +53,8 @@ class _Parser:
 
     def run(self) -> FormattedText:
         size = len(self.source)
+        if b"\0" in self.source:
+            raise _refusal("Text must not contain null bytes")
         while self.at < size:
             special = self._next_special()
             if special > self.at:
@@ -65,8 +70,8 @@ class _Parser:
             raise _refusal(f'Can\'t find end tag corresponding to start tag "{self.stack[-1].tag}"')
         text = "".join(self.pieces)
         if any("\ud800" <= char <= "\udfff" for char in text):
-            raise bad_request(
-                "text contains invalid Unicode characters after decoding HTML entities, check for unmatched "
+            raise _refusal(
+                "Text contains invalid Unicode characters after decoding HTML entities, check for unmatched "
                 "surrogate code units"
             )
         for entity in self.entities:
@@ -145,22 +150,17 @@ class _Parser:
             if self._peek() == b">":
                 break
             start = self.at
-            while not self._ended() and self._peek() != b"=" and self._peek() not in _SPACE:
+            while not self._ended() and self._peek() not in _ENDS_NAME:
                 self.at += 1
             name = self.source[start : self.at].decode("utf-8", "replace")
             if not name:
                 raise _refusal(f'Empty attribute name in the tag "{tag}" at byte offset {begin}')
             self._skip_space()
             if self._peek() != b"=":
-                if tag == "blockquote" and name.rstrip(">") == "expandable":
-                    attributes["expandable"] = ""
-                    if name.endswith(">"):
-                        self.at = start + len("expandable")
-                    continue
-                raise _refusal(
-                    f'Expected equal sign in declaration of an attribute of the tag "{tag}" '
-                    f"at byte offset {begin}"
-                )
+                if self._ended():
+                    raise _refusal(f'Unclosed start tag "{tag}" at byte offset {begin}')
+                attributes[name] = ""
+                continue
             self.at += 1
             self._skip_space()
             if self._ended():
@@ -219,7 +219,10 @@ class _Parser:
             self.entities.append(Entity(_STYLES[tag], offset, length))
         elif tag == "a":
             url = attributes.get("href") or "".join(self.pieces[opened.position :])
-            if checked := _checked_link(url):
+            if user := _USER_LINK.match(url):
+                mentioned = {"id": int(user.group(1)), "is_bot": False, "first_name": f"User {user.group(1)}"}
+                self.entities.append(Entity("text_mention", offset, length, {"user": mentioned}))
+            elif checked := _checked_link(url):
                 self.entities.append(Entity("text_link", offset, length, {"url": checked}))
         elif tag == "blockquote":
             kind = "expandable_blockquote" if "expandable" in attributes else "blockquote"
@@ -236,8 +239,8 @@ class _Parser:
 
     def _close_time(self, opened: _Open, length: int) -> None:
         unix = opened.attributes.get("unix", "")
-        if not unix.lstrip("-").isdigit():
-            raise _refusal("Invalid Unix time specified")
+        if not unix.isdigit() or int(unix) == 0:
+            return
         extra: dict[str, object] = {"unix_time": int(unix)}
         if "format" in opened.attributes:
             extra["date_time_format"] = opened.attributes["format"]
