@@ -8,6 +8,13 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from common.schedule import (
+    count_slots_between,
+    get_next_run_time,
+    latest_slot_at_or_before,
+    parse_schedule,
+)
 from tests.unit.schedule.minute_oracle import (
     MINUTE,
     Change,
@@ -17,13 +24,6 @@ from tests.unit.schedule.minute_oracle import (
     latest_in,
     next_in,
     patterns_near,
-)
-
-from common.schedule import (
-    count_slots_between,
-    get_next_run_time,
-    latest_slot_at_or_before,
-    parse_schedule,
 )
 
 FIRST, LAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2041, 1, 1, tzinfo=UTC)

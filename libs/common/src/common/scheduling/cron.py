@@ -258,6 +258,5 @@ def _is_number(text: str) -> bool:
 def _refusal(field: _Field, term: str) -> CronError:
     high = 7 if field is _WEEKDAY else field.high
     names = f" or {field.symbols[0]} to {field.symbols[-1]}" if field.symbols else ""
-    return CronError(
-        f"{field.name} {term[:24]!r}: write {field.low} to {high}{names}, *{field.special}, a range, a step or a list"
-    )
+    values = f"{field.low} to {high}{names}, *{field.special}"
+    return CronError(f"{field.name} {term[:24]!r}: write {values}, a range, a step or a list")

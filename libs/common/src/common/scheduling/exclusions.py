@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from common.scheduling.fields import Weekday, refusal
+from common.scheduling.fields import Weekday, field_refusal, refusal
 from common.scheduling.holiday_calendars import UnknownCalendar, check_calendar, holidays_of, weekend_of
 
 MAX_DATES = 1000
@@ -48,6 +48,13 @@ class Exclude(BaseModel):
             raise refusal("weekdays", "every day is excluded; leave at least one day of the week")
         return weekdays
 
+    @model_validator(mode="after")
+    def _leave_a_working_day(self) -> Self:
+        if self.policy == "next_working_day" and {*self.weekdays, *self._weekend()} == set(range(7)):
+            reason = "no working day is left to move to; exclude fewer weekdays or write the policy skip"
+            raise field_refusal("Exclude", ("weekdays",), reason, self.weekdays)
+        return self
+
     def reason(self, day: date) -> str | None:
         """Why the day is excluded, in words, or None."""
         if day in self.dates:
@@ -62,8 +69,7 @@ class Exclude(BaseModel):
 
     def is_working_day(self, day: date) -> bool:
         """Whether a moved run may land on this day."""
-        weekend = weekend_of(self.calendar) if self.calendar else _SATURDAY_AND_SUNDAY
-        return day.weekday() not in weekend and self.reason(day) is None
+        return day.weekday() not in self._weekend() and self.reason(day) is None
 
     def next_working_day(self, day: date) -> date | None:
         """The first working day from this day on, or None when there is none for two months."""
@@ -72,3 +78,6 @@ class Exclude(BaseModel):
             if self.is_working_day(candidate):
                 return candidate
         return None
+
+    def _weekend(self) -> frozenset[int]:
+        return _SATURDAY_AND_SUNDAY if self.calendar is None else weekend_of(self.calendar)

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
+from common.scheduling.cron import parse_cron
 from common.scheduling.instants import to_instant, to_seconds
-from common.scheduling.wall_clock import WallClock
+from common.scheduling.wall_clock import DstGap, DstOverlap, WallClock
+from common.scheduling.zones import zone
 
 _TICK = timedelta(microseconds=1)
 
@@ -43,6 +46,19 @@ class WallClockGrid:
     def count(self, first: datetime, last: datetime) -> int:
         start = to_seconds(first) + (1 if first.microsecond else 0)
         return self.clock.count(start, to_seconds(last) + 1)
+
+
+@lru_cache(maxsize=16384)
+def wall_clock_grid(
+    expression: str, timezone: str, dst_gap: DstGap, dst_overlap: DstOverlap
+) -> WallClockGrid:
+    """The instants of a cron expression in a zone; kept, since automations share schedules and ask often.
+
+    Raises:
+        CronError: the expression is refused.
+        UnknownZone: the tz database has no such zone.
+    """
+    return WallClockGrid(WallClock(parse_cron(expression), zone(timezone), dst_gap, dst_overlap))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -19,7 +19,7 @@ def to_seconds(instant: datetime) -> int:
 
 def to_instant(seconds: int) -> datetime:
     """The aware UTC datetime so many seconds after the epoch."""
-    return datetime.fromtimestamp(seconds, UTC)
+    return EPOCH + timedelta(0, seconds)
 
 
 def as_utc(instant: datetime) -> datetime:

@@ -22,9 +22,16 @@ from common.scheduling.fields import (
     is_clock_time,
     minutes_of_day,
 )
-from common.scheduling.grids import BoundedGrid, Grid, IntervalGrid, SingleInstant, WallClockGrid
+from common.scheduling.grids import (
+    BoundedGrid,
+    Grid,
+    IntervalGrid,
+    SingleInstant,
+    WallClockGrid,
+    wall_clock_grid,
+)
 from common.scheduling.instants import EPOCH, to_instant, to_seconds
-from common.scheduling.wall_clock import DstGap, DstOverlap, WallClock, wall_clock
+from common.scheduling.wall_clock import DstGap, DstOverlap, WallClock
 from common.scheduling.zones import zone
 
 MAX_INTERVAL_MINUTES = 366 * 24 * 60
@@ -132,7 +139,7 @@ class WallClockKind(Kind):
 
     def clock(self) -> WallClock:
         """The instants it names, before its bounds."""
-        return wall_clock(self.to_cron(), self.timezone, self.dst_gap, self.dst_overlap)
+        return self._grid().clock
 
     def shortest_gap(self) -> timedelta:
         return timedelta(minutes=self.rule().shortest_gap())
@@ -141,7 +148,10 @@ class WallClockKind(Kind):
         return len(self.rule().times)
 
     def _unbounded(self, default_anchor: datetime | None) -> Grid:
-        return WallClockGrid(self.clock())
+        return self._grid()
+
+    def _grid(self) -> WallClockGrid:
+        return wall_clock_grid(self.to_cron(), self.timezone, self.dst_gap, self.dst_overlap)
 
 
 class WindowedKind(WallClockKind):

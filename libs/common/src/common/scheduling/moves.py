@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from common.scheduling.days import EPOCH_ORDINAL
+from common.scheduling.days import EPOCH_ORDINAL, FIRST_DAY, LAST_DAY
 from common.scheduling.exclusions import LONGEST_REST, Exclude
 from common.scheduling.grids import Grid
 from common.scheduling.instants import to_instant, to_seconds
@@ -91,7 +91,8 @@ class MovedGrid:
 def local_day(zone: Zone, instant: datetime) -> date:
     """The calendar day the instant belongs to in the zone."""
     seconds = to_seconds(instant)
-    return date.fromordinal((seconds + zone.offset(seconds)) // _DAY + EPOCH_ORDINAL)
+    day = min(max((seconds + zone.offset(seconds)) // _DAY, FIRST_DAY), LAST_DAY)
+    return date.fromordinal(day + EPOCH_ORDINAL)
 
 
 def end_of_local_day(zone: Zone, instant: datetime) -> datetime:

@@ -15,12 +15,11 @@ addition away, and both directions and the counting reduce to looking at whole l
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from functools import lru_cache
 from typing import Literal
 
-from common.scheduling.cron import CronRule, parse_cron
+from common.scheduling.cron import CronRule
 from common.scheduling.days import FIRST_DAY, LAST_DAY
-from common.scheduling.zones import Zone, zone
+from common.scheduling.zones import Zone
 
 DstGap = Literal["run", "skip"]
 DstOverlap = Literal["first", "both"]
@@ -160,14 +159,3 @@ class WallClock:
         whole = self._days.count(0, day) if day >= 0 else -self._days.count(day, 0)
         today = bisect_left(self._times, minute) if minute and self._days.matches(day) else 0
         return whole * len(self._times) + today
-
-
-@lru_cache(maxsize=16384)
-def wall_clock(expression: str, timezone: str, dst_gap: DstGap, dst_overlap: DstOverlap) -> WallClock:
-    """The instants of a cron expression in a zone.
-
-    Raises:
-        CronError: the expression is refused.
-        UnknownZone: the tz database has no such zone.
-    """
-    return WallClock(parse_cron(expression), zone(timezone), dst_gap, dst_overlap)

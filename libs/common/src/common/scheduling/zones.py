@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from common.scheduling.days import FIRST_DAY, LAST_DAY
 from common.scheduling.instants import to_seconds
 
 _CHUNK_BITS = 25
@@ -28,6 +29,9 @@ all zones and times, are four days apart."""
 _LOOKBACK_SECONDS = 3 * 86400
 """A repeated stretch lasts at most a day and two hours (crossing the date line), so its cause is within
 this."""
+
+_FIRST_INSTANT = FIRST_DAY * 86400
+_LAST_INSTANT = LAST_DAY * 86400
 
 MAX_NAME_LENGTH = 64
 
@@ -94,6 +98,7 @@ class Zone:
             found = self.stretch(found.end)
 
     def _offset_at(self, instant: int) -> int:
+        instant = min(max(instant, _FIRST_INSTANT), _LAST_INSTANT)
         local = datetime.fromtimestamp(instant, self._info)
         return to_seconds(local.replace(tzinfo=UTC)) - instant
 
