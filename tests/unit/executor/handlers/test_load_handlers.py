@@ -37,15 +37,6 @@ Install = Callable[[str, str], None]
 
 
 @pytest.fixture
-def settings() -> ExecutorSettings:
-    return ExecutorSettings(
-        database_url="postgresql://nobody@localhost/none",
-        kafka_bootstrap_servers="localhost:1",
-        encryption_keys="unused",
-    )
-
-
-@pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a package on the path as an installer would: a module, and a dist-info that declares it."""
 

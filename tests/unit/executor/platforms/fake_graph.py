@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -105,7 +105,7 @@ class FakeGraph:
         return answer
 
 
-def page(*rows: dict[str, object], after: str | None = None, more: bool = False) -> httpx.Response:
+def page(*rows: Mapping[str, object], after: str | None = None, more: bool = False) -> httpx.Response:
     """One page of a list. `more`: there is another, at an address that holds the token."""
     body: dict[str, object] = {"data": list(rows)}
     if after is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -23,22 +22,6 @@ from tests.unit.executor.platforms.fake_graph import TOKEN, Asked, FakeGraph, fa
 ACCOUNT = Target("act_1/insights", "{ad_account_id}/insights", "act_1")
 ME = Target("me/adaccounts", "me/adaccounts")
 OK = httpx.Response(200, json={"data": []})
-
-
-@pytest.fixture
-def facebook() -> FakeGraph:
-    return FakeGraph()
-
-
-@pytest.fixture
-async def http(facebook: FakeGraph) -> AsyncIterator[httpx.AsyncClient]:
-    async with facebook.client() as client:
-        yield client
-
-
-@pytest.fixture
-def graph(facebook: FakeGraph, http: httpx.AsyncClient) -> Graph:
-    return facebook.graph(http)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-_LONGEST = 48
+_LONGEST = 40
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _JOINERS = frozenset("\u200c\u200d")  # Persian and Indic scripts and emoji are spelled with them

@@ -14,8 +14,9 @@ from executor.reports.content import AccountFigures, PageFigures, Report, Subjec
 from executor.reports.names import shown
 
 MAX_ACCOUNTS = 8
-MAX_PAGES = 6
-MAX_OMISSIONS = 5
+MAX_PAGES = 5
+MAX_IDLE = 5
+MAX_OMISSIONS = 3
 """With these a report stays within the 4,096 characters of a Telegram message."""
 
 PAGE_LABELS = {
@@ -29,7 +30,7 @@ _HEADLINES = {
     ReportPeriod.WEEKLY: "Weekly report",
     ReportPeriod.MONTHLY: "Monthly report",
 }
-_MAX_REASON = 120
+_MAX_REASON = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,8 @@ def _more(count: int, noun: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:MAX_ACCOUNTS])
-    return f"{listed}, … ({len(names) - MAX_ACCOUNTS} more)" if len(names) > MAX_ACCOUNTS else listed
+    listed = ", ".join(names[:MAX_IDLE])
+    return f"{listed}, … ({len(names) - MAX_IDLE} more)" if len(names) > MAX_IDLE else listed
 
 
 def _source(report: Report) -> str:

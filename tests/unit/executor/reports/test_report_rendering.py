@@ -1,0 +1,132 @@
+"""A report as it is read."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from executor.reports.content import Report
+from executor.reports.rendering import ReportRenderer
+from tests.unit.executor.reports import samples
+
+_GOLDEN = Path(__file__).parent / "golden"
+_TELEGRAM_TAGS = {"b", "i", "u", "s", "a", "code", "pre", "blockquote"}
+_TELEGRAM_MESSAGE = 4096
+_ALL = {
+    "weekly": samples.WEEKLY,
+    "daily": samples.DAILY,
+    "pages_only": samples.PAGES_ONLY,
+    "hostile": samples.HOSTILE,
+    "large": samples.LARGE,
+}
+
+
+@pytest.fixture(scope="module")
+def renderer() -> ReportRenderer:
+    return ReportRenderer()
+
+
+class TelegramParser(HTMLParser):
+    """Accepts what Telegram accepts and fails at anything else."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.open: list[str] = []
+        self.shown = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in _TELEGRAM_TAGS, f"unsupported tag {tag}"
+        assert not attrs
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        assert "<" not in data
+        assert "&" not in data
+        self.shown += data
+
+    def handle_entityref(self, name: str) -> None:
+        assert name in ("lt", "gt", "amp", "quot")
+        self.shown += html.unescape(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        self.shown += html.unescape(f"&#{name};")
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError("a comment")
+
+    def handle_decl(self, decl: str) -> None:
+        raise AssertionError("a declaration")
+
+
+def _shown(markup: str) -> str:
+    parser = TelegramParser()
+    parser.feed(markup)
+    parser.close()
+    assert parser.open == []
+    return parser.shown
+
+
+@pytest.mark.parametrize("name", ["weekly", "daily", "pages_only"])
+def test_it_looks_as_it_did(renderer: ReportRenderer, name: str) -> None:
+    assert renderer.html(_ALL[name]) + "\n" == (_GOLDEN / f"{name}.html").read_text()
+    assert renderer.text(_ALL[name]) + "\n" == (_GOLDEN / f"{name}.txt").read_text()
+
+
+@pytest.mark.parametrize("report", _ALL.values(), ids=_ALL.keys())
+def test_telegram_takes_it_in_one_message(renderer: ReportRenderer, report: Report) -> None:
+    shown = _shown(renderer.html(report))
+    assert len(shown.encode("utf-16-le")) // 2 <= _TELEGRAM_MESSAGE
+    assert len(renderer.text(report).encode("utf-16-le")) // 2 <= _TELEGRAM_MESSAGE
+    assert len(renderer.title(report)) < 100
+
+
+@pytest.mark.parametrize("report", _ALL.values(), ids=_ALL.keys())
+def test_the_text_says_the_same_as_the_markup(renderer: ReportRenderer, report: Report) -> None:
+    def words(text: str) -> list[str]:
+        return [word.rstrip(":") for word in text.split()]
+
+    assert words(renderer.text(report)) == words(_shown(renderer.html(report)))
+
+
+def test_nothing_hostile_gets_through(renderer: ReportRenderer) -> None:
+    markup = renderer.html(samples.HOSTILE)
+    shown = _shown(markup)
+    assert "<script>alert('x')</script> & \"co\"" in shown
+    assert "{{ 7 * 7 }}" in shown
+    assert "N" * 40 not in markup
+    assert "\u202e" not in markup
+    assert "\u2068متجر النور </pre><b>\u2069" in shown
+
+
+@pytest.mark.parametrize("report", _ALL.values(), ids=_ALL.keys())
+def test_figures_are_aligned_and_fit_a_phone(renderer: ReportRenderer, report: Report) -> None:
+    for block in re.findall(r"<pre>(.*?)</pre>", renderer.html(report), re.DOTALL):
+        lines = [html.unescape(line) for line in block.split("\n")]
+        assert max(map(len, lines)) <= 36
+        ends = {re.match(r"\S.*?\s{2,}[\d.,]+(?: %)?(?=\s{2}|$)", line) for line in lines}
+        assert len({match.end() for match in ends if match}) == 1
+
+
+def test_what_is_too_much_is_counted(renderer: ReportRenderer) -> None:
+    shown = _shown(renderer.html(samples.LARGE))
+    assert "… and 32 more ad accounts" in shown
+    assert "(35 more)" in shown
+    assert "… and 35 more pages" in shown
+    assert "… and 37 more parts" in shown
+
+
+def test_the_largest_spend_of_a_currency_comes_first(renderer: ReportRenderer) -> None:
+    text = renderer.text(samples.WEEKLY)
+    assert text.index("Brightpath Courses · EUR") < text.index("Brightpath Retargeting · EUR")
+
+
+def test_a_single_account_needs_no_total(renderer: ReportRenderer) -> None:
+    assert "Total" not in renderer.text(samples.DAILY)
+    assert "Total 2,195.55 EUR" in renderer.text(samples.WEEKLY)
