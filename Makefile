@@ -4,6 +4,7 @@ BIN := .venv/bin
 PORT ?= 8000
 ARGS ?=
 PARALLEL ?= -n auto --maxprocesses=4
+SELECT ?= not slow
 PYTEST := $(BIN)/pytest $(ARGS)
 
 .DEFAULT_GOAL := help
@@ -22,7 +23,7 @@ demo: setup ## the same without a keyboard: shows a report on its way, checks it
 	@exec $(BIN)/carillon demo $(ARGS)
 
 test: setup ## unit, conformance and integration tests
-	@$(PYTEST) $(PARALLEL) -m "not slow" tests/unit tests/conformance tests/integration
+	@$(PYTEST) $(PARALLEL) -m "$(SELECT)" tests/unit tests/conformance tests/integration
 
 e2e: setup ## whole-system tests: the stack, the demo, the console in a browser
 	@$(PYTEST) tests/e2e

@@ -1,0 +1,38 @@
+"""`carillon demo` tells a true story, and fails when it is not."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import run
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    status, output = await run("demo", cwd=tmp_path, within=90)
+    assert status == 0, output
+    assert time.monotonic() - begun < 90
+    for part in (
+        "a scheduled report ran",
+        "Telegram chat received it",
+        "its signature is valid",
+        "one trace leads from the slot to the webhook",
+        "everything has stopped",
+    ):
+        assert part in output
+    assert not list((tmp_path / ".carillon").glob("demo-*"))
+
+
+async def test_the_demo_fails_with_the_reason_and_keeps_the_logs(tmp_path: Path) -> None:
+    status, output = await run("demo", cwd=tmp_path, within=90, environment={"RUN_TIMEOUT": "minus one"})
+    assert status == 1
+    assert "carillon: executor" in output
+    assert "RUN_TIMEOUT" in output
+    [kept] = (tmp_path / ".carillon").glob("demo-*")
+    assert (kept / "logs" / "executor-1.log").exists()
+    assert str(kept.relative_to(tmp_path)) in output
