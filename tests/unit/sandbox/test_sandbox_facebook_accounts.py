@@ -8,7 +8,9 @@ async def test_ad_accounts_show_only_their_ids_without_fields(bench: Bench) -> N
 
 
 async def test_ad_account_fields_have_the_platforms_types(bench: Bench) -> None:
-    fields = "account_id,name,account_status,currency,timezone_name,timezone_offset_hours_utc,amount_spent,balance"
+    fields = (
+        "account_id,name,account_status,currency,timezone_name,timezone_offset_hours_utc,amount_spent,balance"
+    )
     first = (await bench.graph("me/adaccounts", fields=fields)).json()["data"][0]
     assert first["account_status"] == 1
     assert first["timezone_name"] == "Europe/Berlin"
@@ -108,7 +110,9 @@ async def test_structure_below_an_account(bench: Bench) -> None:
 async def test_an_unchanged_answer_is_304(bench: Bench) -> None:
     first = await bench.graph("me/adaccounts")
     again = await bench.http.get(
-        "/v26.0/me/adaccounts", params={"access_token": TOKEN}, headers={"if-none-match": first.headers["etag"]}
+        "/v26.0/me/adaccounts",
+        params={"access_token": TOKEN},
+        headers={"if-none-match": first.headers["etag"]},
     )
     assert (again.status_code, again.content) == (304, b"")
 

@@ -3,9 +3,9 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from tests.unit.sandbox.conftest import ACCOUNT, Bench
 
 from sandbox.facebook.date_ranges import PRESETS, months_before, preset_range
+from tests.unit.sandbox.conftest import ACCOUNT, Bench
 
 METRICS = "impressions,clicks,spend,reach,frequency,ctr,cpc,cpm,actions,purchase_roas"
 
@@ -105,7 +105,12 @@ async def test_several_ranges_are_several_rows(bench: Bench) -> None:
 async def test_pages_of_rows_join_without_gap(bench: Bench) -> None:
     whole = await bench.insights(level="ad", fields="ad_id,spend", date_preset="last_7d", time_increment="1")
     answer = await bench.graph(
-        f"{ACCOUNT}/insights", level="ad", fields="ad_id,spend", date_preset="last_7d", time_increment="1", limit="7"
+        f"{ACCOUNT}/insights",
+        level="ad",
+        fields="ad_id,spend",
+        date_preset="last_7d",
+        time_increment="1",
+        limit="7",
     )
     joined: list[dict[str, Any]] = []
     while True:
@@ -139,7 +144,9 @@ async def test_filtering_by_name_and_by_metric(bench: Bench) -> None:
 
 
 async def test_sorting(bench: Bench) -> None:
-    rows = await bench.insights(level="ad", fields="spend", sort='["spend_descending"]', date_preset="last_7d")
+    rows = await bench.insights(
+        level="ad", fields="spend", sort='["spend_descending"]', date_preset="last_7d"
+    )
     spent = [float(row["spend"]) for row in rows]
     assert spent == sorted(spent, reverse=True)
 
@@ -167,11 +174,21 @@ async def test_a_campaigns_own_insights(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("params", "code", "subcode", "says"),
     [
-        ({"fields": "spend,landing_page_views"}, 100, None, "landing_page_views is not valid for fields param"),
+        (
+            {"fields": "spend,landing_page_views"},
+            100,
+            None,
+            "landing_page_views is not valid for fields param",
+        ),
         ({"level": "banner"}, 100, None, "level must be one of the following values"),
         ({"date_preset": "last_month_or_so"}, 100, None, "date_preset must be one of"),
         ({"breakdowns": "shoe_size"}, 100, None, "breakdowns[0] must be one of"),
-        ({"breakdowns": "age,country"}, 2, 1504041, "breakdown columns (action_type, age, country) is invalid"),
+        (
+            {"breakdowns": "age,country"},
+            2,
+            1504041,
+            "breakdown columns (action_type, age, country) is invalid",
+        ),
         ({"time_increment": "91"}, 100, None, "time_increment"),
         ({"time_range": "last week"}, 100, None, "param time_range must be a JSON object"),
         ({"time_range": '{"since":"2026-11-05","until":"2026-11-01"}'}, 100, None, "must not be after"),

@@ -3,6 +3,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.unit.sandbox.conftest import ACCOUNT, PAGE, PAGE_TOKEN, TOKEN, Bench
 
 NUMBER = ACCOUNT.removeprefix("act_")
@@ -24,7 +25,11 @@ async def test_usage_climbs_with_every_call(bench: Bench) -> None:
     of_account = [usage(answer, "x-ad-account-usage")["acc_id_util_pct"] for answer in seen]
     assert of_account == [2.0, 4.0, 6.0, 8.0, 10.0]
     (entry,) = usage(seen[-1], "x-business-use-case-usage")[NUMBER]
-    assert (entry["type"], entry["call_count"], entry["estimated_time_to_regain_access"]) == ("ads_insights", 10, 0)
+    assert (entry["type"], entry["call_count"], entry["estimated_time_to_regain_access"]) == (
+        "ads_insights",
+        10,
+        0,
+    )
     assert usage(seen[-1], "x-fb-ads-insights-throttle")["acc_id_util_pct"] == 10.0
 
 

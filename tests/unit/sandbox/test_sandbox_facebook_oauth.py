@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.unit.sandbox.conftest import ACCOUNT, PAGE, TOKEN, Bench, bench_of
 
 from sandbox.settings import Settings
+from tests.unit.sandbox.conftest import ACCOUNT, PAGE, TOKEN, Bench, bench_of
 
 RETURN_TO = "https://app.test/callback?from=fb"
 DIALOG = {
@@ -21,7 +21,9 @@ CLIENT = {"client_id": "123", "client_secret": "hush"}
 
 
 async def decide(bench: Bench, decision: str, **changes: str) -> dict[str, list[str]]:
-    answer = await bench.http.post("/v26.0/dialog/oauth", data={**DIALOG, **changes, "sandbox_decision": decision})
+    answer = await bench.http.post(
+        "/v26.0/dialog/oauth", data={**DIALOG, **changes, "sandbox_decision": decision}
+    )
     assert answer.status_code == 302
     address = urlsplit(answer.headers["location"])
     assert f"{address.scheme}://{address.netloc}{address.path}" == "https://app.test/callback"
@@ -67,7 +69,11 @@ async def test_declining_says_so(bench: Bench) -> None:
 
 
 async def test_a_link_that_cannot_work_is_not_followed(bench: Bench) -> None:
-    for changes in ({"redirect_uri": "javascript:alert(1)"}, {"scope": "world_domination"}, {"client_id": ""}):
+    for changes in (
+        {"redirect_uri": "javascript:alert(1)"},
+        {"scope": "world_domination"},
+        {"client_id": ""},
+    ):
         answer = await bench.http.post(
             "/v26.0/dialog/oauth", data={**DIALOG, **changes, "sandbox_decision": "allow"}
         )
@@ -205,7 +211,9 @@ async def test_debug_token_tells_lifetime_scopes_and_kind(bench: Bench) -> None:
     assert data["data_access_expires_at"] - data["issued_at"] == 90 * 86_400
     assert "ads_read" in data["scopes"]
     page = (await bench.graph("me/accounts", long)).json()["data"][0]
-    about_page = (await bench.graph("debug_token", "123|hush", input_token=page["access_token"])).json()["data"]
+    about_page = (await bench.graph("debug_token", "123|hush", input_token=page["access_token"])).json()[
+        "data"
+    ]
     assert (about_page["type"], about_page["profile_id"], about_page["expires_at"]) == ("PAGE", page["id"], 0)
 
 

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+
 from tests.unit.sandbox.conftest import PAGE, PAGE_TOKEN, TOKEN, Bench
 
 
@@ -12,7 +13,9 @@ async def series(bench: Bench, **params: str) -> list[dict[str, Any]]:
 
 
 async def test_days_end_at_midnight_pacific_also_across_the_clock_change(bench: Bench) -> None:
-    (views,) = await series(bench, metric="page_media_view", period="day", since="2026-10-30", until="2026-11-03")
+    (views,) = await series(
+        bench, metric="page_media_view", period="day", since="2026-10-30", until="2026-11-03"
+    )
     assert [value["end_time"] for value in views["values"]] == [
         "2026-10-31T07:00:00+0000",
         "2026-11-01T07:00:00+0000",
@@ -24,10 +27,14 @@ async def test_days_end_at_midnight_pacific_also_across_the_clock_change(bench: 
 
 
 async def test_a_day_shows_once_it_has_ended(bench: Bench) -> None:
-    (views,) = await series(bench, metric="page_media_view", period="day", since="2026-11-19", until="2026-11-25")
+    (views,) = await series(
+        bench, metric="page_media_view", period="day", since="2026-11-19", until="2026-11-25"
+    )
     assert views["values"][-1]["end_time"] == "2026-11-21T08:00:00+0000"
     bench.clock.advance(20 * 3600)
-    (views,) = await series(bench, metric="page_media_view", period="day", since="2026-11-19", until="2026-11-25")
+    (views,) = await series(
+        bench, metric="page_media_view", period="day", since="2026-11-19", until="2026-11-25"
+    )
     assert views["values"][-1]["end_time"] == "2026-11-22T08:00:00+0000"
 
 
@@ -69,7 +76,12 @@ async def test_one_dead_metric_fails_the_whole_call(bench: Bench, dead: str) -> 
 
 async def test_paging_moves_the_window(bench: Bench) -> None:
     answer = await bench.graph(
-        f"{PAGE}/insights", PAGE_TOKEN, metric="page_media_view", period="day", since="2026-11-08", until="2026-11-12"
+        f"{PAGE}/insights",
+        PAGE_TOKEN,
+        metric="page_media_view",
+        period="day",
+        since="2026-11-08",
+        until="2026-11-12",
     )
     earlier = (await bench.http.get(answer.json()["paging"]["previous"])).json()
     ends = [value["end_time"][:10] for value in earlier["data"][0]["values"]]
@@ -97,5 +109,7 @@ async def test_bad_parameters(bench: Bench, params: dict[str, str], code: int) -
 async def test_it_takes_the_pages_own_token(bench: Bench) -> None:
     error = await bench.error(f"{PAGE}/insights", TOKEN, metric="page_media_view")
     assert error["code"] == 190
-    error = await bench.error(f"{PAGE}/insights", "sandbox-page-106480015221466-test", metric="page_media_view")
+    error = await bench.error(
+        f"{PAGE}/insights", "sandbox-page-106480015221466-test", metric="page_media_view"
+    )
     assert error["code"] == 200

@@ -1,6 +1,8 @@
+from dataclasses import replace
 from typing import Any
 
-from tests.unit.sandbox.conftest import ACCOUNT, TOKEN, Bench
+from sandbox.settings import Settings
+from tests.unit.sandbox.conftest import ACCOUNT, TOKEN, Bench, bench_of
 
 
 async def start(bench: Bench, **params: str) -> str:
@@ -48,11 +50,15 @@ async def test_a_finished_report_reads_like_the_synchronous_answer(bench: Bench)
     assert rows == await bench.insights(fields="spend", **query)
 
 
-async def test_a_report_takes_what_is_too_much_at_once(bench: Bench) -> None:
-    report = await start(bench, level="ad", date_preset="maximum", time_increment="1", breakdowns="gender")
-    bench.clock.advance(10)
-    answer = await bench.graph(f"{report}/insights", limit="500")
-    assert len(answer.json()["data"]) == 500
+async def test_a_report_takes_what_is_too_much_at_once(settings: Settings) -> None:
+    bench = bench_of(replace(settings, facebook_sync_rows=100))
+    query = {"level": "ad", "date_preset": "last_30d", "time_increment": "1", "breakdowns": "gender"}
+    async with bench.http:
+        assert (await bench.error(f"{ACCOUNT}/insights", **query))["error_subcode"] == 99
+        report = await start(bench, **query)
+        bench.clock.advance(10)
+        answer = await bench.graph(f"{report}/insights", limit="500")
+        assert len(answer.json()["data"]) == 500
 
 
 async def test_an_unfinished_report_cannot_be_read(bench: Bench) -> None:

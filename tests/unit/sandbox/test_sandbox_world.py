@@ -53,9 +53,11 @@ def test_forgetting_old_numbers_changes_none() -> None:
 
 def test_every_object_is_found_by_its_own_id() -> None:
     world = World(1, accounts=8, pages=6)
-    found = {node.id for account in world.accounts for node in (account, *account.campaigns, *account.ads)}
-    assert len(found) == 8 * (1 + 6 + 36)
-    assert all((node := world.find(node_id)) is not None and node.id == node_id for node_id in found)
+    known = [account.id for account in world.accounts]
+    known += [campaign.id for account in world.accounts for campaign in account.campaigns]
+    known += [ad.id for account in world.accounts for ad in account.ads]
+    assert len(set(known)) == 8 * (1 + 6 + 36)
+    assert all((node := world.find(node_id)) is not None and node.id == node_id for node_id in known)
     assert len({page.id for page in world.pages}) == 6
 
 

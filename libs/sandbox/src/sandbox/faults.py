@@ -177,9 +177,9 @@ def _parse(description: dict[str, Any], fault_id: int) -> Fault:
         stage=stage,
         seconds=_number(description, "seconds", 5.0, 0.0, _LONGEST_SLEEP),
         retry_after=int(_number(description, "retry_after", 5.0, 0.0, 86_400.0)),
-        status=int(_number(description, "code" if "code" in description else "status", 503.0, 200.0, 599.0)),
+        status=int(_number(description, "code" if "code" in description else "status", 503, 200, 599)),
         body=body,
-        headers=headers,
+        headers={name.lower(): value for name, value in headers.items()},
         chance=random.Random(description.get("seed", fault_id)),
     )
 

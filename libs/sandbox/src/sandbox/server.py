@@ -112,9 +112,7 @@ class Sandbox:
             answer = Answer(
                 fault.status, fault.body.encode(), fault.headers.get("content-type", "text/plain")
             )
-        extra = [
-            (name.lower(), value) for name, value in fault.headers.items() if name.lower() != "content-type"
-        ]
+        extra = [(name, value) for name, value in fault.headers.items() if name != "content-type"]
         answer.headers = [*answer.headers, *extra]
         self._note(platform, call, answer.status, fault.kind)
         await _send(answer, send)

@@ -22,10 +22,15 @@ WINDOWS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row before it is rendered. ``reach`` is already free of double counting."""
+Label = tuple[tuple[str, str], ...]
+"""Breakdown columns with their values."""
 
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One row of one query. ``reach`` is already free of double counting."""
+
+    fields: tuple[str, ...]
     account: AdAccount
     campaign: Campaign | None
     adset: AdSet | None
@@ -34,8 +39,10 @@ class Row:
     until: date
     delivery: Delivery
     reach: int
-    cell: tuple[tuple[str, str], ...]
+    label: Label
     windows: tuple[str, ...]
+    shown: dict[str, Any] | None = None
+    """The row as JSON, once it was asked for."""
 
 
 Column = Callable[[Row], Any]
@@ -195,14 +202,16 @@ def check_fields(fields: list[str]) -> tuple[str, ...]:
     return tuple(fields) or DEFAULT_FIELDS
 
 
-def render(row: Row, fields: tuple[str, ...]) -> dict[str, Any]:
+def render(row: Row) -> dict[str, Any]:
     """The row as JSON."""
-    shown: dict[str, Any] = {}
-    for name in fields:
-        value = COLUMNS[name](row)
-        if value is not None:
-            shown[name] = value
-    shown["date_start"] = row.since.isoformat()
-    shown["date_stop"] = row.until.isoformat()
-    shown.update(row.cell)
-    return shown
+    if row.shown is None:
+        shown: dict[str, Any] = {}
+        for name in row.fields:
+            value = COLUMNS[name](row)
+            if value is not None:
+                shown[name] = value
+        shown["date_start"] = row.since.isoformat()
+        shown["date_stop"] = row.until.isoformat()
+        shown.update(row.label)
+        row.shown = shown
+    return row.shown

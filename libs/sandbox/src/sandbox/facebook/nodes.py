@@ -8,7 +8,8 @@ from sandbox.clock import Clock
 from sandbox.exchange import Headerlist
 from sandbox.facebook.accounts import Accounts, require_ads
 from sandbox.facebook.errors import GraphError, no_such_object, unknown_path
-from sandbox.facebook.insights import AdNode, Insights, account_of
+from sandbox.facebook.insight_query import AdNode, account_of
+from sandbox.facebook.insights import Insights
 from sandbox.facebook.oauth import OAuth
 from sandbox.facebook.objects import Reader
 from sandbox.facebook.page_insights import PageInsights

@@ -7,7 +7,9 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.facebook.accounts import require_ads
 from sandbox.facebook.errors import GraphError
-from sandbox.facebook.insights import AdNode, Insights, Query, account_of
+from sandbox.facebook.insight_fields import Row
+from sandbox.facebook.insight_query import AdNode, Query, account_of
+from sandbox.facebook.insights import Insights
 from sandbox.facebook.request import GraphRequest
 
 _KEPT = 2_000
@@ -24,7 +26,7 @@ class Report:
     created_at: float
     seconds: float
     outcome: str
-    rows: list[dict[str, Any]] | None = None
+    rows: list[Row] | None = None
 
     def progress(self, now: float) -> tuple[str, int]:
         """Status and percent. A failing run stops two thirds of the way."""

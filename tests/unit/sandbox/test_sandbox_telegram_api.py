@@ -1,0 +1,245 @@
+import struct
+from typing import Any
+
+import pytest
+
+from tests.unit.sandbox.conftest import BOT, Bench
+
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", 640, 480) + b"\x00" * 16
+
+
+async def test_get_me(bench: Bench) -> None:
+    answer = await bench.bot("getMe")
+    assert answer["ok"] is True
+    assert (answer["result"]["id"], answer["result"]["is_bot"]) == (123456, True)
+
+
+async def test_a_message_comes_back_with_its_entities(bench: Bench) -> None:
+    answer = await bench.bot(
+        "sendMessage",
+        chat_id=-1001234567890,
+        text="<b>Hi</b> all",
+        parse_mode="HTML",
+        link_preview_options={"is_disabled": True},
+    )
+    message = answer["result"]
+    assert message["text"] == "Hi all"
+    assert message["entities"] == [{"offset": 0, "length": 2, "type": "bold"}]
+    assert message["chat"]["id"] == -1001234567890
+    assert message["chat"]["type"] == "supergroup"
+    assert message["date"] == int(bench.clock.now())
+    assert message["link_preview_options"] == {"is_disabled": True}
+
+
+async def test_message_ids_rise_in_each_chat_by_itself(bench: Bench) -> None:
+    ids = []
+    for chat in (1, 2, 1, 1, 2):
+        ids.append((await bench.bot("sendMessage", chat_id=chat, text="x"))["result"]["message_id"])
+    assert ids == [1, 1, 2, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("chat", "kind"),
+    [
+        (77, "private"),
+        (-77, "group"),
+        (-1000000000077, "supergroup"),
+        ("@team_news", "channel"),
+        ("-77", "group"),
+    ],
+)
+async def test_any_chat_exists_once_it_is_written_to(bench: Bench, chat: Any, kind: str) -> None:
+    message = (await bench.bot("sendMessage", chat_id=chat, text="x"))["result"]
+    assert message["chat"]["type"] == kind
+    assert (await bench.bot("getChat", chat_id=chat))["result"]["id"] == message["chat"]["id"]
+
+
+async def test_form_query_and_multipart_are_taken_as_well_as_json(bench: Bench) -> None:
+    plain = {"chat_id": "5", "text": "é&<b>", "disable_notification": "true"}
+    answers = [
+        await bench.http.post(f"{BOT}/sendMessage", data=plain),
+        await bench.http.get(f"{BOT}/SENDMESSAGE", params=plain),
+        await bench.http.post(f"{BOT}/sendmessage", data=plain, files={"unused": b"x"}),
+    ]
+    assert [answer.json()["result"]["text"] for answer in answers] == ["é&<b>"] * 3
+    assert all(message["silent"] for message in await bench.received(kind="telegram"))
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("x" * 4096, None),
+        ("x" * 4097, "Bad Request: message is too long"),
+        ("👍" * 2048, None),
+        ("👍" * 2049, "Bad Request: message is too long"),
+        ("<b>" + "&amp;" * 4096 + "</b>", None),
+        ("", "Bad Request: message text is empty"),
+        ("<b> </b>\n", "Bad Request: message text is empty"),
+    ],
+)
+async def test_length_counts_after_parsing_in_utf16_units(
+    bench: Bench, text: str, refused: str | None
+) -> None:
+    answer = await bench.bot("sendMessage", chat_id=1, text=text, parse_mode="HTML")
+    assert answer.get("description") == refused
+
+
+@pytest.mark.parametrize(
+    ("chat", "code", "description"),
+    [
+        (-1004040000001, 400, "Bad Request: chat not found"),
+        (404404001, 400, "Bad Request: chat not found"),
+        ("@missing_channel", 400, "Bad Request: chat not found"),
+        ("no chat", 400, "Bad Request: chat not found"),
+        ("", 400, "Bad Request: chat_id is empty"),
+        (None, 400, "Bad Request: chat_id is empty"),
+        (403403001, 403, "Forbidden: bot was blocked by the user"),
+        (410410001, 403, "Forbidden: user is deactivated"),
+        (-1004030000001, 403, "Forbidden: bot was kicked from the supergroup chat"),
+        (-1004004000001, 400, "Bad Request: not enough rights to send text messages to the chat"),
+    ],
+)
+async def test_chats_that_refuse(bench: Bench, chat: Any, code: int, description: str) -> None:
+    answer = await bench.http.post(f"{BOT}/sendMessage", json={"chat_id": chat, "text": "x"})
+    assert answer.status_code == code
+    assert answer.json() == {"ok": False, "error_code": code, "description": description}
+    assert await bench.received(kind="telegram") == []
+    (refused,) = await bench.received(kind="refused")
+    assert refused["status"] == code
+
+
+async def test_an_upgraded_group_says_where_it_went(bench: Bench) -> None:
+    answer = await bench.bot("sendMessage", chat_id=-301301777, text="x")
+    assert answer["description"] == "Bad Request: group chat was upgraded to a supergroup chat"
+    moved = answer["parameters"]["migrate_to_chat_id"]
+    assert (await bench.bot("sendMessage", chat_id=moved, text="x"))["ok"] is True
+
+
+async def test_a_chat_can_be_told_to_refuse_and_to_relent(bench: Bench) -> None:
+    await bench.bot("sendMessage", chat_id=9, text="x")
+    await bench.http.put("/_sandbox/chats/9", json={"state": "blocked"})
+    assert await bench.refusal("sendMessage", chat_id=9, text="x") == "Forbidden: bot was blocked by the user"
+    await bench.http.put("/_sandbox/chats/9", json={"state": "normal"})
+    assert (await bench.bot("sendMessage", chat_id=9, text="x"))["result"]["message_id"] == 2
+
+
+async def test_a_bad_message_is_refused_before_a_missing_chat_is_noticed(bench: Bench) -> None:
+    description = await bench.refusal("sendMessage", chat_id=404404001, text="<p>x</p>", parse_mode="HTML")
+    assert description == 'Bad Request: can\'t parse entities: Unsupported start tag "p" at byte offset 0'
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "description"),
+    [
+        ("/bot123456:short/getMe", 401, "Unauthorized"),
+        (f"/bot401401{BOT[10:]}/getMe", 401, "Unauthorized"),
+        ("/bot0123:" + "A" * 35 + "/getMe", 401, "Unauthorized: invalid token specified"),
+        ("/botnonsense/getMe", 401, "Unauthorized: invalid token specified"),
+        (f"{BOT}/sendPigeon", 404, "Not Found: method not found"),
+        (BOT, 404, "Not Found"),
+    ],
+)
+async def test_tokens_and_methods_that_are_wrong(
+    bench: Bench, path: str, status: int, description: str
+) -> None:
+    answer = await bench.http.post(path, json={})
+    assert (answer.status_code, answer.json()["description"]) == (status, description)
+    assert answer.headers["content-type"] == "application/json"
+
+
+async def test_entities_may_be_given_instead_of_markup(bench: Bench) -> None:
+    given = [{"type": "bold", "offset": 0, "length": 2}]
+    assert (await bench.bot("sendMessage", chat_id=1, text="Hi", entities=given))["result"][
+        "entities"
+    ] == given
+    outside = [{"type": "bold", "offset": 1, "length": 2}]
+    assert "UTF-16" in await bench.refusal("sendMessage", chat_id=1, text="Hi", entities=outside)
+
+
+async def test_markup_it_does_not_know_is_refused_not_ignored(bench: Bench) -> None:
+    description = await bench.refusal("sendMessage", chat_id=1, text="*x*", parse_mode="MarkdownV9")
+    assert description == "Bad Request: unsupported parse_mode"
+
+
+async def test_replies_and_threads(bench: Bench) -> None:
+    first = (await bench.bot("sendMessage", chat_id=-1000000000001, text="x"))["result"]["message_id"]
+    reply = {"message_id": first}
+    assert (await bench.bot("sendMessage", chat_id=-1000000000001, text="y", reply_parameters=reply))["ok"]
+    missing = await bench.refusal("sendMessage", chat_id=-1000000000001, text="y", reply_to_message_id=99)
+    assert missing == "Bad Request: message to be replied not found"
+    lenient = {"message_id": 99, "allow_sending_without_reply": True}
+    assert (await bench.bot("sendMessage", chat_id=-1000000000001, text="y", reply_parameters=lenient))["ok"]
+    assert (await bench.bot("sendMessage", chat_id=-1000000000001, text="y", message_thread_id=3))["ok"]
+    private = await bench.refusal("sendMessage", chat_id=1, text="y", message_thread_id=3)
+    assert private == "Bad Request: message thread not found"
+
+
+async def test_documents_by_upload_attachment_link_and_id(bench: Bench) -> None:
+    upload = {"document": ("report.csv", b"a,b\n1,2\n", "text/csv")}
+    data = {"chat_id": "1", "caption": "<i>Rows</i>", "parse_mode": "HTML"}
+    sent = (await bench.http.post(f"{BOT}/sendDocument", data=data, files=upload)).json()["result"]
+    assert sent["document"]["file_name"] == "report.csv"
+    assert (sent["document"]["mime_type"], sent["document"]["file_size"]) == ("text/csv", 8)
+    assert sent["caption_entities"] == [{"offset": 0, "length": 4, "type": "italic"}]
+    attached = await bench.http.post(
+        f"{BOT}/sendDocument",
+        data={"chat_id": "1", "document": "attach://f"},
+        files={"f": ("other.csv", b"x", "text/csv")},
+    )
+    assert attached.json()["result"]["document"]["file_name"] == "other.csv"
+    by_link = await bench.bot("sendDocument", chat_id=1, document="https://files.example/report.pdf")
+    assert by_link["result"]["document"]["file_name"] == "report.pdf"
+    by_id = await bench.bot("sendDocument", chat_id=1, document=sent["document"]["file_id"])
+    assert by_id["result"]["document"]["file_id"] == sent["document"]["file_id"]
+
+
+@pytest.mark.parametrize(
+    ("params", "description"),
+    [
+        ({}, "Bad Request: there is no document in the request"),
+        ({"document": "https://nodots/"}, "Bad Request: wrong HTTP URL specified"),
+        ({"document": "x"}, "Bad Request: wrong file identifier/HTTP URL specified"),
+        (
+            {"document": "https://a.example/x", "caption": "x" * 1025},
+            "Bad Request: message caption is too long",
+        ),
+    ],
+)
+async def test_documents_that_are_refused(bench: Bench, params: dict[str, str], description: str) -> None:
+    assert await bench.refusal("sendDocument", chat_id=1, **params) == description
+
+
+async def test_photos_are_measured(bench: Bench) -> None:
+    answer = await bench.http.post(f"{BOT}/sendPhoto", data={"chat_id": "1"}, files={"photo": ("a.png", PNG)})
+    (size,) = answer.json()["result"]["photo"]
+    assert (size["width"], size["height"], size["file_size"]) == (640, 480, len(PNG))
+    broken = await bench.http.post(
+        f"{BOT}/sendPhoto", data={"chat_id": "1"}, files={"photo": ("a.png", b"no")}
+    )
+    assert broken.json()["description"] == "Bad Request: IMAGE_PROCESS_FAILED"
+    heavy = {"photo": ("a.png", PNG + b"\x00" * (10 * 1024 * 1024))}
+    too_large = await bench.http.post(f"{BOT}/sendPhoto", data={"chat_id": "1"}, files=heavy)
+    assert (too_large.status_code, too_large.json()["description"]) == (413, "Request Entity Too Large")
+
+
+async def test_flood_control_is_off_until_it_is_switched_on(bench: Bench) -> None:
+    for _ in range(60):
+        assert (await bench.bot("sendMessage", chat_id=-5, text="x"))["ok"]
+    await bench.http.put("/_sandbox/limits", json={"telegram_chat_per_minute": 20})
+    answers = [
+        await bench.http.post(f"{BOT}/sendMessage", json={"chat_id": -5, "text": "x"}) for _ in range(21)
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+    refused = answers[-1]
+    wait = refused.json()["parameters"]["retry_after"]
+    assert refused.headers["retry-after"] == str(wait)
+    assert refused.json()["description"] == f"Too Many Requests: retry after {wait}"
+    assert (await bench.bot("sendMessage", chat_id=-6, text="x"))["ok"]
+    bench.clock.advance(wait)
+    assert (await bench.bot("sendMessage", chat_id=-5, text="x"))["ok"]
+
+
+async def test_json_that_is_none_is_refused(bench: Bench) -> None:
+    headers = {"content-type": "application/json"}
+    answer = await bench.http.post(f"{BOT}/sendMessage", content=b"{", headers=headers)
+    assert (answer.status_code, answer.json()["ok"]) == (400, False)
