@@ -4,14 +4,14 @@ Rows are built by validating models (SQLModel skips validation on `table=True` c
 checks values beyond what PostgreSQL enforces. States are text with a CHECK: they migrate without
 rewriting a type.
 
-    tenant ─┬─ user_account ── api_key
-            ├─ connection                        a platform account and its sealed token
-            ├─ destination                       a chat or a webhook
-            └─ automation ─┬─ automation_run ─┬─ run_attempt
-                           │                  └─ delivery ── delivery_attempt
-                           └─ slot_skip          slots that did not become runs, and why
-    outbox        events on their way to Kafka        leadership   who leads, in which term
-    automation_type   what executors can run
+    plan ── tenant ─┬─ user_account ── api_key
+                    ├─ connection                      a platform account and its sealed token
+                    ├─ destination                     a chat or a webhook
+                    └─ automation ─┬─ automation_run ─┬─ run_attempt
+                                   ├─ backfill        └─ delivery ── delivery_attempt
+                                   └─ slot_skip        slots that did not become runs, and why
+    outbox            events on their way to Kafka     leadership, reign   who leads, who led
+    automation_type   what executors can run           fact                what the scheduler remembers
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SQLModel.metadata.naming_convention = {
 }
 metadata: MetaData = SQLModel.metadata
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration this code needs; a test holds it against the newest script. Known without loading Alembic,
 which would take a quarter of a service's start-up."""
 
@@ -83,13 +83,27 @@ class AutomationStatus(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """queued → running → completed | failed | cancelled; running → retrying → queued for another attempt."""
+    """waiting → queued → running → completed | failed | cancelled; running → retrying → queued again.
 
+    `waiting`: held back by a limit or by an earlier run of the same automation. `skipped`: its time had
+    passed before it could start.
+    """
+
+    WAITING = "waiting"
     QUEUED = "queued"
     RUNNING = "running"
     RETRYING = "retrying"
     COMPLETED = "completed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+class BackfillStatus(StrEnum):
+    """active → completed | cancelled."""
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
     CANCELLED = "cancelled"
 
 
@@ -99,6 +113,7 @@ class Trigger(StrEnum):
     SCHEDULE = "schedule"
     MANUAL = "manual"
     BACKFILL = "backfill"
+    DRY_RUN = "dry_run"
 
 
 class Lane(StrEnum):
@@ -175,6 +190,10 @@ def _now(*, nullable: bool = False) -> Any:
     )
 
 
+def _plan_column() -> Column[str]:
+    return Column(ForeignKey("plan.name"), nullable=False, server_default=text("'standard'"))
+
+
 def _instant() -> Any:
     return Field(default=None, sa_column=Column(Timestamp, nullable=True))
 
@@ -192,13 +211,31 @@ def _count() -> Any:
     return Field(default=0, sa_column_kwargs={"server_default": text("0")})
 
 
+class Plan(SQLModel, table=True):
+    """The limits of a plan; NULL is unlimited. `common.quotas` says what each means."""
+
+    __tablename__ = "plan"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    max_automations: int | None = Field(default=None)
+    min_interval_minutes: float | None = Field(default=None)
+    max_automation_jobs: int | None = Field(default=None)
+    min_automation_interval_hours: float | None = Field(default=None)
+    max_concurrent_runs: int | None = Field(default=None)
+
+
 class Tenant(SQLModel, table=True):
-    """A team. Everything else belongs to exactly one."""
+    """A team. Everything else belongs to exactly one.
+
+    `quota` overrides the plan's limits, null meaning unlimited. `alerts_destination_id` is told what the
+    owner should know; without it the automation's own destination is.
+    """
 
     __tablename__ = "tenant"
     id: UUID = _pk()
     name: str = Field(sa_column=Column(Text, nullable=False, unique=True))
-    plan: str = _text("standard")
+    plan: str = Field(default="standard", sa_column=_plan_column())
+    quota: dict[str, Any] = _json()
+    alerts_destination_id: UUID | None = Field(default=None)
     created_at: datetime = _now()
 
 
@@ -215,6 +252,7 @@ class UserAccount(SQLModel, table=True):
     email: str = _text()
     name: str = _text("")
     role: str = _text("member")
+    quota: dict[str, Any] = _json()
     created_at: datetime = _now()
 
 
@@ -224,7 +262,7 @@ class ApiKey(SQLModel, table=True):
     __tablename__ = "api_key"
     id: UUID = _pk()
     tenant_id: UUID = _ref("tenant.id", index=True)
-    user_id: UUID = _ref("user_account.id")
+    user_id: UUID = _ref("user_account.id", index=True)
     name: str = _text("")
     hint: str = _text()
     key_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
@@ -277,6 +315,7 @@ class Destination(SQLModel, table=True):
     status_reason: str | None = _text(nullable=True)
     config: dict[str, Any] = _json()
     secret_sealed: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    quiet_hours: dict[str, Any] | None = _json(nullable=True)
     created_at: datetime = _now()
     updated_at: datetime = _now()
 
@@ -284,7 +323,10 @@ class Destination(SQLModel, table=True):
 class Automation(SQLModel, table=True):
     """What to do, when, and where to send it.
 
-    `next_run` is the next slot (UTC); NULL when there is none. `version` grows with every edit.
+    `next_run` is when it fires next (UTC), NULL when it does not; `next_slot` is the slot it fires for then,
+    where jitter or a window moves the one from the other. While paused both keep the first slot nobody has
+    decided about. `fired_count` counts the runs its schedule has caused, `failure_streak` the failures since
+    the last success. `version` grows with every edit.
     """
 
     __tablename__ = "automation"
@@ -296,8 +338,15 @@ class Automation(SQLModel, table=True):
             "next_run",
             postgresql_where=text("status = 'active' AND next_run IS NOT NULL"),
         ),
+        Index(
+            "ix_automation_paused_until",
+            "paused_until",
+            postgresql_where=text("status = 'paused' AND paused_until IS NOT NULL"),
+        ),
         Index("ix_automation_tenant_id_created_at", "tenant_id", "created_at"),
+        Index("ix_automation_user_id_type", "user_id", "type"),
         Index("ix_automation_destination_id", "destination_id"),
+        Index("ix_automation_user_id", "user_id"),
     )
     id: UUID = _pk()
     tenant_id: UUID = _ref("tenant.id")
@@ -311,6 +360,13 @@ class Automation(SQLModel, table=True):
     automation_config: dict[str, Any] = _json()
     platforms: list[str] = _json("[]")
     priority: str = _text("normal")
+    policy: dict[str, Any] = _json()
+    next_slot: datetime | None = _instant()
+    paused_at: datetime | None = _instant()
+    paused_until: datetime | None = _instant()
+    catch_up_on_resume: str | None = _text(nullable=True)
+    fired_count: int = _count()
+    failure_streak: int = _count()
     last_run: datetime | None = _instant()
     next_run: datetime | None = _instant()
     run_count: int = _count()
@@ -320,8 +376,30 @@ class Automation(SQLModel, table=True):
     updated_at: datetime = _now()
 
 
+class Backfill(SQLModel, table=True):
+    """A request to run the slots of a past range that have no run."""
+
+    __tablename__ = "backfill"
+    __table_args__ = (
+        _states("status", BackfillStatus),
+        Index("ix_backfill_automation_id_created_at", "automation_id", "created_at"),
+        Index("ix_backfill_active", "id", postgresql_where=text("status = 'active'")),
+    )
+    id: UUID = _pk()
+    tenant_id: UUID = _ref("tenant.id")
+    automation_id: UUID = _ref("automation.id")
+    status: str = _text("active")
+    first_slot: datetime = Field(sa_column=Column(Timestamp, nullable=False))
+    last_slot: datetime = Field(sa_column=Column(Timestamp, nullable=False))
+    runs: int = _count()
+    created_at: datetime = _now()
+    ended_at: datetime | None = _instant()
+
+
 class AutomationRun(SQLModel, table=True):
     """One execution of an automation, for one slot (`scheduled_for`) or one manual trigger (NULL).
+
+    `as_of` is the instant a run without a slot of its own works for. `expires_at`: not to start later.
 
     While running, `worker`, `attempt` and `lease_expires_at` say who holds it and until when; every write of
     a worker is conditional on the first two.
@@ -338,8 +416,18 @@ class AutomationRun(SQLModel, table=True):
         Index(
             "ix_automation_run_unfinished",
             "automation_id",
-            postgresql_where=text("status IN ('queued', 'running', 'retrying')"),
+            postgresql_where=text("status IN ('waiting', 'queued', 'running', 'retrying')"),
         ),
+        Index(
+            "ix_automation_run_tenant_unfinished",
+            "tenant_id",
+            "status",
+            postgresql_where=text("status IN ('waiting', 'queued', 'running', 'retrying')"),
+        ),
+        Index(
+            "ix_automation_run_backfill_id", "backfill_id", postgresql_where=text("backfill_id IS NOT NULL")
+        ),
+        Index("ix_automation_run_waiting", "available_at", postgresql_where=text("status = 'waiting'")),
         Index("ix_automation_run_queued", "lane", "available_at", postgresql_where=text("status = 'queued'")),
         Index("ix_automation_run_retrying", "available_at", postgresql_where=text("status = 'retrying'")),
         Index("ix_automation_run_leases", "lease_expires_at", postgresql_where=text("status = 'running'")),
@@ -349,6 +437,9 @@ class AutomationRun(SQLModel, table=True):
     automation_id: UUID = _ref("automation.id")
     trigger: str = _text("schedule")
     scheduled_for: datetime | None = _instant()
+    as_of: datetime | None = _instant()
+    expires_at: datetime | None = _instant()
+    backfill_id: UUID | None = _ref("backfill.id", nullable=True, ondelete="SET NULL")
     status: str = _text("queued")
     lane: str = _text("normal")
     attempt: int = _count()
@@ -474,6 +565,25 @@ class Outbox(SQLModel, table=True):
     headers: dict[str, str] = _json()
     value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: datetime = _now()
+
+
+class Reign(SQLModel, table=True):
+    """The history of leaders. `vacant_since`: when nobody led before, for "why did it not run?"."""
+
+    __tablename__ = "reign"
+    __table_args__ = (Index("ix_reign_acquired_at", "acquired_at"),)
+    term: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    holder: str = _text()
+    vacant_since: datetime | None = _instant()
+    acquired_at: datetime = _now()
+
+
+class Fact(SQLModel, table=True):
+    """What the scheduler remembers between reigns, such as the tz database `next_run` was computed with."""
+
+    __tablename__ = "fact"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    value: str = _text()
 
 
 class Leadership(SQLModel, table=True):

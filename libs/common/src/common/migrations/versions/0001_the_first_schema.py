@@ -163,6 +163,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key_hash", name=op.f("uq_api_key_key_hash")),
     )
     op.create_index(op.f("ix_api_key_tenant_id"), "api_key", ["tenant_id"], unique=False)
+    op.create_index(op.f("ix_api_key_user_id"), "api_key", ["user_id"], unique=False)
     op.create_table(
         "automation",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -231,6 +232,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_automation_tenant_id_created_at", "automation", ["tenant_id", "created_at"], unique=False
     )
+    op.create_index("ix_automation_user_id", "automation", ["user_id"], unique=False)
     op.create_table(
         "automation_run",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -484,6 +486,7 @@ def downgrade() -> None:
     )
     op.drop_index("ix_automation_run_automation_id_created_at", table_name="automation_run")
     op.drop_table("automation_run")
+    op.drop_index("ix_automation_user_id", table_name="automation")
     op.drop_index("ix_automation_tenant_id_created_at", table_name="automation")
     op.drop_index(
         "ix_automation_due",
@@ -492,6 +495,7 @@ def downgrade() -> None:
     )
     op.drop_index("ix_automation_destination_id", table_name="automation")
     op.drop_table("automation")
+    op.drop_index(op.f("ix_api_key_user_id"), table_name="api_key")
     op.drop_index(op.f("ix_api_key_tenant_id"), table_name="api_key")
     op.drop_table("api_key")
     op.drop_table("user_account")
