@@ -61,17 +61,19 @@ class Capacity:
                 _wake(waiters.popleft())
 
     def release(self, lane: Lane, places: int = 1) -> None:
-        """Give places back and wake who can use them, the higher lanes first."""
+        """Give places back and wake who can use them, the higher lanes first.
+
+        Everybody who waits looks again: the first may take fewer places than were given back, or have given
+        up since it was woken.
+        """
         self.used[lane] -= places
-        for waiting in Lane:
-            if self._waiters[waiting] and self.free(waiting):
-                while self._waiters[waiting] and not _wake(self._waiters[waiting].popleft()):
-                    pass
+        for waiting, waiters in self._waiters.items():
+            if self.free(waiting):
+                while waiters:
+                    _wake(waiters.popleft())
 
 
-def _wake(waiter: asyncio.Future[None]) -> bool:
-    """Wake one waiter; False when it has given up meanwhile."""
-    if waiter.done():
-        return False
-    waiter.set_result(None)
-    return True
+def _wake(waiter: asyncio.Future[None]) -> None:
+    """Wake one waiter, unless it has given up meanwhile."""
+    if not waiter.done():
+        waiter.set_result(None)

@@ -10,13 +10,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import (
+    InvalidMessageError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 from faststream import AckPolicy, NoCast
 from faststream.kafka import KafkaBroker
 from faststream.kafka import KafkaMessage as InjectedMessage
@@ -40,8 +45,22 @@ RETRY_PAUSE = 0.5
 STUCK_AFTER = 30.0
 """Seconds without a poll, while not waiting for a free place, after which a consumer counts as stuck."""
 
+_REFUSALS = (InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError)
+"""What a broker says about a record that it will never take."""
+
 E = TypeVar("E", bound=Event)
 Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
+
+
+async def without_headers(
+    records: Any, parse_batch: Callable[[Any], Awaitable[KafkaMessage]]
+) -> KafkaMessage:
+    """A FastStream parser that leaves the headers to `sort_batch`: FastStream's own drops a whole batch for
+    one header that is not UTF-8.
+    """
+    message = await parse_batch(tuple(replace(record, headers=()) for record in records))
+    message.raw_message = records
+    return message
 
 
 async def raw_values(message: KafkaMessage) -> list[bytes | None]:
@@ -93,15 +112,40 @@ class DeadLetters:
         self._producer = producer
 
     async def send(self, rejected: Sequence[Rejected]) -> None:
-        """Publish and wait for the acknowledgements; only then may the caller acknowledge the batch."""
+        """Publish and wait for the acknowledgements; only then may the caller acknowledge the batch.
+
+        Waits for a broker that is away. A record that no broker takes is logged and left in its topic.
+        """
         await asyncio.gather(*(self._send(one) for one in rejected))
 
     async def _send(self, rejected: Rejected) -> None:
         record, error = rejected.record, rejected.error
+        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        try:
+            await self._insist(rejected)
+        except _REFUSALS as refusal:
+            # Left where it is: waiting for a broker that will not have it would hold up everything behind.
+            log.error("record cannot be set aside", **place, error=type(refusal).__name__)
+            return
+        telemetry.DEAD_LETTERS.labels(record.topic, error.reason).inc()
+        log.warning("record set aside", **place, reason=error.reason, error=error.detail)
+
+    async def _insist(self, rejected: Rejected) -> None:
+        while True:
+            try:
+                return await self._publish(rejected)
+            except _REFUSALS:
+                raise
+            except KafkaError as error:
+                log.warning("dead letter delayed", topic=rejected.record.topic, error=type(error).__name__)
+                await asyncio.sleep(RETRY_PAUSE)
+
+    async def _publish(self, rejected: Rejected) -> None:
+        record, error = rejected.record, rejected.error
         headers = [
             *record.headers,
             ("error_reason", error.reason.encode()),
-            ("error_message", error.detail.encode()),
+            ("error_message", error.detail.encode(errors="replace")),
             ("original_topic", record.topic.encode()),
             ("original_partition", str(record.partition).encode()),
             ("original_offset", str(record.offset).encode()),
@@ -114,15 +158,6 @@ class DeadLetters:
             value = (record.value or b"")[:MAX_EVENT_BYTES]
             headers.append(("truncated_to", str(len(value)).encode()))
             await self._producer.send_and_wait(topic, value, key=record.key, headers=headers)
-        telemetry.DEAD_LETTERS.labels(record.topic, error.reason).inc()
-        log.warning(
-            "record set aside",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            reason=error.reason,
-            error=error.detail,
-        )
 
 
 async def acknowledge(message: KafkaMessage) -> None:
@@ -176,6 +211,7 @@ class ClaimConsumer(Generic[E]):
         self._item = item
         self._take = take
         self._busy = False
+        self._stopping = False
         self._subscriber = broker.subscriber(
             settings.kafka_topic_prefix + topic,
             group_id=settings.kafka_topic_prefix + group,
@@ -183,6 +219,7 @@ class ClaimConsumer(Generic[E]):
             batch_timeout_ms=20,
             max_records=batch_size,
             ack_policy=AckPolicy.MANUAL,
+            parser=without_headers,
             decoder=raw_values,
             no_reply=True,
             **consumer_options(settings),
@@ -190,16 +227,25 @@ class ClaimConsumer(Generic[E]):
         self._subscriber(self._on_batch)
 
     async def _on_batch(self, _values: NoCast[list[Any]], message: InjectedMessage) -> None:
+        if self._stopping:
+            # Acknowledging this batch would acknowledge the one left to others as well.
+            return
         self._busy = True
         try:
             records = message.raw_message
             events, rejected = sort_batch(records if isinstance(records, tuple) else (records,), self._event)
-            await self._dead_letters.send(rejected)
+            # The good ones first: they need not wait for what becomes of the bad ones.
             await self._claim({self._item(received.event): received.traceparent for received in events})
+            await self._dead_letters.send(rejected)
             await acknowledge(message)
         except Stopping:
             # Not acknowledged, so what was not claimed comes again: to another process, or to our successor.
+            self._stopping = True
             log.info("batch left to others", consumer=self.name)
+        except Exception:
+            # FastStream goes on with the next batch; what this one asked for is found in PostgreSQL.
+            log.exception("batch failed", consumer=self.name)
+            raise
         finally:
             self._busy = False
 
