@@ -7,7 +7,6 @@ row, column or tenant makes it unreadable, because those are part of the associa
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 import secrets
@@ -42,13 +41,15 @@ class KeyRing:
             name, _, encoded = part.partition(":")
             try:
                 key = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
+            except ValueError:  # not base64, or not even ASCII
                 key = b""
             if len(key) != 32 or not 0 < len(name.encode()) < 256:
-                raise ConfigurationError("ENCRYPTION_KEYS: want id:base64-of-32-bytes, comma separated")
+                raise ConfigurationError("want id:base64-of-32-bytes, comma separated")
+            if name in keys:
+                raise ConfigurationError("two keys have the same id: what one of them sealed would be lost")
             keys[name] = key
         if not keys:
-            raise ConfigurationError("ENCRYPTION_KEYS: no key given")
+            raise ConfigurationError("no key given")
         return cls(keys)
 
     def seal(self, plaintext: str, *, tenant_id: UUID, row_id: UUID, column: str) -> bytes:

@@ -12,6 +12,8 @@ from typing import Annotated, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from common.errors import ConfigurationError
+
 
 class KafkaProfile(StrEnum):
     """Which broker is at the other end; `common.broker` holds what follows from it."""
@@ -79,6 +81,18 @@ class SecretSettings(BaseSettings):
         description="`id:base64-of-32-bytes[,…]`; the first seals, all open. `carillon keys new` makes one"
     )
 
+    @field_validator("encryption_keys")
+    @classmethod
+    def _is_key_ring(cls, value: SecretStr) -> SecretStr:
+        # Loaded only where it is used: the scheduler has no secrets and need not load the cryptography.
+        from common.crypto import KeyRing
+
+        try:
+            KeyRing.parse(value.get_secret_value())
+        except ConfigurationError as error:
+            raise ValueError(error.detail) from None
+        return value
+
 
 class OutboundSettings(BaseSettings):
     """Who may be called, and where the vendors are."""
@@ -118,7 +132,9 @@ def load(settings: type[S]) -> S:
     except ValidationError as error:
         for fault in error.errors(include_input=False, include_url=False):
             name = "_".join(str(part) for part in fault["loc"]).upper() or "settings"
-            reason = "is not set" if fault["type"] == "missing" else fault["msg"]
+            reason = (
+                "is not set" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
+            )
             description = ""
             field = settings.model_fields.get(name.lower())
             if field is not None and field.description:
