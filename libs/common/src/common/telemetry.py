@@ -42,11 +42,23 @@ def hide_secrets(text: str) -> str:
 
 def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if name != "event" and _SECRET_FIELD.search(name) and not isinstance(value, bool | int | float):
-            event[name] = _HIDDEN
-        elif isinstance(value, str):
-            event[name] = hide_secrets(value)
+        # What begins with an underscore is structlog's own and is taken out before anything is written.
+        if not name.startswith("_"):
+            event[name] = _shown("" if name == "event" else name, value)
     return event
+
+
+def _shown(name: str, value: object) -> object:
+    """A field as a log may show it: whatever is in it, however deep, without secrets."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if _SECRET_FIELD.search(name):
+        return _HIDDEN
+    if isinstance(value, Mapping):
+        return {str(key): _shown(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown("", item) for item in value]
+    return hide_secrets(value if isinstance(value, str) else repr(value))
 
 
 def _add_trace(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
