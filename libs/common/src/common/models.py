@@ -346,7 +346,6 @@ class Automation(SQLModel, table=True):
         Index("ix_automation_tenant_id_created_at", "tenant_id", "created_at"),
         Index("ix_automation_user_id_type", "user_id", "type"),
         Index("ix_automation_destination_id", "destination_id"),
-        Index("ix_automation_user_id", "user_id"),
     )
     id: UUID = _pk()
     tenant_id: UUID = _ref("tenant.id")

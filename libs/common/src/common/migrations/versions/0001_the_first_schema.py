@@ -232,7 +232,6 @@ def upgrade() -> None:
     op.create_index(
         "ix_automation_tenant_id_created_at", "automation", ["tenant_id", "created_at"], unique=False
     )
-    op.create_index("ix_automation_user_id", "automation", ["user_id"], unique=False)
     op.create_table(
         "automation_run",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -486,7 +485,6 @@ def downgrade() -> None:
     )
     op.drop_index("ix_automation_run_automation_id_created_at", table_name="automation_run")
     op.drop_table("automation_run")
-    op.drop_index("ix_automation_user_id", table_name="automation")
     op.drop_index("ix_automation_tenant_id_created_at", table_name="automation")
     op.drop_index(
         "ix_automation_due",
