@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from time import perf_counter
 from typing import Any
 
@@ -109,6 +109,14 @@ def test_an_interval_begins_at_its_anchor_then_its_start_then_the_default() -> N
     assert first(start_at=start, anchor=anchor) == at(anchor)
 
 
+def test_a_default_anchor_in_another_zone_is_the_same_instant() -> None:
+    schedule = parse_schedule({"type": "interval", "interval_minutes": 60})
+    anchor = NOON.astimezone(timezone(timedelta(hours=5)))
+    slot = get_next_run_time(schedule, NOON, default_anchor=anchor)
+    assert slot == NOON + timedelta(hours=1)
+    assert slot.tzinfo is UTC
+
+
 def test_a_schedule_survives_json() -> None:
     for raw in (
         {"type": "daily", "window": {"from": "22:00", "to": "02:00"}, "timezone": "Europe/Berlin"},
@@ -160,7 +168,12 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"type": "interval", "interval_minutes": 1.5}, "interval_minutes", "whole number"),
     ({"type": "interval", "interval_minutes": 5, "anchor": "2026-01-01T00:00:00"}, "anchor", "its offset"),
     ({"type": "once", "at": "tomorrow"}, "at", "2026-12-24T09:00:00Z"),
+    ({"type": "once", "at": "9999-12-31T23:00:00-12:00"}, "at", "year from 1970"),
+    ({"type": "once", "at": "0001-01-01T00:00:00"}, "at", "year from 1970"),
+    ({"type": "daily", "hour": 9, "start_at": "0001-01-01T00:00:00+12:00"}, "start_at", "year from 1970"),
     ({"type": "cron", "expression": 5}, "expression", "write text"),
+    ({"type": "weekdays", "days": 5, "time": "06:00"}, "days", "write a list"),
+    ({"type": "daily", "hour": 9, "exclude": 5}, "exclude", "write an object"),
     (
         {"type": "daily", "hour": 9, "start_at": "2026-02-01T00:00Z", "end_at": "2026-01-01T00:00Z"},
         "end_at",

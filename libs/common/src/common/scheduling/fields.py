@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from common.scheduling.cron import CronError, parse_cron
 from common.scheduling.zones import UnknownZone, check_zone
 
+FIRST_YEAR, LAST_YEAR = 1970, 2999
 CLOCK_TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
@@ -39,7 +40,14 @@ def _clock_time(text: str) -> str:
 def _in_utc(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise refusal("aware_instant", "write the instant with its offset, for example 2026-12-24T09:00:00Z")
-    return instant.astimezone(UTC)
+    return in_our_time(instant).astimezone(UTC)
+
+
+def in_our_time(instant: datetime) -> datetime:
+    """The same datetime, refused where no schedule can mean it and arithmetic would leave the calendar."""
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise refusal("far_instant", f"write a year from {FIRST_YEAR} to {LAST_YEAR}")
+    return instant
 
 
 def refusal(kind: str, reason: str) -> PydanticCustomError:

@@ -19,6 +19,7 @@ from common.scheduling.fields import (
     Weekday,
     ZoneName,
     field_refusal,
+    in_our_time,
     is_clock_time,
     minutes_of_day,
 )
@@ -30,7 +31,7 @@ from common.scheduling.grids import (
     WallClockGrid,
     wall_clock_grid,
 )
-from common.scheduling.instants import EPOCH, to_instant, to_seconds
+from common.scheduling.instants import EPOCH, as_utc, to_instant, to_seconds
 from common.scheduling.wall_clock import DstGap, DstOverlap, WallClock
 from common.scheduling.zones import zone
 
@@ -115,7 +116,7 @@ class Interval(Kind):
 
     def _unbounded(self, default_anchor: datetime | None) -> Grid:
         anchor = self.anchor or self.start_at or default_anchor or EPOCH
-        return IntervalGrid(anchor, timedelta(minutes=self.interval_minutes))
+        return IntervalGrid(as_utc(anchor), timedelta(minutes=self.interval_minutes))
 
 
 class WallClockKind(Kind):
@@ -306,7 +307,7 @@ class Once(Kind):
     @field_validator("at")
     @classmethod
     def _read_in_zone(cls, at: datetime, info: ValidationInfo) -> datetime:
-        if at.tzinfo is not None:
+        if in_our_time(at).tzinfo is not None:
             return at.astimezone(UTC)
         name = info.data.get("timezone", "UTC")
         return to_instant(zone(name).reached(to_seconds(at.replace(tzinfo=UTC))))

@@ -79,6 +79,12 @@ def _field_error(error: ErrorDetails) -> FieldError:
             return FieldError(path, f"write {limits['expected']}")
         case "string_type":
             return FieldError(path, "write text")
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return FieldError(path, "write an object with its fields")
+        case "tuple_type":
+            return FieldError(path, "write a list")
+        case "time_delta_type" | "time_delta_parsing":
+            return FieldError(path, "write a duration, in seconds or as PT6H")
         case "too_short":
             return FieldError(path, f"write at least {limits['min_length']}")
         case "too_long":

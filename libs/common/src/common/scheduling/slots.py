@@ -45,6 +45,7 @@ def iter_slots(
     them."""
     timetable = Timetable(schedule, default_anchor=default_anchor)
     slot = timetable.next_after(as_utc(after))
+    until = None if until is None else as_utc(until)
     while slot is not None and (until is None or slot <= until):
         yield slot
         slot = timetable.next_after(slot)
@@ -62,6 +63,7 @@ def plan(
     moves."""
     timetable = Timetable(schedule, automation_id=automation_id, default_anchor=default_anchor)
     slot = timetable.next_after(as_utc(after))
+    until = None if until is None else as_utc(until)
     while slot is not None and (until is None or slot <= until):
         yield timetable.slot(slot)
         slot = timetable.next_after(slot)
@@ -93,7 +95,7 @@ def slots_between(
     """The first `limit` slots in [first, last]."""
     timetable = Timetable(schedule, default_anchor=default_anchor)
     slots: list[datetime] = []
-    slot = timetable.first_from(as_utc(first))
+    slot, last = timetable.first_from(as_utc(first)), as_utc(last)
     while slot is not None and slot <= last and len(slots) < limit:
         slots.append(slot)
         slot = timetable.next_after(slot)
