@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import httpx
 from pydantic import SecretStr
 
+from common.crypto import new_encryption_key
 from common.messages import Message
 from notifier.channels.base import Channel, Parcel
 from notifier.channels.telegram import TelegramChannel
@@ -33,7 +34,7 @@ def notifier_settings(**overrides: Any) -> NotifierSettings:
     return NotifierSettings(
         database_url=SecretStr("postgresql://localhost/none"),
         kafka_bootstrap_servers="localhost:9092",
-        encryption_keys=SecretStr("none"),
+        encryption_keys=SecretStr(new_encryption_key("test")),
         **overrides,
     )
 

@@ -9,25 +9,19 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from common.errors import ChannelError, Consequence
 from common.retry import TELEGRAM_SCHEDULE
 from common.telemetry import hide_secrets
 from notifier.channels.base import Interrupted, OutcomeUnknown, Receipt
 from notifier.channels.telegram import TelegramChannel
-from notifier.settings import NotifierSettings
+from tests.support.channels import notifier_settings
 from tests.support.parcels import TOKEN, TRACEPARENT, message, parcel
 from tests.support.receivers import client_of
 from tests.support.spans import recorded_spans
 
 NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
 GROUP = -1001234567890
-SETTINGS = NotifierSettings(
-    database_url=SecretStr("postgresql://localhost/none"),
-    kafka_bootstrap_servers="localhost:9092",
-    encryption_keys=SecretStr("none"),
-)
 LONG = "\n\n".join(f"Paragraph {number}: " + "word " * 300 for number in range(6))
 LONG_HTML = "\n\n".join(f"<b>Paragraph {number}</b>: <i>" + "word " * 300 + "</i>" for number in range(6))
 Answer = httpx.Response | Exception
@@ -51,7 +45,7 @@ class Telegram:
         self._answers = list(answers)
         self.requests: list[dict[str, Any]] = []
         self.urls: list[str] = []
-        self.channel = TelegramChannel(client_of(self._receive), SETTINGS)
+        self.channel = TelegramChannel(client_of(self._receive), notifier_settings())
 
     def _receive(self, request: httpx.Request) -> httpx.Response:
         self.urls.append(str(request.url))
