@@ -335,7 +335,7 @@ class TestLimits:
         facebook.on("act_1/insights", full)
         await graph.get(ACCOUNT, {})
         await graph.get(ACCOUNT, {})
-        assert slept == [pytest.approx(2.0)]
+        assert slept == [pytest.approx(2.1)]
 
 
 class TestBatches:

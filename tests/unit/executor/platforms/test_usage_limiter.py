@@ -8,6 +8,7 @@ from executor.platforms.usage import (
     LONGEST_PAUSE,
     MAX_WAIT,
     MIN_WAIT,
+    SHORTEST_PAUSE,
     STALE_AFTER,
     LocalUsageStore,
     Sighting,
@@ -42,7 +43,7 @@ def limiter(time: Time) -> UsageLimiter:
 
 
 @pytest.mark.parametrize(
-    ("percent", "pause"), [(0, 0), (74.9, 0), (75, 0), (85, LONGEST_PAUSE / 2), (94, 3.8)]
+    ("percent", "pause"), [(0, 0), (74.9, 0), (75, SHORTEST_PAUSE), (85, 2.1), (94, 3.81)]
 )
 async def test_a_call_waits_the_longer_the_fuller_its_bucket(
     limiter: UsageLimiter, time: Time, percent: float, pause: float
@@ -77,7 +78,7 @@ async def test_the_fullest_bucket_of_a_call_decides(limiter: UsageLimiter, time:
     await limiter.note("app", Usage(80))
     await limiter.note("account", Usage(90))
     await limiter.admit("app", "account")
-    assert time.slept == [pytest.approx(LONGEST_PAUSE * 0.75)]
+    assert time.slept == [pytest.approx(SHORTEST_PAUSE + 0.75 * (LONGEST_PAUSE - SHORTEST_PAUSE))]
     await limiter.note("app", Usage(99))
     assert await limiter.admit("app", "account") > 0
     assert await limiter.admit("account") == 0

@@ -18,8 +18,8 @@ STOP_AT = 95.0
 MIN_WAIT = 60.0
 """Seconds a full bucket is left alone when the platform names no time."""
 MAX_WAIT = 3600.0
-LONGEST_PAUSE = 4.0
-"""Seconds a call waits just below `STOP_AT`."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
+"""Seconds a call waits at `SLOW_AT`, and just below `STOP_AT`."""
 STALE_AFTER = 300.0
 """Seconds after which a figure below `STOP_AT` says nothing any more: limits are counted over rolling
 hours."""
@@ -43,10 +43,10 @@ class Sighting:
 
 def pause_before_call(seen: Sighting | None, now: float) -> float:
     """Seconds a call to a bucket waits for the others' sake; 0 below `SLOW_AT`."""
-    if seen is None or now - seen.at > STALE_AFTER:
+    if seen is None or seen.usage.percent < SLOW_AT or now - seen.at > STALE_AFTER:
         return 0.0
     fullness = min((seen.usage.percent - SLOW_AT) / (STOP_AT - SLOW_AT), 1.0)
-    return max(fullness, 0.0) * LONGEST_PAUSE
+    return SHORTEST_PAUSE + fullness * (LONGEST_PAUSE - SHORTEST_PAUSE)
 
 
 def seconds_until_open(seen: Sighting | None, now: float) -> float:
