@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,10 +33,18 @@ _SECRET_VALUE = re.compile(
     r"|(Bearer )[A-Za-z0-9._~+/-]+|(postgres(?:ql)?://[^:/@\s]*:)[^@\s]+(?=@)"
 )
 _HIDDEN = "[hidden]"
+_LEAST_SECRET = 8
 
 
-def hide_secrets(text: str) -> str:
-    """`text` without the tokens, keys and passwords it may carry, as in a vendor's error or a URL."""
+def hide_secrets(text: str, known: Iterable[str] = ()) -> str:
+    """`text` without the tokens, keys and passwords it may carry, as in a vendor's error or a URL.
+
+    `known` are secrets to hide whatever they look like. Those of less than eight characters are not: they
+    would be found in ordinary words.
+    """
+    for secret in known:
+        if len(secret) >= _LEAST_SECRET:
+            text = text.replace(secret, _HIDDEN)
     return _SECRET_VALUE.sub(lambda match: next(filter(None, match.groups())) + _HIDDEN, text)
 
 

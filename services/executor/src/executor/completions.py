@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -36,21 +36,26 @@ log = structlog.get_logger()
 SUMMARY_LENGTH = 500
 ERROR_LENGTH = 2_000
 
+CANCELLED = "cancelled"
 HANDED_BACK = "handed_back"
 
+Attempt: TypeAlias = tuple[UUID, int]
+
+# A run that somebody asked to cancel gets no other attempt, however this one ended.
 _SETTLE = """
 UPDATE automation_run r
-   SET status = d.status, result = d.result, error_code = d.error_code, error_message = d.error_message,
+   SET status = CASE WHEN d.status = 'retrying' AND r.cancel_requested THEN 'cancelled' ELSE d.status END,
+       result = d.result, error_code = d.error_code, error_message = d.error_message,
        logs = r.logs || d.logs, worker = NULL, lease_expires_at = NULL,
        max_attempts = r.max_attempts + d.more_attempts,
-       completed_at = CASE WHEN d.status <> 'retrying' THEN clock_timestamp() END,
+       completed_at = CASE WHEN d.status <> 'retrying' OR r.cancel_requested THEN clock_timestamp() END,
        available_at = CASE WHEN d.status = 'retrying'
                            THEN clock_timestamp() + make_interval(secs => d.delay) ELSE r.available_at END
   FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::jsonb[],
               $9::float8[], $10::int[])
        AS d (id, attempt, status, result, error_code, error_message, logs, delay, more_attempts)
  WHERE r.id = d.id AND r.worker = $1 AND r.attempt = d.attempt AND r.status = 'running'
-RETURNING r.id, r.completed_at, r.available_at
+RETURNING r.id, r.attempt, r.status, r.completed_at, r.available_at
 """
 _END_ATTEMPTS = """
 UPDATE run_attempt t
@@ -72,9 +77,14 @@ locked AS (
 UPDATE automation a SET run_count = a.run_count + c.runs, error_count = a.error_count + c.errors
   FROM changes c JOIN locked USING (id) WHERE a.id = c.id
 """
+# A destination may have been deleted while the run was going on; its runs are recorded all the same.
 _DELIVER = """
+WITH kept AS (SELECT id FROM destination WHERE id = ANY($4::uuid[]) ORDER BY id FOR KEY SHARE)
 INSERT INTO delivery (id, tenant_id, run_id, destination_id, message, trace_id, traceparent)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::text[], $7::text[])
+SELECT d.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::text[], $7::text[])
+                AS d (id, tenant_id, run_id, destination_id, message, trace_id, traceparent)
+  JOIN kept ON kept.id = d.destination_id
+RETURNING id
 """
 
 
@@ -98,6 +108,27 @@ class Completion:
     retry_after: timedelta = timedelta()
     traceparent: str | None = None
 
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt it is about; a group may hold two of one run."""
+        return self.run.id, self.run.attempt
+
+
+def without_result(completion: Completion) -> Completion:
+    """What is recorded of an attempt whose result, messages or error text cannot be stored. Pure."""
+    failed = completion.status is RunStatus.COMPLETED
+    return replace(
+        completion,
+        status=RunStatus.FAILED if failed else completion.status,
+        outcome="failed" if failed else completion.outcome,
+        summary="",
+        result=None,
+        messages=(),
+        logs=(),
+        error_code="unstorable",
+        error_message="what the handler returned cannot be stored; see the executor's log",
+    )
+
 
 class Completions:
     """Writes groups of completions for one worker."""
@@ -110,13 +141,13 @@ class Completions:
         """Commit a group; False for those that came too late."""
         async with self._pool.acquire() as connection, connection.transaction():
             accepted = await self._write(connection, group)
-        return [completion.run.id in accepted for completion in group]
+        return [completion.attempt in accepted for completion in group]
 
-    async def _write(self, connection: Connection, group: Sequence[Completion]) -> set[UUID]:
+    async def _write(self, connection: Connection, group: Sequence[Completion]) -> set[Attempt]:
         # Sorted by id so that two transactions over the same runs lock them in the same order.
         group = sorted(group, key=lambda completion: completion.run.id)
         settled = {
-            row["id"]: row
+            (row["id"], row["attempt"]): row
             for row in await connection.fetch(
                 _SETTLE,
                 self._worker,
@@ -131,9 +162,11 @@ class Completions:
                 [int(c.outcome == HANDED_BACK) for c in group],
             )
         }
-        accepted = [c for c in group if c.run.id in settled]
-        for late in (c for c in group if c.run.id not in settled):
+        for late in (c for c in group if c.attempt not in settled):
             log.warning("late result rejected", run_id=str(late.run.id), attempt=late.run.attempt)
+        accepted = [
+            replace(c, status=RunStatus(settled[c.attempt]["status"])) for c in group if c.attempt in settled
+        ]
         if not accepted:
             return set()
         await connection.execute(
@@ -158,7 +191,7 @@ class Completions:
             for message in c.messages
         ]
         if deliveries:
-            await connection.execute(
+            inserted = await connection.fetch(
                 _DELIVER,
                 [d.id for d in deliveries],
                 [d.completion.run.tenant_id for d in deliveries],
@@ -168,6 +201,8 @@ class Completions:
                 [d.completion.run.trace_id for d in deliveries],
                 [d.completion.traceparent for d in deliveries],
             )
+            kept = {row["id"] for row in inserted}
+            deliveries = [d for d in deliveries if d.id in kept]
         await outbox.write(connection, _events(accepted, deliveries, settled))
         return set(settled)
 
@@ -181,7 +216,9 @@ class _Delivery:
 
 
 def _events(
-    accepted: Sequence[Completion], deliveries: Sequence[_Delivery], settled: Mapping[UUID, asyncpg.Record]
+    accepted: Sequence[Completion],
+    deliveries: Sequence[_Delivery],
+    settled: Mapping[Attempt, asyncpg.Record],
 ) -> list[EventRecord]:
     now = datetime.now(UTC)
     caused: dict[UUID, list[UUID]] = defaultdict(list)
@@ -199,7 +236,7 @@ def _events(
             to_record(requested, source="executor", time=now, traceparent=delivery.completion.traceparent)
         )
     for completion in accepted:
-        row = settled[completion.run.id]
+        row = settled[completion.attempt]
         event = run_event(
             completion,
             completed_at=row["completed_at"],
@@ -231,7 +268,8 @@ def run_event(
             deliveries=deliveries,
         )
     if completion.status is RunStatus.CANCELLED:
-        return RunCancelled(**common, reason=(completion.error_message or "requested")[:SUMMARY_LENGTH])
+        reason = completion.error_message if completion.outcome == CANCELLED else None
+        return RunCancelled(**common, reason=reason or "requested; its last attempt had failed")
     return RunFailed(
         **common,
         error_code=completion.error_code or "error",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -29,7 +30,7 @@ from common.models import Lane, RunStatus
 from common.retry import RetryPolicy, next_attempt
 from common.telemetry import hide_secrets
 from executor.claims import ClaimedRun, Claims
-from executor.completions import HANDED_BACK, Completion
+from executor.completions import CANCELLED, HANDED_BACK, Attempt, Completion, without_result
 from executor.handlers.base import Handler, Outcome, RunContext, RunLog
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ UPDATE automation_run r
    SET lease_expires_at = clock_timestamp() + make_interval(secs => $2)
   FROM unnest($3::uuid[], $4::int[]) AS mine (id, attempt)
  WHERE r.id = mine.id AND r.worker = $1 AND r.attempt = mine.attempt AND r.status = 'running'
-RETURNING r.id, r.cancel_requested
+RETURNING r.id, r.attempt, r.cancel_requested
 """
 
 
@@ -62,10 +63,20 @@ class UnknownType(CarillonError):
 
 @dataclass(slots=True)
 class _Running:
+    """One attempt in this process. `lane` is where its place was taken from."""
+
     run: ClaimedRun
+    lane: Lane
     task: asyncio.Task[None]
     reason: str | None = None
-    """Why the task was cancelled: `superseded`, `cancelled` or `handed_back`."""
+    """Why the handler was cancelled: `superseded`, `cancelled` or `handed_back`."""
+    has_ended: bool = False
+    """The handler is through; what is left is to record what became of it."""
+
+
+def _attempt_of(run: ClaimedRun) -> Attempt:
+    # Not the run alone: after a long pause a process may claim again what it is still running.
+    return run.id, run.attempt
 
 
 class Execution:
@@ -97,7 +108,8 @@ class Execution:
         self._lease_seconds = lease_seconds
         self._sweep_after = sweep_after
         self._retry = retry
-        self._running: dict[UUID, _Running] = {}
+        self._running: dict[Attempt, _Running] = {}
+        self._claiming: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -124,27 +136,38 @@ class Execution:
                     self._claims.claim_waiting(lane, limit=places, waited_seconds=self._sweep_after),
                 )
 
-    async def _claim_and_start(self, lane: Lane, places: int, claim: Any) -> None:
+    async def _claim_and_start(
+        self, lane: Lane, places: int, claim: Coroutine[Any, Any, Sequence[ClaimedRun]]
+    ) -> None:
+        # Shielded: what a claim that was on its way has taken must be started, or nobody hands it back.
+        task = asyncio.create_task(self._claim_places(lane, places, claim))
+        self._claiming.add(task)
+        task.add_done_callback(self._claiming.discard)
+        await asyncio.shield(task)
+
+    async def _claim_places(
+        self, lane: Lane, places: int, claim: Coroutine[Any, Any, Sequence[ClaimedRun]]
+    ) -> None:
         runs: Sequence[ClaimedRun] = ()
         try:
             runs = await claim
         finally:
             self._capacity.release(lane, places - len(runs))
         for run in runs:
-            self._start(run)
+            self._start(run, lane)
 
-    def _start(self, run: ClaimedRun) -> None:
+    def _start(self, run: ClaimedRun, lane: Lane) -> None:
         self._idle.clear()
         task = asyncio.create_task(self._execute(run), name=f"run {run.id}")
-        self._running[run.id] = _Running(run, task)
+        self._running[_attempt_of(run)] = _Running(run, lane, task)
         task.add_done_callback(lambda _task: self._ended(run))
 
     def _ended(self, run: ClaimedRun) -> None:
-        running = self._running.pop(run.id, None)
-        self._capacity.release(run.lane)
+        running = self._running.pop(_attempt_of(run))
+        self._capacity.release(running.lane)
         if not self._running:
             self._idle.set()
-        if running and not running.task.cancelled() and (error := running.task.exception()):
+        if not running.task.cancelled() and (error := running.task.exception()):
             log.error("run ended without a record", run_id=str(run.id), exc_info=error)
 
     async def _execute(self, run: ClaimedRun) -> None:
@@ -155,7 +178,7 @@ class Execution:
             trace_id=run.trace_id,
             attempt=run.attempt,
         )
-        run_log = RunLog(logger)
+        run_log = RunLog(logger, secrets=_secrets_of(run))
         logger.info(
             f"Executing automation: {run.automation_name} ({run.automation_id}, {run.type})", type=run.type
         )
@@ -177,12 +200,14 @@ class Execution:
         ) as span:
             traceparent = telemetry.traceparent_of(span)
             completion = await self._attempt(run, run_log, traceparent)
+            # From here on there is nothing to stop: the record is all that is missing.
+            self._running[_attempt_of(run)].has_ended = True
             if completion.error_code:
                 span.set_attribute("error.type", completion.error_code)
         elapsed = time.monotonic() - started
         telemetry.RUN_DURATION.labels(run.type).observe(elapsed)
         telemetry.RUNS_FINISHED.labels(run.type, completion.outcome).inc()
-        if not await self._completions.record(completion):
+        if not await self._record(completion):
             return
         if completion.status is RunStatus.COMPLETED:
             logger.info(
@@ -191,28 +216,27 @@ class Execution:
                 summary=completion.summary,
             )
 
+    async def _record(self, completion: Completion) -> bool:
+        try:
+            return await self._completions.record(completion)
+        except Exception as error:
+            # Text that PostgreSQL cannot hold, a figure that JSON cannot: what became of the run is recorded
+            # all the same, or it would be repeated for ever.
+            log.error("result cannot be stored", run_id=str(completion.run.id), error=type(error).__name__)
+            return await self._completions.record(without_result(completion))
+
     async def _attempt(self, run: ClaimedRun, run_log: RunLog, traceparent: str) -> Completion:
         """Run the handler once and say what became of it. Never raises."""
         try:
-            async with asyncio.timeout(self._run_timeout):
+            async with asyncio.timeout(self._run_timeout) as limit:
                 outcome = await self._handle(run, run_log)
+            return self._completed(run, run_log, outcome, traceparent)
         except asyncio.CancelledError:
             return self._interrupted(run, run_log, traceparent)
-        except TimeoutError:
-            error: Exception = RunTimeout(f"the run took longer than {self._run_timeout:g} s")
         except Exception as caught:  # whatever a handler raises is that run's failure, not the executor's
             error = caught
-        else:
-            return Completion(
-                run,
-                RunStatus.COMPLETED,
-                "completed",
-                summary=outcome.summary,
-                result={**outcome.result, "summary": outcome.summary},
-                messages=outcome.messages,
-                logs=run_log.entries,
-                traceparent=traceparent,
-            )
+            if isinstance(caught, TimeoutError) and limit.expired():
+                error = RunTimeout(f"the run took longer than {self._run_timeout:g} s")
         return self._failed(run, run_log, error, traceparent)
 
     async def _handle(self, run: ClaimedRun, run_log: RunLog) -> Outcome:
@@ -242,8 +266,20 @@ class Execution:
         )
         return await handler.run(context, config)
 
+    def _completed(self, run: ClaimedRun, run_log: RunLog, outcome: Outcome, traceparent: str) -> Completion:
+        return Completion(
+            run,
+            RunStatus.COMPLETED,
+            "completed",
+            summary=outcome.summary,
+            result={**outcome.result, "summary": outcome.summary},
+            messages=outcome.messages,
+            logs=run_log.entries,
+            traceparent=traceparent,
+        )
+
     def _failed(self, run: ClaimedRun, run_log: RunLog, error: Exception, traceparent: str) -> Completion:
-        code, message = describe(error)
+        code, message = describe(error, secrets=_secrets_of(run))
         policy = RetryPolicy(max_attempts=run.max_attempts, base=self._retry.base, cap=self._retry.cap)
         delay = next_attempt(policy, attempt=run.attempt, error=error, random=random.random())  # noqa: S311
         run_log.error(
@@ -253,7 +289,12 @@ class Execution:
             retry_in_seconds=None if delay is None else round(delay.total_seconds(), 1),
         )
         if not isinstance(error, CarillonError):
-            log.error("handler raised an unexpected error", run_id=str(run.id), exc_info=error)
+            text = "".join(traceback.format_exception(error))
+            log.error(
+                "handler raised an unexpected error",
+                run_id=str(run.id),
+                exception=hide_secrets(text, _secrets_of(run)),
+            )
         return Completion(
             run,
             RunStatus.FAILED if delay is None else RunStatus.RETRYING,
@@ -266,9 +307,8 @@ class Execution:
         )
 
     def _interrupted(self, run: ClaimedRun, run_log: RunLog, traceparent: str) -> Completion:
-        running = self._running.get(run.id)
-        reason = (running and running.reason) or HANDED_BACK
-        if reason == "cancelled":
+        reason = self._running[_attempt_of(run)].reason or HANDED_BACK
+        if reason == CANCELLED:
             run_log.warning("run cancelled on request")
             status, message = RunStatus.CANCELLED, "cancelled on request"
         else:
@@ -293,28 +333,29 @@ class Execution:
             mine = list(self._running.values())
             asked = time.monotonic()
             try:
-                kept = await self._pool.fetch(
-                    _HEARTBEAT,
-                    self._worker,
-                    self._lease_seconds,
-                    [running.run.id for running in mine],
-                    [running.run.attempt for running in mine],
-                )
+                # A connection that is silent rather than broken must not outlast the leases.
+                async with asyncio.timeout(self._lease_seconds / 4):
+                    kept = await self._pool.fetch(
+                        _HEARTBEAT,
+                        self._worker,
+                        self._lease_seconds,
+                        [running.run.id for running in mine],
+                        [running.run.attempt for running in mine],
+                    )
             except TRANSIENT_DATABASE_ERRORS as error:
                 log.warning("leases not extended", error=type(error).__name__, running=len(mine))
-                if time.monotonic() - last_success > self._lease_seconds:
+                if time.monotonic() - last_success >= self._lease_seconds:
                     # The leader has given these runs away by now; going on would only repeat their effects.
                     self._stop(mine, "superseded")
                 continue
             last_success = asked
-            status = {row["id"]: row["cancel_requested"] for row in kept}
-            # A run that ended while we asked is not in `_running` any more and needs no stopping.
-            self._stop([r for r in mine if r.run.id not in status], "superseded")
-            self._stop([r for r in mine if status.get(r.run.id)], "cancelled")
+            status = {(row["id"], row["attempt"]): row["cancel_requested"] for row in kept}
+            self._stop([r for r in mine if _attempt_of(r.run) not in status], "superseded")
+            self._stop([r for r in mine if status.get(_attempt_of(r.run))], CANCELLED)
 
     def _stop(self, runs: Sequence[_Running], reason: str) -> None:
         for running in runs:
-            if running.run.id in self._running and running.reason is None:
+            if not running.has_ended and running.reason is None:
                 running.reason = reason
                 running.task.cancel()
 
@@ -331,6 +372,8 @@ class Execution:
         """Let running work finish for a while, then hand back what is left; returns when all is recorded."""
         try:
             async with asyncio.timeout(max(0.0, seconds - HANDLER_STOP_GRACE)):
+                while self._claiming:
+                    await asyncio.wait(self._claiming)
                 await self._idle.wait()
         except TimeoutError:
             left = list(self._running.values())
@@ -339,15 +382,22 @@ class Execution:
             await asyncio.wait([running.task for running in left], timeout=HANDLER_STOP_GRACE)
 
 
-def describe(error: Exception) -> tuple[str, str]:
-    """A stable code and a message fit to be shown, for any error a run may end with."""
+def describe(error: Exception, *, secrets: Sequence[str] = ()) -> tuple[str, str]:
+    """A stable code and a message fit to be shown, for any error a run may end with.
+
+    `secrets` are those the run was given: a vendor may repeat them in its answer.
+    """
     if isinstance(error, RemoteError):
         code = error.consequence.value if error.code is None else f"{error.consequence.value}:{error.code}"
-        return code, hide_secrets(error.detail)
+        return code, hide_secrets(error.detail, secrets)
     if isinstance(error, CarillonError):
-        return _snake(type(error).__name__), hide_secrets(error.detail)
+        return _snake(type(error).__name__), hide_secrets(error.detail, secrets)
     # The text of an unforeseen error may hold anything, secrets included: only its type is shown.
     return "internal_error", f"{type(error).__name__} in the handler; see the executor's log"
+
+
+def _secrets_of(run: ClaimedRun) -> list[str]:
+    return [account.token for account in run.accounts]
 
 
 def _snake(name: str) -> str:

@@ -32,8 +32,10 @@ C = TypeVar("C", bound=BaseModel)
 class RunLog:
     """What a run did, kept with the run and written to the service's log at the same time."""
 
-    def __init__(self, logger: structlog.stdlib.BoundLogger) -> None:
+    def __init__(self, logger: structlog.stdlib.BoundLogger, *, secrets: Sequence[str] = ()) -> None:
+        """`secrets` are what the run was given and nobody may read here."""
         self._logger = logger
+        self._secrets = secrets
         self.entries: list[dict[str, Any]] = []
 
     def info(self, event: str, **fields: Any) -> None:
@@ -49,14 +51,15 @@ class RunLog:
         self._add("error", event, fields)
 
     def _add(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        getattr(self._logger, level)(event, **fields)
+        event = hide_secrets(event, self._secrets)
+        shown = {
+            name: hide_secrets(value, self._secrets) if isinstance(value, str) else value
+            for name, value in fields.items()
+        }
+        getattr(self._logger, level)(event, **shown)
         if len(self.entries) < MAX_LOG_ENTRIES:
-            shown = {
-                name: hide_secrets(value) if isinstance(value, str) else value
-                for name, value in fields.items()
-            }
             self.entries.append(
-                {"at": datetime.now(UTC).isoformat(), "level": level, "event": hide_secrets(event), **shown}
+                {"at": datetime.now(UTC).isoformat(), "level": level, "event": event, **shown}
             )
 
 
