@@ -73,6 +73,12 @@ def test_an_installed_package_adds_a_handler(settings: ExecutorSettings, install
         ("greeter_no_handler", "class Greeter: ...", "not a subclass"),
         ("greeter_misnamed", _HANDLER.replace('"greet"', '"hail"'), "'greet'"),
         ("greeter_no_config", _HANDLER.replace("config = Config", "config = dict"), "pydantic model"),
+        ("greeter_untitled", _HANDLER.replace("title =", "caption ="), "no title"),
+        (
+            "greeter_no_schema",
+            _HANDLER.replace('str = "hello"', '__import__("typing").Callable = print'),
+            "JsonSchema",
+        ),
         ("greeter_abstract", _HANDLER.replace("async def run", "async def walk"), "abstract"),
         (
             "greeter_refuses",

@@ -61,9 +61,12 @@ def _load(entry: EntryPoint, settings: ExecutorSettings) -> Handler[Any]:
         raise TypeError(f"{entry.value} is not a subclass of executor.handlers.base.Handler")
     if getattr(loaded, "name", None) != entry.name:
         raise TypeError(f"{entry.value} must have the name it is declared under, {entry.name!r}")
+    if not isinstance(getattr(loaded, "title", None), str):
+        raise TypeError(f"{entry.value} has no title")
     config = getattr(loaded, "config", None)
     if not (isinstance(config, type) and issubclass(config, BaseModel)):
         raise TypeError(f"{entry.value}.config must be a pydantic model")
+    config.model_json_schema()  # what the executor announces; raises when the model has none
     # Every handler takes the executor's settings, which the abstract class cannot say of its subclasses.
     construct: Any = loaded
     handler: Handler[Any] = construct(settings)
