@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.support.polling import eventually
-from tests.unit.carillon.programs import STAYS, STUBBORN, exists, program
 
 from carillon.child import Child, NotReady
+from tests.support.polling import eventually
+from tests.unit.carillon.programs import STAYS, STUBBORN, exists, program
 
 PARENT = """
 import asyncio, sys

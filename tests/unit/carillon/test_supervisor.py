@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.support.polling import eventually
-from tests.unit.carillon.programs import STUBBORN, exists, program, state_of
 
 from carillon.child import NotReady
 from carillon.supervisor import Change, Incident, Supervisor, restart_delay
+from tests.support.polling import eventually
+from tests.unit.carillon.programs import STUBBORN, exists, program, state_of
 
 TELLS_ITS_PID = """
 import os, pathlib, signal, sys

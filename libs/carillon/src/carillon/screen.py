@@ -22,6 +22,8 @@ _KEPT_DELIVERIES = 6
 _KEPT_INCIDENTS = 4
 _TEXT_WIDTH = 56
 
+STOPPED = "Everything has stopped; the data is kept."
+
 
 class Screen(Protocol):
     """Where the stack's story is told."""
@@ -83,6 +85,7 @@ class PlainScreen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._was_ready = False
 
     def step(self, text: str) -> None:
         """What is being done now."""
@@ -90,6 +93,7 @@ class PlainScreen:
 
     def ready(self, plan: Plan, api_key: str, logs: str, seconds: float) -> None:
         """Everything runs."""
+        self._was_ready = True
         self._print(f"Carillon runs (ready in {seconds:.1f} s)")
         for name, value, _remark in addresses(plan, api_key, logs):
             self._print(f"  {name:8} {value}")
@@ -109,6 +113,8 @@ class PlainScreen:
 
     def close(self) -> None:
         """Nothing more comes."""
+        if self._was_ready:
+            self._print(STOPPED)
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -120,7 +126,7 @@ class LiveScreen:
     def __init__(self, console: Console) -> None:
         self._step: str | None = "starting"
         self._head: list[tuple[str, str, str]] = []
-        self._seconds = 0.0
+        self._last_line = ""
         self._count = 0
         self._deliveries: deque[tuple[str, str, str]] = deque(maxlen=_KEPT_DELIVERIES)
         self._incidents: deque[tuple[str, str]] = deque(maxlen=_KEPT_INCIDENTS)
@@ -136,7 +142,7 @@ class LiveScreen:
     def ready(self, plan: Plan, api_key: str, logs: str, seconds: float) -> None:
         """Everything runs."""
         self._head = list(addresses(plan, api_key, logs))
-        self._seconds = seconds
+        self._last_line = f"Ready in {seconds:.1f} s. Ctrl-C stops everything."
         self._step = None
         self._show()
 
@@ -159,6 +165,7 @@ class LiveScreen:
     def close(self) -> None:
         """Nothing more comes."""
         self._step = None
+        self._last_line = STOPPED
         self._show()
         self._live.stop()
 
@@ -176,10 +183,10 @@ class LiveScreen:
             self._spinner.update(text=Text(f"{self._step} …", style="dim"))
             parts.append(Padding(self._spinner, (0, 1)))
         elif self._head:
-            parts.append(Text(f"\n Ready in {self._seconds:.1f} s. Ctrl-C stops everything.", style="dim"))
+            parts.append(Text(f"\n {self._last_line}", style="dim"))
         return Group(*parts)
 
-    def _news(self) -> Iterator[Table | Text]:
+    def _news(self) -> Iterator[Padding | Text]:
         if not self._deliveries:
             yield Text(" The first report is due in a few seconds.", style="dim")
         else:
@@ -187,7 +194,7 @@ class LiveScreen:
             table = _grid()
             for at, where, text in self._deliveries:
                 table.add_row(Text(at, style="dim"), where, Text(text, style="dim"))
-            yield table
+            yield Padding(table, (0, 0, 0, 1))
         if self._incidents:
             yield Text("")
             for at, line in self._incidents:
