@@ -427,6 +427,11 @@ class AutomationRun(SQLModel, table=True):
             "ix_automation_run_backfill_id", "backfill_id", postgresql_where=text("backfill_id IS NOT NULL")
         ),
         Index("ix_automation_run_waiting", "available_at", postgresql_where=text("status = 'waiting'")),
+        Index(
+            "ix_automation_run_expiring",
+            "expires_at",
+            postgresql_where=text("status IN ('waiting', 'queued') AND expires_at IS NOT NULL"),
+        ),
         Index("ix_automation_run_queued", "lane", "available_at", postgresql_where=text("status = 'queued'")),
         Index("ix_automation_run_retrying", "available_at", postgresql_where=text("status = 'retrying'")),
         Index("ix_automation_run_leases", "lease_expires_at", postgresql_where=text("status = 'running'")),

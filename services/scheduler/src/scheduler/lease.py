@@ -22,13 +22,22 @@ from dataclasses import dataclass
 from common.database import Connection, ConnectionPool
 from common.errors import CarillonError
 
+# The reign's record remembers since when nobody led: it answers "why did it not run?" later.
 _ACQUIRE = """
-INSERT INTO leadership AS l (role, term, holder, acquired_at, expires_at)
-VALUES ($1, 1, $2, clock_timestamp(), clock_timestamp() + make_interval(secs => $3))
-ON CONFLICT (role) DO UPDATE
-   SET term = l.term + 1, holder = $2, acquired_at = clock_timestamp(),
-       expires_at = clock_timestamp() + make_interval(secs => $3)
- WHERE l.expires_at < clock_timestamp()
+WITH before AS (SELECT expires_at FROM leadership WHERE role = $1),
+taken AS (
+    INSERT INTO leadership AS l (role, term, holder, acquired_at, expires_at)
+    VALUES ($1, 1, $2, clock_timestamp(), clock_timestamp() + make_interval(secs => $3))
+    ON CONFLICT (role) DO UPDATE
+       SET term = l.term + 1, holder = $2, acquired_at = clock_timestamp(),
+           expires_at = clock_timestamp() + make_interval(secs => $3)
+     WHERE l.expires_at < clock_timestamp()
+    RETURNING term, acquired_at
+)
+INSERT INTO reign (term, holder, vacant_since, acquired_at)
+SELECT term, $2, (SELECT expires_at FROM before), acquired_at FROM taken
+ON CONFLICT (term) DO UPDATE
+   SET holder = excluded.holder, vacant_since = excluded.vacant_since, acquired_at = excluded.acquired_at
 RETURNING term
 """
 _RENEW = """

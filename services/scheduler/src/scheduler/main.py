@@ -11,6 +11,7 @@ from common import broker, database, telemetry
 from common.health import Health
 from common.service import background, database_check, instance_name, require_current_schema, serve
 from common.settings import load
+from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
 from scheduler.lease import Lease
 from scheduler.reign import Reign
@@ -40,11 +41,14 @@ async def reigning(settings: SchedulerSettings, instance: str, health: Health) -
         reign = Reign(
             pool,
             lease,
-            Dispatcher(pool, lease, batch_size=settings.dispatch_batch_size),
+            Dispatcher(
+                pool, lease, batch_size=settings.dispatch_batch_size, tenant_window=settings.tenant_window
+            ),
             Relay(
                 pool, producer, topic_prefix=settings.kafka_topic_prefix, batch_size=settings.relay_batch_size
             ),
             Rescue(pool, lease),
+            Admission(pool, lease, tenant_window=settings.tenant_window),
             database_url=database_url,
             check_interval=settings.automation_check_interval,
         )

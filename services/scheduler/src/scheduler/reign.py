@@ -1,6 +1,6 @@
 """A leader's reign: its duties run while it holds the lease, and all end with it.
 
-candidate ──acquire──▶ leader: renew · dispatch · relay · rescue · observe ──lost or told to stop──▶ candidate
+    candidate ──acquire──▶ leader: renew · dispatch · relay · rescue · admit · observe ──lost──▶ candidate
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from common import telemetry
 from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool, connect
 from common.models import Lane
 from common.outbox import SCHEDULE_CHANGED, WAKE_CHANNEL
+from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
 from scheduler.lease import Lease, StaleTerm, Term
 from scheduler.relay import Relay
@@ -49,6 +50,7 @@ class Reign:
         dispatcher: Dispatcher,
         relay: Relay,
         rescue: Rescue,
+        admission: Admission,
         *,
         database_url: str,
         check_interval: float,
@@ -58,6 +60,7 @@ class Reign:
         self._dispatcher = dispatcher
         self._relay = relay
         self._rescue = rescue
+        self._admission = admission
         self._database_url = database_url
         self._check_interval = check_interval
         self._outbox_written = asyncio.Event()
@@ -102,6 +105,7 @@ class Reign:
                 duties.create_task(self._duty("dispatch", lambda: self._dispatch(term)))
                 duties.create_task(self._duty("relay", self._publish))
                 duties.create_task(self._duty("rescue", lambda: self._rescue_lost(term)))
+                duties.create_task(self._duty("admission", lambda: self._admit(term)))
                 duties.create_task(self._duty("observe", self._observe))
         except* StaleTerm:
             log.warning("leadership lost", term=term.number, holder=self._lease.holder)
@@ -139,16 +143,22 @@ class Reign:
     async def _dispatch(self, term: Term) -> None:
         wake = self._relay.schedule_changed
         wake.clear()
-        if await self._dispatcher.dispatch_batch(term):
+        if await self._dispatcher.resume_due(term) or await self._dispatcher.dispatch_batch(term):
             return
         seconds = await self._dispatcher.seconds_to_next()
-        delay = self._check_interval if seconds is None else min(self._check_interval, max(0.0, seconds))
+        # Something due that is locked by its editor is looked at again in a moment, not in a tight loop.
+        delay = self._check_interval if seconds is None else min(self._check_interval, max(0.005, seconds))
         await _wait(wake, delay)
 
     async def _publish(self) -> None:
         self._outbox_written.clear()
         if not await self._relay.publish_batch():
             await _wait(self._outbox_written, RELAY_INTERVAL)
+
+    async def _admit(self, term: Term) -> None:
+        self._relay.run_ended.clear()
+        if not await self._admission.admit_batch(term):
+            await _wait(self._relay.run_ended, RESCUE_INTERVAL)
 
     async def _rescue_lost(self, term: Term) -> None:
         if not await self._rescue.rescue_batch(term):

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind
 
 from common import telemetry
 from common.database import ConnectionPool
-from common.events import AutomationChanged
+from common.events import AutomationChanged, RunEvent
 
 log = structlog.get_logger()
 
@@ -38,6 +38,7 @@ class Relay:
         self._prefix = topic_prefix
         self._batch_size = batch_size
         self.schedule_changed = asyncio.Event()
+        self.run_ended = asyncio.Event()
 
     async def publish_batch(self) -> int:
         """Publish up to one batch; returns how many events. Raises what the broker or database raised."""
@@ -72,4 +73,6 @@ class Relay:
             telemetry.RELAYED.labels(row["topic"]).inc()
         if any(row["topic"] in AutomationChanged.topics for row in rows):
             self.schedule_changed.set()
+        if any(row["topic"] in RunEvent.topics for row in rows):
+            self.run_ended.set()
         return len(rows)

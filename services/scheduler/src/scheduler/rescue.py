@@ -9,8 +9,9 @@ import structlog
 
 from common import outbox
 from common.database import Connection, ConnectionPool
-from common.events import AutomationDue, EventRecord, RunCancelled, RunFailed, to_record
-from common.models import Lane, RunStatus, Trigger
+from common.events import EventRecord, RunCancelled, RunFailed, to_record
+from common.models import RunStatus
+from scheduler.due_events import due_event
 from scheduler.lease import Lease, Term
 
 log = structlog.get_logger()
@@ -57,19 +58,6 @@ WITH due AS (
 UPDATE automation_run r SET status = 'queued' FROM due WHERE r.id = due.id
 RETURNING r.id, r.tenant_id, r.automation_id, r.lane, r.trigger, r.scheduled_for, r.traceparent
 """
-
-
-def due_event(row: asyncpg.Record, now: datetime) -> EventRecord:
-    """The event that puts a queued run before the executors."""
-    event = AutomationDue(
-        run_id=row["id"],
-        automation_id=row["automation_id"],
-        tenant_id=row["tenant_id"],
-        lane=Lane(row["lane"]),
-        trigger=Trigger(row["trigger"]),
-        scheduled_for=row["scheduled_for"],
-    )
-    return to_record(event, source="scheduler", time=now, traceparent=row["traceparent"])
 
 
 class Rescue:

@@ -19,4 +19,9 @@ class SchedulerSettings(ServiceSettings, KafkaSettings):
     dispatch_batch_size: int = Field(
         500, ge=1, le=5000, description="Automations dispatched in one transaction"
     )
+    tenant_window: int = Field(
+        2_000,
+        ge=1,
+        description="Runs of one team that may be queued or running at once; the rest wait their turn",
+    )
     relay_batch_size: int = Field(500, ge=1, le=5000, description="Events published in one transaction")

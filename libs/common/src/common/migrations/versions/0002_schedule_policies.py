@@ -184,6 +184,12 @@ def upgrade() -> None:
         ["available_at"],
         postgresql_where=sa.text("status = 'waiting'"),
     )
+    op.create_index(
+        "ix_automation_run_expiring",
+        "automation_run",
+        ["expires_at"],
+        postgresql_where=sa.text("status IN ('waiting', 'queued') AND expires_at IS NOT NULL"),
+    )
     _allow("status", f"'waiting', {_STATES}, 'skipped'")
     _allow("trigger", f"{_TRIGGERS}, 'dry_run'")
     _index_unfinished(_UNFINISHED_NOW)
@@ -196,6 +202,7 @@ def downgrade() -> None:
     _allow("status", _STATES)
     _allow("trigger", _TRIGGERS)
     _index_unfinished(_UNFINISHED)
+    op.drop_index("ix_automation_run_expiring", table_name="automation_run")
     op.drop_index("ix_automation_run_waiting", table_name="automation_run")
     op.drop_column("user_account", "quota")
     op.drop_constraint(op.f("fk_tenant_plan_plan"), "tenant", type_="foreignkey")

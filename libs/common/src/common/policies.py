@@ -1,0 +1,64 @@
+"""What an owner decides about an automation's runs beyond when they happen: its `policy`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.errors import Consequence
+from common.retry import RetryPolicy
+from common.scheduling.policy import SchedulePolicy
+
+MAX_TIMEOUT_SECONDS = 6 * 3600
+
+
+class RetryChoice(BaseModel):
+    """Which failures are tried again, how often, and after how long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_attempts: int = Field(default=5, ge=1, le=20, description="Attempts in all, the first included")
+    base_seconds: float = Field(
+        default=5, ge=1, le=3600, description="Wait before the second attempt; doubles"
+    )
+    cap_seconds: float = Field(
+        default=600, ge=1, le=86_400, description="Longest wait that doubling leads to"
+    )
+    never: frozenset[Consequence] = Field(
+        default=frozenset(),
+        description="Error classes that end the run at once although they could be retried",
+    )
+
+    def as_policy(self, *, max_attempts: int) -> RetryPolicy:
+        """The same for `common.retry`, with the attempts the run itself was given."""
+        return RetryPolicy(
+            max_attempts=max_attempts,
+            base=timedelta(seconds=self.base_seconds),
+            cap=timedelta(seconds=max(self.base_seconds, self.cap_seconds)),
+        )
+
+
+class AutomationPolicy(SchedulePolicy):
+    """Every policy of an automation, each with a default that suits most."""
+
+    retry: RetryChoice = RetryChoice()
+    timeout_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        le=MAX_TIMEOUT_SECONDS,
+        description="Longest a run may take; default: the executor's",
+    )
+    pause_on_failure_after: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Failures in a row after which the automation stops with `error`",
+    )
+    max_concurrent_runs: int | None = Field(
+        default=None, ge=1, le=1000, description="Runs of this automation at once, where `overlap` is `allow`"
+    )
+
+    def concurrency(self) -> int | None:
+        """How many runs of the automation may go on at once; None: any number."""
+        return self.max_concurrent_runs if self.overlap == "allow" else 1
