@@ -120,12 +120,14 @@ async def test_a_reset_forgets_everything_but_the_sequence(bench: Bench) -> None
     assert [(await bench.graph("me")).status_code for _ in range(2)] == [200, 200]
 
 
-async def test_a_reset_ends_a_long_poll(bench: Bench) -> None:
+async def test_a_reset_ends_a_long_poll_and_is_noticed_by_the_next(bench: Bench) -> None:
+    before = (await bench.http.get("/_sandbox/received")).json()["generation"]
     poll = asyncio.create_task(bench.received(after=1, wait=30))
     await asyncio.sleep(0)
     await bench.http.post("/_sandbox/reset")
     async with asyncio.timeout(5):
         assert await poll == []
+        assert await bench.received(after=1, wait=30, generation=before) == []
 
 
 @pytest.mark.parametrize(

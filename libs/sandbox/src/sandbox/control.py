@@ -59,12 +59,15 @@ class Control:
         self._reset = reset
 
     async def received(self, request: Request) -> Response:
-        """GET /_sandbox/received; with ``wait`` it holds until something matches or the time is up."""
+        """GET /_sandbox/received; with ``wait`` it holds until something matches or the time is up.
+
+        It also answers at once when everything was forgotten since ``generation``, by default since now.
+        """
         wanted, limit = self._filter(request)
         found = self._inbox.select(wanted, limit)
         deadline = asyncio.get_running_loop().time() + _number(request, "wait", 0.0, _LONGEST_WAIT)
-        generation = self._inbox.generation
-        while not found and await self._inbox.wait(deadline) and generation == self._inbox.generation:
+        generation = int(_number(request, "generation", self._inbox.generation, 1e15))
+        while not found and generation == self._inbox.generation and await self._inbox.wait(deadline):
             found = self._inbox.select(wanted, limit)
         return JSONResponse(
             {
