@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from common.scheduling.zones import UnknownZone, check_zone
@@ -81,8 +81,14 @@ def _page_id(text: str) -> str:
     return text
 
 
-AdAccountId = Annotated[str, AfterValidator(_ad_account_id)]
-PageId = Annotated[str, AfterValidator(_page_id)]
+AdAccountId = Annotated[
+    str,
+    AfterValidator(_ad_account_id),
+    WithJsonSchema({"type": "string", "pattern": "^(act_)?[0-9]{1,20}$"}),
+]
+PageId = Annotated[
+    str, AfterValidator(_page_id), WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,20}$"})
+]
 
 
 class ScheduledReportConfig(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -252,6 +253,40 @@ class TestPartial:
         facebook.on("act_2/insights", failure(80000, headers={"x-business-use-case-usage": usage}))
         failed = await _failed(report, http)
         assert (failed.consequence, failed.retry_after) == (Consequence.RATE, 540)
+
+    @pytest.mark.parametrize(
+        ("error", "reason"),
+        [
+            (failure(80000), "has used up its calls to Facebook for now (error 80000)"),
+            (failure(2, status=500), "got no answer from Facebook (error 2)"),
+            (httpx.ReadTimeout(""), "got no answer from Facebook"),
+            (failure(368, status=403), "is blocked by Facebook for now (error 368)"),
+        ],
+    )
+    async def test_at_the_last_attempt_a_part_is_better_than_nothing(
+        self,
+        report: ScheduledReport,
+        facebook: FakeGraph,
+        http: httpx.AsyncClient,
+        error: httpx.Response | Exception,
+        reason: str,
+    ) -> None:
+        facebook.on("act_2/insights", lambda asked: None if asked.batched else error)
+        config = _config(metric_types=["ad_account"])
+        with pytest.raises(PlatformError):
+            await report.run(_context(http, _account()), config)
+        outcome = await report.run(replace(_context(http, _account()), last_attempt=True), config)
+        assert [each["id"] for each in outcome.result["ad_accounts"]] == ["act_1"]
+        assert outcome.result["omitted"][0]["reason"].startswith(reason.partition(" (")[0])
+
+    async def test_at_the_last_attempt_nothing_is_still_a_failure_of_its_own_kind(
+        self, report: ScheduledReport, facebook: FakeGraph, http: httpx.AsyncClient
+    ) -> None:
+        facebook.on("me/adaccounts", failure(2, status=500))
+        facebook.on("me/accounts", failure(200, status=403))
+        with pytest.raises(PlatformError) as failed:
+            await report.run(replace(_context(http, _account()), last_attempt=True), _config())
+        assert failed.value.consequence is Consequence.TRANSIENT
 
     async def test_when_everything_is_refused_the_most_telling_error_is_raised(
         self, report: ScheduledReport, facebook: FakeGraph, http: httpx.AsyncClient

@@ -93,6 +93,8 @@ class RunContext:
     accounts: Sequence[Account]
     http: httpx.AsyncClient
     log: RunLog
+    last_attempt: bool = False
+    """No other attempt follows this one: better a part of the result than none."""
 
 
 @dataclass(frozen=True, slots=True)

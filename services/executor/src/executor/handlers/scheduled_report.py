@@ -18,10 +18,14 @@ from executor.settings import ExecutorSettings
 
 _REASONS = {
     Consequence.REAUTH: "must be connected again",
+    Consequence.REFRESH: "must be connected again",
     Consequence.PERM: "a permission is missing",
     Consequence.GONE: "is gone, or hidden from the connected account",
     Consequence.INVALID: "Facebook refused the question",
     Consequence.SPLIT: "has too much data for a report",
+    Consequence.RATE: "has used up its calls to Facebook for now",
+    Consequence.BLOCKED: "is blocked by Facebook for now",
+    Consequence.TRANSIENT: "got no answer from Facebook",
 }
 
 
@@ -44,7 +48,9 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
 
     async def run(self, context: RunContext, config: ScheduledReportConfig) -> Outcome:
         """Collect, compare, write. Raises PlatformError when there is nothing to report on, or not yet."""
-        collected = await collect(self._sources(context), config, context.slot)
+        collected = await collect(
+            self._sources(context), config, context.slot, is_last_chance=context.last_attempt
+        )
         for refusal in collected.refusals:
             context.log.warning(
                 "part left out",
@@ -104,7 +110,7 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
 
 def _omission(refusal: Refusal) -> Omission:
     error = refusal.error
-    reason = _REASONS.get(error.consequence, "could not be read")
+    reason = _REASONS[error.consequence]
     return Omission(
         refusal.subject,
         refusal.id,

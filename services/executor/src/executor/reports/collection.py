@@ -1,7 +1,8 @@
-"""Fetching a report's figures: every ad account and page of a run's connections, a few at a time.
+"""Fetching a report's figures: every ad account and page of a run's connections.
 
 What one account or page refuses for good is left out, and the report goes out without it. What could still
-come (a limit, a time-out) fails the attempt instead, so that the next one brings the whole report.
+come (a limit, a time-out) fails the attempt instead, so that the next one brings the whole report; at the
+last attempt it is left out too.
 """
 
 from __future__ import annotations
@@ -76,13 +77,15 @@ class Collected:
     refusals: Sequence[Refusal]
 
 
-async def collect(sources: Sequence[Source], config: ScheduledReportConfig, slot: datetime) -> Collected:
+async def collect(
+    sources: Sequence[Source], config: ScheduledReportConfig, slot: datetime, *, is_last_chance: bool = False
+) -> Collected:
     """The figures of the `config.days` full days before `slot`, and of as many before those.
 
     Raises:
-        PlatformError: nothing can be read, or something cannot be read yet.
+        PlatformError: nothing can be read; or something cannot be read yet, and there is another chance.
     """
-    return await _Collection(config, slot).run(sources)
+    return await _Collection(config, slot, is_last_chance).run(sources)
 
 
 def last_full_day(slot: datetime, zone: tzinfo, wanted_zone: tzinfo | None) -> date:
@@ -91,9 +94,10 @@ def last_full_day(slot: datetime, zone: tzinfo, wanted_zone: tzinfo | None) -> d
 
 
 class _Collection:
-    def __init__(self, config: ScheduledReportConfig, slot: datetime) -> None:
+    def __init__(self, config: ScheduledReportConfig, slot: datetime, is_last_chance: bool) -> None:
         self._config = config
         self._slot = slot
+        self._is_last_chance = is_last_chance
         self._zone = ZoneInfo(config.timezone) if config.timezone else None
         self._refusals: list[Refusal] = []
 
@@ -109,7 +113,8 @@ class _Collection:
                 for client, page in page_sources
             ],
         )
-        self._raise_what_may_still_come()
+        if not self._is_last_chance:
+            self._raise_what_may_still_come()
         found = Collected(
             [account for account in accounts if account is not None],
             [page for page in pages if page is not None],
@@ -132,7 +137,8 @@ class _Collection:
             if MetricType.PAGES in metrics
             else [],
         )
-        self._raise_what_may_still_come()
+        if not self._is_last_chance:
+            self._raise_what_may_still_come()
         accounts = {
             account.id: (source.client, account)
             for source, listed in zip(sources, account_lists, strict=False)
@@ -191,6 +197,7 @@ class _Collection:
             raise max(pending, key=lambda error: error.retry_after or 0.0)
 
     def _nothing(self) -> PlatformError:
+        self._raise_what_may_still_come()
         errors = [refusal.error for refusal in self._refusals]
         if errors:
             return min(errors, key=lambda error: _MOST_TELLING_FIRST.index(error.consequence))
