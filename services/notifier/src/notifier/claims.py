@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import structlog
+from pydantic import ValidationError
 
+from common import outbox
 from common.crypto import KeyRing, Undecryptable
 from common.database import ConnectionPool
+from common.events import EventRecord, NotificationFailed, to_record
 from common.messages import Message
 from common.models import DestinationStatus
 from notifier.channels.base import Parcel, Target
@@ -62,12 +67,17 @@ released AS (
     UPDATE delivery d SET status = 'retrying', worker = NULL, lease_expires_at = NULL,
            next_attempt_at = clock_timestamp()
       FROM silent WHERE d.id = silent.id
-    RETURNING d.id, d.attempt
+    RETURNING d.*
+),
+attempts AS (
+    UPDATE delivery_attempt t SET ended_at = clock_timestamp(), outcome = 'unknown', error_message = $2
+      FROM released WHERE t.delivery_id = released.id AND t.number = released.attempt
 )
-UPDATE delivery_attempt t SET ended_at = clock_timestamp(), outcome = 'unknown',
-       error_message = 'the notifier fell silent; the message may have been delivered'
-  FROM released WHERE t.delivery_id = released.id AND t.number = released.attempt
-RETURNING t.delivery_id
+SELECT id, destination_id, tenant_id, run_id, attempt, trace_id, traceparent, next_attempt_at FROM released
+"""
+_SILENT = "the notifier fell silent; the message may have been delivered"
+_NOTE = """
+UPDATE delivery SET progress = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'sending'
 """
 _NEXT = """
 SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8
@@ -114,9 +124,17 @@ class Claims:
         rows = await self._pool.fetch(_CLAIM_DUE, waited_seconds, self._worker, self._lease_seconds, limit)
         return [self._delivery(row, None) for row in rows]
 
+    async def note(self, delivery: ClaimedDelivery, progress: Mapping[str, Any]) -> None:
+        """Keep how far an attempt has come, as long as the delivery is this worker's."""
+        await self._pool.execute(_NOTE, delivery.id, delivery.attempt, self._worker, dict(progress))
+
     async def release_silent(self, *, limit: int = 500) -> int:
         """Make deliveries of notifiers that fell silent due again; returns how many."""
-        return len(await self._pool.fetch(_RECLAIM, limit))
+        async with self._pool.acquire() as connection, connection.transaction():
+            released = await connection.fetch(_RECLAIM, limit, _SILENT)
+            now = datetime.now(UTC)
+            await outbox.write(connection, [_silence_event(row, now) for row in released])
+        return len(released)
 
     async def seconds_to_next_retry(self) -> float | None:
         """Seconds until the earliest retry is due; None when none waits."""
@@ -125,7 +143,7 @@ class Claims:
 
     def _delivery(self, row: asyncpg.Record, traceparent: str | None) -> ClaimedDelivery:
         secret: str | None = None
-        unsendable: str | None = None
+        message, unsendable = _read_message(row["message"])
         if row["destination_status"] == DestinationStatus.DISABLED:
             unsendable = f"the destination is disabled: {row['status_reason'] or 'no reason given'}"
         elif row["secret_sealed"] is not None:
@@ -152,7 +170,7 @@ class Claims:
             parcel=Parcel(
                 id=row["id"],
                 target=Target(row["destination_id"], row["config"], secret),
-                message=Message.model_validate(row["message"]),
+                message=message,
                 progress=row["progress"],
                 traceparent=context,
                 created_at=row["created_at"],
@@ -160,6 +178,31 @@ class Claims:
             ),
             unsendable=unsendable,
         )
+
+
+def _read_message(raw: object) -> tuple[Message, str | None]:
+    """The message, or an empty one and what is wrong: one unreadable message must not hold up the others."""
+    try:
+        return Message.model_validate(raw), None
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
+        return Message(
+            type="unreadable", title="", text=""
+        ), f"the message cannot be read: {field or 'value'}"
+
+
+def _silence_event(row: asyncpg.Record, now: datetime) -> EventRecord:
+    event = NotificationFailed(
+        delivery_id=row["id"],
+        destination_id=row["destination_id"],
+        tenant_id=row["tenant_id"],
+        run_id=row["run_id"],
+        attempt=row["attempt"],
+        trace_id=row["trace_id"],
+        error_message=_SILENT,
+        retry_at=row["next_attempt_at"],
+    )
+    return to_record(event, source="notifier", time=now, traceparent=row["traceparent"])
 
 
 def by_destination(deliveries: Sequence[ClaimedDelivery]) -> list[list[ClaimedDelivery]]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,9 +27,9 @@ from common.grouping import GroupWriter
 from common.models import DeliveryStatus, Lane
 from common.retry import next_attempt
 from common.telemetry import hide_secrets
-from notifier.channels.base import Channel, Interrupted
+from notifier.channels.base import Channel, Interrupted, OutcomeUnknown
 from notifier.claims import ClaimedDelivery, Claims, by_destination
-from notifier.outcomes import DeliveryOutcome
+from notifier.outcomes import DeliveryOutcome, without_answer
 from notifier.pacing import PATIENCE, Pacer
 
 log = structlog.get_logger()
@@ -39,6 +40,32 @@ LOOK_INTERVAL = 1.0
 MAX_UNCOUNTED = 200
 """Attempts that a receiver may put off before they count as failures after all."""
 STOP_GRACE = 1.0
+
+
+@dataclass(eq=False, slots=True)
+class _Turn:
+    """Deliveries to one destination: what goes to one chat goes one after the other."""
+
+    deliveries: Sequence[ClaimedDelivery]
+    is_sending: bool = False
+    """A channel is at work, and may be interrupted."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far an attempt has come, kept as it goes: a crash must not repeat the parts already accepted."""
+
+    delivery: ClaimedDelivery
+    claims: Claims
+    kept: Mapping[str, Any]
+
+    async def note(self, progress: Mapping[str, Any]) -> None:
+        """Keep `progress`. A fault of the database does not end the attempt: its outcome keeps it as well."""
+        self.kept = progress
+        try:
+            await self.claims.note(self.delivery, progress)
+        except TRANSIENT_DATABASE_ERRORS as error:
+            log.warning("progress not noted", delivery_id=str(self.delivery.id), error=type(error).__name__)
 
 
 class Delivering:
@@ -60,7 +87,9 @@ class Delivering:
         self._pacer = pacer
         self._capacity = capacity
         self._sweep_after = sweep_after
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns: dict[asyncio.Task[None], _Turn] = {}
+        self._claiming: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def take(self, traceparents: Mapping[UUID, str | None]) -> None:
         """Claim and send the deliveries of one batch, as places become free; returns when all are claimed.
@@ -80,35 +109,61 @@ class Delivering:
                 released = await self._claims.release_silent()
                 if released:
                     log.warning("deliveries of a silent notifier released", count=released)
+                seconds = None
                 places = self._capacity.take(Lane.NORMAL, self._capacity.free(Lane.NORMAL))
                 if places:
                     claim = self._claims.claim_due(limit=places, waited_seconds=self._sweep_after)
                     await self._claim_and_send(places, claim)
-                seconds = await self._claims.seconds_to_next_retry()
+                    seconds = await self._claims.seconds_to_next_retry()
             except TRANSIENT_DATABASE_ERRORS as error:
                 log.warning("looking for due deliveries failed", error=type(error).__name__)
                 seconds = None
             await asyncio.sleep(LOOK_INTERVAL if seconds is None else min(LOOK_INTERVAL, max(0.02, seconds)))
 
-    async def _claim_and_send(self, places: int, claim: Any) -> None:
+    async def _claim_and_send(
+        self, places: int, claim: Coroutine[Any, Any, Sequence[ClaimedDelivery]]
+    ) -> None:
+        # Shielded: what a claim that was on its way has taken must be handed back, or it waits for its lease.
+        task = asyncio.create_task(self._claim_places(places, claim))
+        self._claiming.add(task)
+        task.add_done_callback(self._claiming.discard)
+        await asyncio.shield(task)
+
+    async def _claim_places(self, places: int, claim: Coroutine[Any, Any, Sequence[ClaimedDelivery]]) -> None:
         deliveries: Sequence[ClaimedDelivery] = ()
         try:
             deliveries = await claim
         finally:
             self._capacity.release(Lane.NORMAL, places - len(deliveries))
         for group in by_destination(deliveries):
-            task = asyncio.create_task(self._send_in_turn(group))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            turn = _Turn(group)
+            task = asyncio.create_task(self._send_in_turn(turn))
+            self._turns[task] = turn
+            task.add_done_callback(self._turns.pop)
 
-    async def _send_in_turn(self, deliveries: Sequence[ClaimedDelivery]) -> None:
-        for delivery in deliveries:
+    async def _send_in_turn(self, turn: _Turn) -> None:
+        for delivery in turn.deliveries:
             try:
-                await self._outcomes.record(await self._deliver(delivery))
+                await self._record(
+                    _handed_back(delivery) if self._stopping else await self._deliver(turn, delivery)
+                )
+            except Exception as error:
+                # Its lease runs out and it is tried again; the others to this destination go on.
+                log.error("delivery without a record", delivery_id=str(delivery.id), exc_info=error)
             finally:
                 self._capacity.release(Lane.NORMAL)
 
-    async def _deliver(self, delivery: ClaimedDelivery) -> DeliveryOutcome:
+    async def _record(self, outcome: DeliveryOutcome) -> bool:
+        try:
+            return await self._outcomes.record(outcome)
+        except Exception as error:
+            # What the receiver said cannot be stored; that it was asked, and what follows, can.
+            log.error(
+                "answer cannot be stored", delivery_id=str(outcome.delivery.id), error=type(error).__name__
+            )
+            return await self._outcomes.record(without_answer(outcome))
+
+    async def _deliver(self, turn: _Turn, delivery: ClaimedDelivery) -> DeliveryOutcome:
         """Try once. Never raises."""
         started = time.monotonic()
         with telemetry.tracer().start_as_current_span(
@@ -125,7 +180,7 @@ class Delivering:
             set_status_on_exception=False,
         ) as span:
             parcel = replace(delivery.parcel, traceparent=telemetry.traceparent_of(span))
-            outcome = await self._attempt(replace(delivery, parcel=parcel))
+            outcome = await self._attempt(turn, replace(delivery, parcel=parcel))
         telemetry.DELIVERIES.labels(delivery.channel, outcome.outcome).inc()
         telemetry.DELIVERY_DURATION.labels(delivery.channel).observe(time.monotonic() - started)
         log.info(
@@ -142,37 +197,41 @@ class Delivering:
         )
         return outcome
 
-    async def _attempt(self, delivery: ClaimedDelivery) -> DeliveryOutcome:
-        parcel = delivery.parcel
+    async def _attempt(self, turn: _Turn, delivery: ClaimedDelivery) -> DeliveryOutcome:
         channel = self._channels.get(delivery.channel)
-        if delivery.unsendable or channel is None:
-            reason = delivery.unsendable or f"this notifier has no channel {delivery.channel!r}"
+        reason = delivery.unsendable
+        if channel is None:
+            reason = reason or f"this notifier has no channel {delivery.channel!r}"
+        elif delivery.attempt - delivery.uncounted > channel.schedule.max_attempts:
+            reason = reason or "every attempt ended without an outcome"
+        if reason or channel is None:
             return DeliveryOutcome(
-                delivery, DeliveryStatus.FAILED, "failed", parcel.progress, error_message=reason
+                delivery, DeliveryStatus.FAILED, "failed", delivery.parcel.progress, error_message=reason
             )
-        wait = self._pacer.reserve(
-            channel.pace_key(parcel.target),
-            channel.limits(parcel.target),
-            time.monotonic(),
-            messages=channel.messages(parcel.message),
-        )
-        if wait > PATIENCE:
-            return self._put_off(delivery, wait)
+        progress = _Progress(delivery, self._claims, delivery.parcel.progress)
+        parcel = replace(delivery.parcel, note=progress.note)
+        began = False
         try:
+            wait = self._pacer.reserve(
+                channel.pace_key(parcel.target),
+                channel.limits(parcel.target),
+                time.monotonic(),
+                messages=channel.messages(parcel.message),
+            )
+            if wait > PATIENCE:
+                return self._put_off(delivery, wait)
+            turn.is_sending = True
             await asyncio.sleep(wait)
+            began = True
             receipt = await channel.send(parcel, now=datetime.now(UTC))
         except asyncio.CancelledError:
-            return DeliveryOutcome(
-                delivery,
-                DeliveryStatus.RETRYING,
-                "unknown",
-                parcel.progress,
-                error_message="the notifier stopped while sending; the message may have been delivered",
-            )
+            return _unknown(delivery, progress.kept) if began else _handed_back(delivery)
         except Interrupted as interrupted:
             return self._failed(delivery, interrupted.error, interrupted.progress, interrupted.config)
         except Exception as error:  # whatever a channel raises is that delivery's failure only
-            return self._failed(delivery, error, parcel.progress, None)
+            return self._failed(delivery, error, progress.kept, None)
+        finally:
+            turn.is_sending = False
         return DeliveryOutcome(
             delivery,
             DeliveryStatus.DELIVERED,
@@ -222,7 +281,7 @@ class Delivering:
         return DeliveryOutcome(
             delivery,
             DeliveryStatus.FAILED if delay is None else DeliveryStatus.RETRYING,
-            "failed" if delay is None else "retry",
+            "unknown" if isinstance(error, OutcomeUnknown) else "failed" if delay is None else "retry",
             progress,
             status_code=error.http_status if isinstance(error, ChannelError) else None,
             error_message=detail,
@@ -233,11 +292,35 @@ class Delivering:
         )
 
     async def drain(self, seconds: float) -> None:
-        """Let what is being sent finish for a while, then record the rest as unknown."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=max(0.0, seconds - STOP_GRACE))
-        left = [task for task in self._tasks if not task.done()]
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=STOP_GRACE)
+        """Let what is being sent finish for a while, then record it as unknown; hand back all that waits."""
+        self._stopping = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds - STOP_GRACE)):
+                while busy := {*self._claiming, *self._turns}:
+                    await asyncio.wait(busy)
+        for task, turn in self._turns.items():
+            if turn.is_sending:
+                task.cancel()
+        if self._turns:
+            await asyncio.wait(self._turns.keys(), timeout=STOP_GRACE)
+
+
+def _handed_back(delivery: ClaimedDelivery) -> DeliveryOutcome:
+    return DeliveryOutcome(
+        delivery,
+        DeliveryStatus.RETRYING,
+        "retry",
+        delivery.parcel.progress,
+        error_message="handed back unsent: the notifier is stopping",
+        counted=False,
+    )
+
+
+def _unknown(delivery: ClaimedDelivery, progress: Mapping[str, Any]) -> DeliveryOutcome:
+    return DeliveryOutcome(
+        delivery,
+        DeliveryStatus.RETRYING,
+        "unknown",
+        progress,
+        error_message="the notifier stopped while sending; the message may have been delivered",
+    )

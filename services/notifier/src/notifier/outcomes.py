@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -30,7 +31,7 @@ UPDATE delivery d
   FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::text[], $7::float8[], $8::int[])
        AS o (id, attempt, status, progress, error_message, delay, uncounted)
  WHERE d.id = o.id AND d.worker = $1 AND d.attempt = o.attempt AND d.status = 'sending'
-RETURNING d.id, d.delivered_at, d.next_attempt_at
+RETURNING d.id, d.attempt, d.delivered_at, d.next_attempt_at
 """
 _END_ATTEMPTS = """
 UPDATE delivery_attempt t
@@ -70,6 +71,23 @@ class DeliveryOutcome:
     disable: str | None = None
     config: Mapping[str, Any] | None = None
 
+    @property
+    def attempt(self) -> tuple[UUID, int]:
+        """The attempt it is about; a group may hold two of one delivery."""
+        return self.delivery.id, self.delivery.attempt
+
+
+def without_answer(outcome: DeliveryOutcome) -> DeliveryOutcome:
+    """What is recorded of an attempt when the receiver's words cannot be stored. Pure."""
+    message = "the receiver's answer cannot be stored"
+    return replace(
+        outcome,
+        progress=outcome.delivery.parcel.progress,
+        error_message=outcome.error_message and message,
+        disable=outcome.disable and message,
+        config=None,
+    )
+
 
 class Outcomes:
     """Writes groups of outcomes for one worker."""
@@ -82,15 +100,15 @@ class Outcomes:
         """Commit a group; False for those whose lease had expired."""
         async with self._pool.acquire() as connection, connection.transaction():
             settled = await self._write(connection, group)
-        return [outcome.delivery.id in settled for outcome in group]
+        return [outcome.attempt in settled for outcome in group]
 
     async def _write(
         self, connection: Connection, group: Sequence[DeliveryOutcome]
-    ) -> Mapping[object, asyncpg.Record]:
+    ) -> Mapping[tuple[UUID, int], asyncpg.Record]:
         # Sorted by id so that two transactions over the same deliveries lock them in the same order.
         group = sorted(group, key=lambda outcome: outcome.delivery.id)
         settled = {
-            row["id"]: row
+            (row["id"], row["attempt"]): row
             for row in await connection.fetch(
                 _SETTLE,
                 self._worker,
@@ -103,7 +121,7 @@ class Outcomes:
                 [int(not o.counted) for o in group],
             )
         }
-        accepted = [o for o in group if o.delivery.id in settled]
+        accepted = [o for o in group if o.attempt in settled]
         if not accepted:
             return settled
         await connection.execute(
@@ -122,7 +140,7 @@ class Outcomes:
         if moved:
             await connection.execute(_MOVE, sorted(moved), [moved[key] for key in sorted(moved)])
         now = datetime.now(UTC)
-        await outbox.write(connection, [_event(o, settled[o.delivery.id], now) for o in accepted])
+        await outbox.write(connection, [_event(o, settled[o.attempt], now) for o in accepted])
         return settled
 
 
