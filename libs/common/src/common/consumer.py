@@ -242,10 +242,6 @@ class ClaimConsumer(Generic[E]):
             # Not acknowledged, so what was not claimed comes again: to another process, or to our successor.
             self._stopping = True
             log.info("batch left to others", consumer=self.name)
-        except Exception:
-            # FastStream goes on with the next batch; what this one asked for is found in PostgreSQL.
-            log.exception("batch failed", consumer=self.name)
-            raise
         finally:
             self._busy = False
 

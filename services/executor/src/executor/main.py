@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,7 +17,6 @@ from common.crypto import KeyRing
 from common.grouping import GroupWriter
 from common.health import Health
 from common.http import create_client
-from common.retry import RetryPolicy
 from common.service import background, database_check, instance_name, require_current_schema, serve
 from common.settings import load
 from executor.announcement import announce
@@ -40,7 +40,7 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
         settings.kafka_bootstrap_servers,
         client_id=instance,
         graceful_timeout=settings.drain_timeout,
-        logger=None,
+        logger=logging.getLogger("faststream"),
     )
     try:
         await require_current_schema(pool)
@@ -66,7 +66,6 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
                 run_timeout=settings.run_timeout,
                 lease_seconds=settings.lease_seconds,
                 sweep_after=settings.sweep_after,
-                retry=RetryPolicy(),
             )
             lanes = subscribe(broker, settings, DeadLetters(producer), execution)
             async with background(execution.keep_leases(), name="leases"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -40,7 +41,7 @@ async def notifying(settings: NotifierSettings, instance: str, health: Health) -
         settings.kafka_bootstrap_servers,
         client_id=instance,
         graceful_timeout=settings.drain_timeout,
-        logger=None,
+        logger=logging.getLogger("faststream"),
     )
     try:
         await require_current_schema(pool)
