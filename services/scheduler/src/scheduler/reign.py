@@ -1,6 +1,6 @@
 """A leader's reign: its duties run while it holds the lease, and all end with it.
 
-    candidate ──acquire──▶ leader: renew · dispatch · relay · rescue · admit · observe ──lost──▶ candidate
+candidate ──acquire──▶ leader: renew · dispatch · relay · rescue · admit · observe ──lost──▶ candidate
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from common.models import Lane
 from common.outbox import SCHEDULE_CHANGED, WAKE_CHANNEL
 from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
+from scheduler.failing import Failing
 from scheduler.lease import Lease, StaleTerm, Term
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
+from scheduler.zone_rules import ZoneRules
 
 log = structlog.get_logger()
 
@@ -51,6 +53,8 @@ class Reign:
         relay: Relay,
         rescue: Rescue,
         admission: Admission,
+        failing: Failing,
+        zone_rules: ZoneRules,
         *,
         database_url: str,
         check_interval: float,
@@ -61,6 +65,8 @@ class Reign:
         self._relay = relay
         self._rescue = rescue
         self._admission = admission
+        self._failing = failing
+        self._zone_rules = zone_rules
         self._database_url = database_url
         self._check_interval = check_interval
         self._outbox_written = asyncio.Event()
@@ -102,7 +108,7 @@ class Reign:
             async with asyncio.TaskGroup() as duties:
                 duties.create_task(self._renew(term))
                 duties.create_task(self._listen())
-                duties.create_task(self._duty("dispatch", lambda: self._dispatch(term)))
+                duties.create_task(self._dispatch_by_current_rules(term))
                 duties.create_task(self._duty("relay", self._publish))
                 duties.create_task(self._duty("rescue", lambda: self._rescue_lost(term)))
                 duties.create_task(self._duty("admission", lambda: self._admit(term)))
@@ -140,6 +146,16 @@ class Reign:
                 log.warning("duty delayed", duty=name, error=type(error).__name__, detail=str(error)[:200])
                 await asyncio.sleep(FAULT_PAUSE)
 
+    async def _dispatch_by_current_rules(self, term: Term) -> None:
+        while True:
+            try:
+                await self._zone_rules.apply(term)
+                break
+            except _FAULTS as error:
+                log.warning("duty delayed", duty="zone rules", error=type(error).__name__)
+                await asyncio.sleep(FAULT_PAUSE)
+        await self._duty("dispatch", lambda: self._dispatch(term))
+
     async def _dispatch(self, term: Term) -> None:
         wake = self._relay.schedule_changed
         wake.clear()
@@ -157,7 +173,8 @@ class Reign:
 
     async def _admit(self, term: Term) -> None:
         self._relay.run_ended.clear()
-        if not await self._admission.admit_batch(term):
+        changed = await self._admission.admit_batch(term) + await self._failing.stop_batch(term)
+        if not changed:
             await _wait(self._relay.run_ended, RESCUE_INTERVAL)
 
     async def _rescue_lost(self, term: Term) -> None:

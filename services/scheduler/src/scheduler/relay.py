@@ -25,6 +25,9 @@ DELETE FROM outbox WHERE id IN (
 )
 RETURNING id, topic, key, headers, value
 """
+# The scheduler's sessions may be idle in a transaction for moments only, so that a stalled leader holds up
+# nobody. Waiting for Kafka is not stalling: ended at that, the batch would be published again and again.
+_ALLOW_WAITING = "SET LOCAL idle_in_transaction_session_timeout = '15s'"
 
 
 class Relay:
@@ -44,6 +47,9 @@ class Relay:
         """Publish up to one batch; returns how many events. Raises what the broker or database raised."""
         async with self._pool.acquire() as connection, connection.transaction():
             rows = sorted(await connection.fetch(_TAKE, self._batch_size), key=lambda row: row["id"])
+            if not rows:
+                return 0
+            await connection.execute(_ALLOW_WAITING)
             acknowledgements = []
             for row in rows:
                 topic = self._prefix + row["topic"]
