@@ -75,21 +75,27 @@ def database_url(postgres_server: Callable[[str], str], database_template: str) 
 
 
 @pytest.fixture(scope="session")
-def shared_broker(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def cache() -> Path:
+    """Where what was fetched is kept from one session to the next."""
+    return _CACHE
+
+
+@pytest.fixture(scope="session")
+def shared_broker(backend: str, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """The broker that lasts for the session, where starting one for each test would take too long."""
-    with backends.broker(backend, tmp_path_factory.mktemp("broker"), _CACHE) as broker:
+    with backends.broker(backend, tmp_path_factory.mktemp("broker"), cache) as broker:
         yield broker
 
 
 @pytest.fixture
-def broker(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
+def broker(backend: str, cache: Path, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
     """A broker with the topics, for this test alone, which may kill, freeze and restart it.
 
     The embedded one is a new process; elsewhere it is the session's, under a topic and group prefix of its
     own.
     """
     if backend == "embedded":
-        with backends.broker(backend, tmp_path, _CACHE) as fresh:
+        with backends.broker(backend, tmp_path, cache) as fresh:
             yield fresh
         return
     shared: Broker = request.getfixturevalue("shared_broker")

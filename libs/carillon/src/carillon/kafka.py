@@ -129,9 +129,14 @@ def unavailable() -> str | None:
     return f"Apache Kafka needs Java 17 and Maven; not found: {', '.join(missing)} (install them, or omit it)"
 
 
+def is_installed(libraries: Path) -> bool:
+    """Whether Kafka's jars are there."""
+    return libraries.is_dir()
+
+
 def install(libraries: Path) -> None:
     """Fetch Kafka's jars into `libraries`, once. Raises MissingTool."""
-    if libraries.is_dir():
+    if is_installed(libraries):
         return
     reason = unavailable()
     if reason is not None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from carillon.child import Program
 from carillon.client import Sandbox
@@ -55,6 +56,11 @@ class Options:
     broker: BrokerChoice = BrokerChoice.EMBEDDED
     database_url: str | None = field(default=None, repr=False)
     kafka: KafkaSettings | None = None
+
+    @property
+    def kafka_libraries(self) -> Path:
+        """Where Apache Kafka's jars are, or will be."""
+        return self.state.cache.absolute() / f"kafka-{KAFKA_VERSION}"
 
     @property
     def runs_apache_kafka(self) -> bool:
@@ -167,7 +173,7 @@ def _broker(options: Options, ports: Mapping[str, int]) -> tuple[Program, KafkaS
     if options.broker is BrokerChoice.KAFKA:
         kafka = Kafka(
             folder=options.state.kafka.absolute(),
-            libraries=options.state.cache.absolute() / f"kafka-{KAFKA_VERSION}",
+            libraries=options.kafka_libraries,
             port=ports["broker"],
             controller_port=ports["controller"],
         )

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from carillon.errors import Obstacle
-from carillon.kafka import unavailable
+from carillon.kafka import install, is_installed, unavailable
 from carillon.plan import Options, Plan, make_plan
 from carillon.preflight import folder_problem, port_problem
 from carillon.state import Secrets
@@ -94,6 +94,9 @@ async def running(
     await asyncio.to_thread(_require_folder, options)
     with options.state.claimed(url):
         await asyncio.to_thread(_require_port_and_tools, options)
+        if options.runs_apache_kafka and not is_installed(options.kafka_libraries):
+            progress("fetching Apache Kafka by Maven: once, about a minute")
+            await asyncio.to_thread(install, options.kafka_libraries)
         secrets = options.state.secrets()
         logs = options.state.logs.absolute()
         stack = Stack(make_plan(options, secrets), secrets, Supervisor(logs, report), logs, progress)
