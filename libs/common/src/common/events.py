@@ -154,7 +154,7 @@ class NotificationRequested(Event):
     type = "carillon.notification.requested.v1"
     topics = ("notification.requested",)
     key_field = "destination_id"
-    sources = ("executor", "api")
+    sources = ("executor", "scheduler", "api")
 
     delivery_id: UUID
     destination_id: UUID

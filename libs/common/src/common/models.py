@@ -125,13 +125,17 @@ class Lane(StrEnum):
 
 
 class DeliveryStatus(StrEnum):
-    """queued → sending → delivered | failed; sending → retrying until the schedule is exhausted."""
+    """queued → sending → delivered | failed; sending → retrying until the schedule is exhausted.
+
+    `dropped`: it came in the destination's quiet hours, and those drop what comes.
+    """
 
     QUEUED = "queued"
     SENDING = "sending"
     RETRYING = "retrying"
     DELIVERED = "delivered"
     FAILED = "failed"
+    DROPPED = "dropped"
 
 
 class DestinationType(StrEnum):
@@ -345,6 +349,9 @@ class Automation(SQLModel, table=True):
         ),
         Index("ix_automation_tenant_id_created_at", "tenant_id", "created_at"),
         Index("ix_automation_user_id_type", "user_id", "type"),
+        Index(
+            "ix_automation_failing", "id", postgresql_where=text("status = 'active' AND failure_streak > 0")
+        ),
         Index("ix_automation_destination_id", "destination_id"),
     )
     id: UUID = _pk()

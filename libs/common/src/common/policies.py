@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import Consequence
 from common.retry import RetryPolicy
@@ -59,6 +61,10 @@ class AutomationPolicy(SchedulePolicy):
         default=None, ge=1, le=1000, description="Runs of this automation at once, where `overlap` is `allow`"
     )
 
-    def concurrency(self) -> int | None:
-        """How many runs of the automation may go on at once; None: any number."""
-        return self.max_concurrent_runs if self.overlap == "allow" else 1
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Self:
+        """A stored policy. One this version cannot read counts as the default: the run must not be lost."""
+        try:
+            return cls.model_validate(stored)
+        except ValidationError:
+            return cls()

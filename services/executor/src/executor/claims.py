@@ -16,7 +16,8 @@ from common import outbox, telemetry
 from common.crypto import KeyRing, Undecryptable
 from common.database import Connection, ConnectionPool
 from common.events import RunStarted, to_record
-from common.models import Lane
+from common.models import Lane, Trigger
+from common.policies import AutomationPolicy
 from executor.handlers.base import Account
 
 log = structlog.get_logger()
@@ -26,12 +27,14 @@ log = structlog.get_logger()
 _WANTED = """
 SELECT id FROM automation_run
  WHERE id = ANY($1::uuid[]) AND status = 'queued'
+   AND (expires_at IS NULL OR expires_at > clock_timestamp())
  ORDER BY id FOR UPDATE SKIP LOCKED
 """
 # Runs whose event was lost with the broker, or waits behind a long queue: PostgreSQL alone is enough.
 _WAITED_TOO_LONG = """
 SELECT id FROM automation_run
  WHERE status = 'queued' AND lane = $1 AND available_at < clock_timestamp() - make_interval(secs => $4)
+   AND (expires_at IS NULL OR expires_at > clock_timestamp())
  ORDER BY available_at LIMIT $5 FOR UPDATE SKIP LOCKED
 """
 _CLAIM = """
@@ -48,9 +51,10 @@ attempts AS (
     INSERT INTO run_attempt (run_id, number, worker, started_at)
     SELECT id, attempt, $2, claimed_at FROM claimed
 )
-SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.max_attempts, c.scheduled_for, c.created_at,
+SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.max_attempts, c.scheduled_for, c.as_of,
+       c.created_at, c.trigger,
        c.started_at, c.claimed_at, c.trace_id, c.traceparent,
-       a.name, a.type, a.automation_config, a.platforms, a.destination_id,
+       a.name, a.type, a.automation_config, a.policy, a.platforms, a.destination_id,
        coalesce(a.schedule_config ->> 'timezone', 'UTC') AS timezone
   FROM claimed c JOIN automation a ON a.id = c.automation_id
 """
@@ -82,6 +86,8 @@ class ClaimedRun:
     traceparent: str | None
     timezone: str
     config: Mapping[str, Any]
+    policy: AutomationPolicy
+    dry_run: bool
     platforms: Sequence[str]
     destination_id: UUID | None
     accounts: Sequence[Account]
@@ -178,12 +184,14 @@ def _run(row: asyncpg.Record, traceparent: str | None, accounts: Sequence[Accoun
         attempt=row["attempt"],
         max_attempts=row["max_attempts"],
         scheduled_for=row["scheduled_for"],
-        slot=row["scheduled_for"] or row["created_at"],
+        slot=row["scheduled_for"] or row["as_of"] or row["created_at"],
         started_at=row["started_at"],
         trace_id=row["trace_id"],
         traceparent=traceparent or row["traceparent"],
         timezone=row["timezone"],
         config=row["automation_config"],
+        policy=AutomationPolicy.read(row["policy"]),
+        dry_run=row["trigger"] == Trigger.DRY_RUN,
         platforms=platforms,
         destination_id=row["destination_id"],
         accounts=[account for account in accounts if account.platform in platforms],

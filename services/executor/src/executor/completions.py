@@ -68,13 +68,16 @@ UPDATE run_attempt t
 # Locked in one order first: two executors may settle runs of the same automations at the same time.
 _COUNT = """
 WITH changes AS (
-    SELECT id, count(*) AS runs, sum(failed) AS errors FROM unnest($1::uuid[], $2::int[]) AS c (id, failed)
-     GROUP BY id
+    SELECT id, count(*) AS runs, count(*) FILTER (WHERE status = 'failed') AS errors,
+           count(*) FILTER (WHERE status = 'completed') AS successes
+      FROM unnest($1::uuid[], $2::text[]) AS c (id, status) GROUP BY id
 ),
 locked AS (
     SELECT a.id FROM automation a JOIN changes USING (id) ORDER BY a.id FOR NO KEY UPDATE OF a
 )
-UPDATE automation a SET run_count = a.run_count + c.runs, error_count = a.error_count + c.errors
+UPDATE automation a
+   SET run_count = a.run_count + c.runs, error_count = a.error_count + c.errors,
+       failure_streak = CASE WHEN c.successes > 0 THEN 0 ELSE a.failure_streak + c.errors END
   FROM changes c JOIN locked USING (id) WHERE a.id = c.id
 """
 # A destination may have been deleted while the run was going on; its runs are recorded all the same.
@@ -177,12 +180,12 @@ class Completions:
             [c.error_code for c in accepted],
             [c.error_message and c.error_message[:ERROR_LENGTH] for c in accepted],
         )
-        finished = [c for c in accepted if c.status is not RunStatus.RETRYING]
+        finished = [c for c in accepted if c.status is not RunStatus.RETRYING and not c.run.dry_run]
         if finished:
             await connection.execute(
                 _COUNT,
                 [c.run.automation_id for c in finished],
-                [int(c.status is RunStatus.FAILED) for c in finished],
+                [c.status.value for c in finished],
             )
         deliveries = [
             _Delivery(new_id(), c.run.destination_id, c, message)

@@ -27,7 +27,7 @@ from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool
 from common.errors import CarillonError, RemoteError
 from common.grouping import GroupWriter
 from common.models import Lane, RunStatus
-from common.retry import RetryPolicy, next_attempt
+from common.retry import next_attempt
 from common.telemetry import hide_secrets
 from executor.claims import ClaimedRun, Claims
 from executor.completions import CANCELLED, HANDED_BACK, Attempt, Completion, without_result
@@ -95,7 +95,6 @@ class Execution:
         run_timeout: float,
         lease_seconds: float,
         sweep_after: float,
-        retry: RetryPolicy,
     ) -> None:
         self._pool = pool
         self._claims = claims
@@ -107,7 +106,6 @@ class Execution:
         self._run_timeout = run_timeout
         self._lease_seconds = lease_seconds
         self._sweep_after = sweep_after
-        self._retry = retry
         self._running: dict[Attempt, _Running] = {}
         self._claiming: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -227,8 +225,9 @@ class Execution:
 
     async def _attempt(self, run: ClaimedRun, run_log: RunLog, traceparent: str) -> Completion:
         """Run the handler once and say what became of it. Never raises."""
+        seconds = run.policy.timeout_seconds or self._run_timeout
         try:
-            async with asyncio.timeout(self._run_timeout) as limit:
+            async with asyncio.timeout(seconds) as limit:
                 outcome = await self._handle(run, run_log)
             return self._completed(run, run_log, outcome, traceparent)
         except asyncio.CancelledError:
@@ -236,7 +235,7 @@ class Execution:
         except Exception as caught:  # whatever a handler raises is that run's failure, not the executor's
             error = caught
             if isinstance(caught, TimeoutError) and limit.expired():
-                error = RunTimeout(f"the run took longer than {self._run_timeout:g} s")
+                error = RunTimeout(f"the run took longer than {seconds:g} s")
         return self._failed(run, run_log, error, traceparent)
 
     async def _handle(self, run: ClaimedRun, run_log: RunLog) -> Outcome:
@@ -263,25 +262,29 @@ class Execution:
             accounts=run.accounts,
             http=self._http,
             log=run_log,
+            last_attempt=run.dry_run or run.attempt >= run.max_attempts,
+            dry_run=run.dry_run,
         )
         return await handler.run(context, config)
 
     def _completed(self, run: ClaimedRun, run_log: RunLog, outcome: Outcome, traceparent: str) -> Completion:
+        result = {**outcome.result, "summary": outcome.summary}
+        if run.dry_run:
+            result["would_deliver"] = [message.model_dump(mode="json") for message in outcome.messages]
         return Completion(
             run,
             RunStatus.COMPLETED,
             "completed",
             summary=outcome.summary,
-            result={**outcome.result, "summary": outcome.summary},
-            messages=outcome.messages,
+            result=result,
+            messages=() if run.dry_run else outcome.messages,
             logs=run_log.entries,
             traceparent=traceparent,
         )
 
     def _failed(self, run: ClaimedRun, run_log: RunLog, error: Exception, traceparent: str) -> Completion:
         code, message = describe(error, secrets=_secrets_of(run))
-        policy = RetryPolicy(max_attempts=run.max_attempts, base=self._retry.base, cap=self._retry.cap)
-        delay = next_attempt(policy, attempt=run.attempt, error=error, random=random.random())  # noqa: S311
+        delay = self._retry_after(run, error)
         run_log.error(
             "Error executing automation",
             error_code=code,
@@ -305,6 +308,14 @@ class Execution:
             retry_after=delay or timedelta(),
             traceparent=traceparent,
         )
+
+    def _retry_after(self, run: ClaimedRun, error: Exception) -> timedelta | None:
+        """How long until the next attempt; None when there is none. Somebody waits for a dry run: one try."""
+        choice = run.policy.retry
+        if run.dry_run or (isinstance(error, RemoteError) and error.consequence in choice.never):
+            return None
+        policy = choice.as_policy(max_attempts=run.max_attempts)
+        return next_attempt(policy, attempt=run.attempt, error=error, random=random.random())  # noqa: S311
 
     def _interrupted(self, run: ClaimedRun, run_log: RunLog, traceparent: str) -> Completion:
         reason = self._running[_attempt_of(run)].reason or HANDED_BACK

@@ -13,11 +13,13 @@ from common.service import background, database_check, instance_name, require_cu
 from common.settings import load
 from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
+from scheduler.failing import Failing
 from scheduler.lease import Lease
 from scheduler.reign import Reign
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
 from scheduler.settings import SchedulerSettings
+from scheduler.zone_rules import ZoneRules
 
 # A stalled leader must not hold the rows its successor waits for.
 IDLE_IN_TRANSACTION_SECONDS = 2.0
@@ -49,6 +51,8 @@ async def reigning(settings: SchedulerSettings, instance: str, health: Health) -
             ),
             Rescue(pool, lease),
             Admission(pool, lease, tenant_window=settings.tenant_window),
+            Failing(pool, lease, public_url=settings.public_url),
+            ZoneRules(pool, lease),
             database_url=database_url,
             check_interval=settings.automation_check_interval,
         )

@@ -45,7 +45,8 @@ UPDATE run_attempt t SET ended_at = clock_timestamp(), outcome = 'lost', error_c
  WHERE t.run_id = lost.run_id AND t.number = lost.number AND t.ended_at IS NULL
 """
 _COUNT_ERRORS = """
-UPDATE automation a SET error_count = a.error_count + failed.n, run_count = a.run_count + failed.n
+UPDATE automation a SET error_count = a.error_count + failed.n, run_count = a.run_count + failed.n,
+       failure_streak = a.failure_streak + failed.n
   FROM (SELECT id, count(*) AS n FROM unnest($1::uuid[]) AS f (id) GROUP BY id) AS failed
  WHERE a.id = failed.id
 """

@@ -19,6 +19,11 @@ class SchedulerSettings(ServiceSettings, KafkaSettings):
     dispatch_batch_size: int = Field(
         500, ge=1, le=5000, description="Automations dispatched in one transaction"
     )
+    public_url: str = Field(
+        "http://localhost:8000",
+        pattern="^https?://",
+        description="Where people open the console; used in links",
+    )
     tenant_window: int = Field(
         2_000,
         ge=1,

@@ -95,6 +95,8 @@ class RunContext:
     log: RunLog
     last_attempt: bool = False
     """No other attempt follows this one: better a part of the result than none."""
+    dry_run: bool = False
+    """Read and render as ever, change nothing: what the run would deliver is shown instead of sent."""
 
 
 @dataclass(frozen=True, slots=True)

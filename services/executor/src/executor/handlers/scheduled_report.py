@@ -101,6 +101,8 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
                         limiter=self._limiter,
                         scope=str(context.tenant_id),
                         connection_id=account.connection_id,
+                        # If it was the batch that did not get through, its calls may, one by one.
+                        batched=context.attempt == 1,
                     )
                 ),
             )

@@ -8,7 +8,7 @@ last attempt it is left out too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
@@ -149,19 +149,16 @@ class _Collection:
             for source, listed in zip(sources, page_lists, strict=False)
             for page in listed or ()
         }
-        return (
-            self._selected(accounts, self._config.accounts, Subject.AD_ACCOUNT),
-            self._selected(pages, self._config.pages, Subject.PAGE),
-        )
+        if not self._refusals:  # a list that could not be read does not say what is missing from it
+            if MetricType.AD_ACCOUNT in metrics:
+                self._miss(accounts, self._config.accounts, Subject.AD_ACCOUNT)
+            if MetricType.PAGES in metrics:
+                self._miss(pages, self._config.pages, Subject.PAGE)
+        return _selected(accounts, self._config.accounts), _selected(pages, self._config.pages)
 
-    def _selected(self, found: dict[str, T], wanted: Sequence[str], subject: Subject) -> list[T]:
-        if not wanted:
-            return list(found.values())
-        for missing in (each for each in wanted if each not in found):
-            self._refusals.append(
-                Refusal(subject, missing, missing, _error("not among the connected ones", Consequence.GONE))
-            )
-        return [found[each] for each in wanted if each in found]
+    def _miss(self, found: Container[str], wanted: Sequence[str], subject: Subject) -> None:
+        error = _error("not among the connected ones", Consequence.GONE)
+        self._refusals += [Refusal(subject, each, each, error) for each in wanted if each not in found]
 
     async def _attempt(self, subject: Subject, id_: str, name: str, work: Coroutine[Any, Any, T]) -> T | None:
         try:
@@ -207,6 +204,10 @@ class _Collection:
         return _error(f"the connected Facebook account shows no {kinds}", Consequence.GONE)
 
 
+def _selected(found: Mapping[str, T], wanted: Sequence[str]) -> list[T]:
+    return [found[each] for each in wanted if each in found] if wanted else list(found.values())
+
+
 def _known(series: Iterable[DailyValues], wanted: Days) -> Days | None:
     """As many days as wanted, up to the last with figures: a day not counted yet would look like a loss."""
     known = [day for values in series for day in values.by_day if day <= wanted.until]
@@ -244,5 +245,5 @@ async def _both(
             second = [group.create_task(work) for work in others]
     except ExceptionGroup as several:
         # The first is told as itself: what follows from a failure is decided by its type.
-        raise several.exceptions[0] from several
+        raise several.exceptions[0] from None
     return [task.result() for task in first], [task.result() for task in second]

@@ -16,14 +16,14 @@ depends_on = None
 _UNFINISHED = "status IN ('queued', 'running', 'retrying')"
 _UNFINISHED_NOW = "status IN ('waiting', 'queued', 'running', 'retrying')"
 _STATES = "'queued', 'running', 'retrying', 'completed', 'failed', 'cancelled'"
+_DELIVERY_STATES = "'queued', 'sending', 'retrying', 'delivered', 'failed'"
 _TRIGGERS = "'schedule', 'manual', 'backfill'"
 
 
-def _allow(column: str, states: str) -> None:
-    op.drop_constraint(op.f(f"ck_automation_run_{column}"), "automation_run", type_="check")
-    op.create_check_constraint(
-        op.f(f"ck_automation_run_{column}"), "automation_run", f"{column} IN ({states})"
-    )
+def _allow(table: str, column: str, states: str) -> None:
+    name = op.f(f"ck_{table}_{column}")
+    op.drop_constraint(name, table, type_="check")
+    op.create_check_constraint(name, table, f"{column} IN ({states})")
 
 
 def _index_unfinished(condition: str) -> None:
@@ -190,18 +190,28 @@ def upgrade() -> None:
         ["expires_at"],
         postgresql_where=sa.text("status IN ('waiting', 'queued') AND expires_at IS NOT NULL"),
     )
-    _allow("status", f"'waiting', {_STATES}, 'skipped'")
-    _allow("trigger", f"{_TRIGGERS}, 'dry_run'")
+    _allow("automation_run", "status", f"'waiting', {_STATES}, 'skipped'")
+    _allow("automation_run", "trigger", f"{_TRIGGERS}, 'dry_run'")
+    _allow("delivery", "status", f"{_DELIVERY_STATES}, 'dropped'")
     _index_unfinished(_UNFINISHED_NOW)
+    op.create_index(
+        "ix_automation_failing",
+        "automation",
+        ["id"],
+        postgresql_where=sa.text("status = 'active' AND failure_streak > 0"),
+    )
 
 
 def downgrade() -> None:
     op.execute("UPDATE automation_run SET status = 'queued' WHERE status = 'waiting'")
     op.execute("UPDATE automation_run SET status = 'cancelled' WHERE status = 'skipped'")
     op.execute("DELETE FROM automation_run WHERE trigger = 'dry_run'")
-    _allow("status", _STATES)
-    _allow("trigger", _TRIGGERS)
+    _allow("automation_run", "status", _STATES)
+    _allow("automation_run", "trigger", _TRIGGERS)
     _index_unfinished(_UNFINISHED)
+    op.execute("UPDATE delivery SET status = 'failed' WHERE status = 'dropped'")
+    _allow("delivery", "status", _DELIVERY_STATES)
+    op.drop_index("ix_automation_failing", table_name="automation")
     op.drop_index("ix_automation_run_expiring", table_name="automation_run")
     op.drop_index("ix_automation_run_waiting", table_name="automation_run")
     op.drop_column("user_account", "quota")

@@ -54,14 +54,15 @@ class Batcher:
         return await ticket.reply
 
     async def _carry(self) -> None:
+        tickets = self._gathered
         try:
             await asyncio.sleep(0)
-        finally:
-            tickets, self._gathered = self._gathered, []
-        batches = [tickets[start : start + MAX_PARTS] for start in range(0, len(tickets), MAX_PARTS)]
-        try:
+            self._gathered = []
+            batches = [tickets[start : start + MAX_PARTS] for start in range(0, len(tickets), MAX_PARTS)]
             await asyncio.gather(*map(self._send, batches))
         finally:
+            if self._gathered is tickets:
+                self._gathered = []
             # Left open only when this task is cancelled, and then the run that all of them belong to is.
             for ticket in tickets:
                 ticket.reply.cancel()

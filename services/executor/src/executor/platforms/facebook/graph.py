@@ -27,6 +27,7 @@ _ANY_TOKEN = re.compile(r"\bEAA[A-Za-z0-9]{16,}")
 
 Params = Mapping[str, str]
 Json = Mapping[str, Any]
+Send = Callable[[Call], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Graph:
     """Calls with one connection's token, for one run.
 
     `scope` names whose limits are meant, so that the usage one tenant's app has reported never holds back
-    another tenant's calls.
+    another tenant's calls. `batched` lets calls made at the same time share a request.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Graph:
         limiter: UsageLimiter,
         scope: str,
         connection_id: UUID | None = None,
+        batched: bool = True,
     ) -> None:
         url = httpx.URL(endpoint.base_url)
         self._token = token
@@ -72,13 +74,17 @@ class Graph:
             "server.port": url.port or (443 if url.scheme == "https" else 80),
         }
         self._wire = Wire(http, endpoint)
-        root = f"/{endpoint.version}/"
-        self._batcher = Batcher(self._wire, token, f"POST {root}", {"url.template": root, **self._server})
+        self._send: Send = self._wire.get
+        if batched:
+            root = f"/{endpoint.version}/"
+            self._send = Batcher(
+                self._wire, token, f"POST {root}", {"url.template": root, **self._server}
+            ).get
 
     async def get(self, target: Target, params: Params, *, token: str | None = None) -> Json:
         """GET an object or one page of a list; raises PlatformError."""
         call = Call(target.path, params, token or self._token)
-        return await self._perform("GET", target, self._batcher.get, call)
+        return await self._perform("GET", target, self._send, call)
 
     async def post(self, target: Target, form: Params) -> Json:
         """POST a form; raises PlatformError."""
@@ -140,9 +146,7 @@ class Graph:
             connection_id=self._connection_id,
         )
 
-    async def _perform(
-        self, method: str, target: Target, send: Callable[[Call], Awaitable[Reply]], call: Call
-    ) -> Json:
+    async def _perform(self, method: str, target: Target, send: Send, call: Call) -> Json:
         template = f"/{self._version}/{target.template}"
         attributes = {"http.request.method": method, "url.template": template, **self._server}
         with span(f"{method} {template}", kind=SpanKind.CLIENT, attributes=attributes) as current:

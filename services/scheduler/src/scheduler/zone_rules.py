@@ -1,0 +1,146 @@
+"""Computing `next_run` again when the tz database changes: governments move clocks at short notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from common import outbox
+from common.database import Connection, ConnectionPool
+from common.events import AutomationChanged, to_record
+from common.ids import new_id
+from common.planning import upcoming
+from common.schedule import ScheduleError, Slot, parse_schedule, tzdata_version
+from scheduler.lease import Lease, Term
+
+log = structlog.get_logger()
+
+FACT = "tzdata_version"
+BATCH = 500
+MOVED = "moved"
+
+_PAGE = """
+SELECT id, tenant_id, schedule_config, next_slot, next_run, created_at, fired_count, version,
+       clock_timestamp() AS now
+  FROM automation
+ WHERE id > $1 AND status = 'active' AND next_run > clock_timestamp()
+   AND schedule_config ->> 'timezone' IS NOT NULL
+ ORDER BY id LIMIT $2 FOR UPDATE
+"""
+_MOVE = """
+UPDATE automation a SET next_slot = m.next_slot, next_run = m.next_run
+  FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS m (id, next_slot, next_run)
+ WHERE a.id = m.id
+"""
+_RECORD = """
+INSERT INTO slot_skip (id, automation_id, first_slot, last_slot, slots, reason, detail)
+SELECT id, automation_id, slot, slot, 1, $4, detail
+  FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $5::text[]) AS s (id, automation_id, slot, detail)
+"""
+_REMEMBER = """
+INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A next slot that the new rules put elsewhere."""
+
+    row: asyncpg.Record
+    before: datetime
+    after: Slot
+
+
+class ZoneRules:
+    """The leader's duty at the beginning of its reign."""
+
+    def __init__(self, pool: ConnectionPool, lease: Lease, *, version: str | None = None) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._version = version or tzdata_version()
+
+    async def apply(self, term: Term) -> int:
+        """Move what the tz database in use moves; returns how many automations. Nothing when it is known."""
+        if await self._pool.fetchval("SELECT value FROM fact WHERE name = $1", FACT) == self._version:
+            return 0
+        moved = 0
+        last = UUID(int=0)
+        while True:
+            async with self._pool.acquire() as connection, connection.transaction():
+                rows = await connection.fetch(_PAGE, last, BATCH)
+                moves = [move for row in rows if (move := moved_slot(row)) is not None]
+                await _write(connection, moves, self._version)
+                if len(rows) < BATCH:
+                    await connection.execute(_REMEMBER, FACT, self._version)
+                await self._lease.fence(connection, term)
+            moved += len(moves)
+            if len(rows) < BATCH:
+                log.info("time zone rules applied", tzdata=self._version, moved=moved)
+                return moved
+            last = rows[-1]["id"]
+
+
+def moved_slot(row: asyncpg.Record) -> Move | None:
+    """Where the rules in use put the next slot, when that is not where it is."""
+    before: datetime = row["next_slot"] or row["next_run"]
+    try:
+        schedule = parse_schedule(row["schedule_config"])
+    except ScheduleError:
+        return None  # the dispatcher stops it with the reason when it comes due
+    slot = upcoming(
+        schedule,
+        row["now"],
+        automation_id=row["id"],
+        created_at=row["created_at"],
+        fired_count=row["fired_count"],
+    )
+    return None if slot is None or slot.nominal == before else Move(row, before, slot)
+
+
+async def _write(connection: Connection, moves: list[Move], version: str) -> None:
+    if not moves:
+        return
+    await connection.execute(
+        _MOVE,
+        [move.row["id"] for move in moves],
+        [move.after.nominal for move in moves],
+        [move.after.fire_at for move in moves],
+    )
+    await connection.execute(
+        _RECORD,
+        [new_id() for _ in moves],
+        [move.row["id"] for move in moves],
+        [move.before for move in moves],
+        MOVED,
+        [f"tz database {version}: now at {move.after.nominal:%Y-%m-%d %H:%M} UTC" for move in moves],
+    )
+    await outbox.write(
+        connection,
+        [
+            to_record(
+                AutomationChanged(
+                    automation_id=move.row["id"],
+                    tenant_id=move.row["tenant_id"],
+                    change=MOVED,
+                    status="active",
+                    version=move.row["version"],
+                    next_run=move.after.fire_at,
+                ),
+                source="scheduler",
+                time=move.row["now"],
+            )
+            for move in moves
+        ],
+    )
+    for move in moves:
+        log.info(
+            "automation moved by new time zone rules",
+            automation_id=str(move.row["id"]),
+            tenant_id=str(move.row["tenant_id"]),
+            before=move.before.isoformat(),
+            after=move.after.nominal.isoformat(),
+        )
