@@ -198,6 +198,16 @@ class TestMessage:
         await report.run(_context(http, _account()), _config())
         assert len(facebook.requests) == 2
 
+    async def test_another_attempt_goes_call_by_call(
+        self, report: ScheduledReport, facebook: FakeGraph, http: httpx.AsyncClient
+    ) -> None:
+        facebook.batch_answer = httpx.ReadTimeout("")
+        with pytest.raises(PlatformError):
+            await report.run(_context(http, _account()), _config())
+        outcome = await report.run(replace(_context(http, _account()), attempt=2), _config())
+        assert len(outcome.result["ad_accounts"]) == 2
+        assert not any(asked.batched for asked in facebook.asked)
+
     async def test_no_token_is_in_the_outcome_or_the_log(
         self, report: ScheduledReport, facebook: FakeGraph, http: httpx.AsyncClient
     ) -> None:
@@ -339,6 +349,20 @@ class TestSelection:
         outcome = await report.run(_context(http, _account()), config)
         assert [each["id"] for each in outcome.result["ad_accounts"]] == ["act_2", "act_1"]
         assert [each["id"] for each in outcome.result["omitted"]] == ["act_404"]
+
+    async def test_a_list_that_may_not_be_read_does_not_make_its_accounts_gone(
+        self, report: ScheduledReport, facebook: FakeGraph, http: httpx.AsyncClient
+    ) -> None:
+        facebook.on("me/adaccounts", failure(200, status=403))
+        outcome = await report.run(_context(http, _account()), _config(accounts=["act_1"]))
+        assert [each["subject"] for each in outcome.result["omitted"]] == ["connection"]
+
+    async def test_pages_selected_for_a_report_without_pages_are_not_missed(
+        self, report: ScheduledReport, http: httpx.AsyncClient
+    ) -> None:
+        config = _config(metric_types=["ad_account"], pages=["404"])
+        outcome = await report.run(_context(http, _account()), config)
+        assert outcome.result["partial"] is False
 
     async def test_only_missing_accounts_are_an_error(
         self, report: ScheduledReport, http: httpx.AsyncClient

@@ -464,6 +464,18 @@ class TestBatches:
                 await task
             assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
 
+    async def test_a_call_cancelled_before_it_left_takes_its_companions_along_and_nobody_else(
+        self, facebook: FakeGraph, graph: Graph
+    ) -> None:
+        facebook.on("act_1/insights", OK)
+        carrier, companion = (asyncio.create_task(graph.get(ACCOUNT, {})) for _ in range(2))
+        await asyncio.sleep(0)
+        carrier.cancel()
+        ended = await asyncio.wait_for(asyncio.gather(carrier, companion, return_exceptions=True), 5)
+        assert [type(each) for each in ended] == [asyncio.CancelledError] * 2
+        assert await graph.get(ACCOUNT, {}) == {"data": []}
+        assert len(facebook.requests) == 1
+
     async def test_usage_of_a_part_is_noted_for_its_own_object(
         self, facebook: FakeGraph, http: httpx.AsyncClient
     ) -> None:
