@@ -29,7 +29,8 @@ MEMBERS = (
 )
 TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
-STAMP = VENV / ".set-up"
+DEPENDENCIES_STAMP = VENV / ".dependencies"
+MEMBERS_STAMP = VENV / ".members"
 UV_LOCK = ROOT / "deploy" / "uv-requirements.lock"
 
 # uv does not read pip's configuration, and a machine that reaches packages through a mirror has it there.
@@ -50,47 +51,56 @@ class SetUpError(Exception):
 def main() -> None:
     """Bring `.venv/` up to date with the lock and the packages."""
     os.chdir(ROOT)
-    wanted = fingerprint()
-    if is_set_up(wanted):
+    if is_set_up():
         return
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # `make up` and `make test` may both be the first
-        if not is_set_up(wanted):
+        if not is_set_up():
             set_up()
-            STAMP.write_text(wanted)
 
 
 def set_up() -> None:
-    """Install uv, the locked dependencies and the members."""
+    """Install uv, the locked dependencies if they changed, and the members."""
     started = time.monotonic()
     say("Setting up Carillon in .venv: once, about a minute")
-    STAMP.unlink(missing_ok=True)
     uv, configuration = provide_uv()
     environment = uv_environment(configuration)
-    if not has_this_python(VENV):
-        shutil.rmtree(VENV, ignore_errors=True)
-        run([uv, "venv", "--quiet", "--python", sys.executable, str(VENV)], environment)
     into = ["--quiet", "--python", str(VENV / "bin" / "python")]
-    sync = ["--require-hashes", "--compile-bytecode", "requirements.lock"]
-    run([uv, "pip", "sync", *into, *sync], environment)
-    members = [word for member in MEMBERS for word in ("-e", member)]
-    run([uv, "pip", "install", *into, "--no-deps", "--no-build-isolation", *members], environment)
+    if not is_made_from(DEPENDENCIES_STAMP, dependencies()):
+        DEPENDENCIES_STAMP.unlink(missing_ok=True)
+        if not has_this_python(VENV):
+            shutil.rmtree(VENV, ignore_errors=True)
+            run([uv, "venv", "--quiet", "--python", sys.executable, str(VENV)], environment)
+        sync = ["--require-hashes", "--compile-bytecode", "requirements.lock"]
+        run([uv, "pip", "sync", *into, *sync], environment)
+    editable = [word for member in MEMBERS for word in ("-e", member)]
+    run([uv, "pip", "install", *into, "--no-deps", "--no-build-isolation", *editable], environment)
+    DEPENDENCIES_STAMP.write_text(dependencies())
+    MEMBERS_STAMP.write_text(members())
     say(f"Set up in {time.monotonic() - started:.0f} s")
 
 
-def fingerprint() -> str:
-    """What an environment made now would be made from."""
-    digest = hashlib.sha256(f"{sys.version} {os.path.realpath(sys.executable)} {ROOT}".encode())
-    manifests = [ROOT / member / "pyproject.toml" for member in MEMBERS]
-    for path in (ROOT / "requirements.lock", UV_LOCK, Path(__file__), *manifests):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def is_set_up() -> bool:
+    """Whether `.venv/` was made from exactly this checkout, to the end."""
+    return is_made_from(DEPENDENCIES_STAMP, dependencies()) and is_made_from(MEMBERS_STAMP, members())
 
 
-def is_set_up(wanted: str) -> bool:
-    """Whether `.venv/` was made from exactly this, to the end."""
-    return STAMP.is_file() and STAMP.read_text() == wanted and (VENV / "bin" / "carillon").is_file()
+def is_made_from(stamp: Path, fingerprint: str) -> bool:
+    """Whether a stamp says so, and what it vouches for is still there."""
+    return stamp.is_file() and stamp.read_text() == fingerprint and (VENV / "bin" / "python").exists()
+
+
+def dependencies() -> str:
+    """A fingerprint of what the installed dependencies depend on: lock, Python, place."""
+    place = f"{sys.version} {os.path.realpath(sys.executable)} {ROOT}"
+    return hashlib.sha256(place.encode() + (ROOT / "requirements.lock").read_bytes()).hexdigest()
+
+
+def members() -> str:
+    """A fingerprint of the workspace's packages as they are installed."""
+    manifests = b"".join((ROOT / member / "pyproject.toml").read_bytes() for member in MEMBERS)
+    return hashlib.sha256(manifests).hexdigest()
 
 
 def has_this_python(folder: Path) -> bool:

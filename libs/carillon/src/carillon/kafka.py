@@ -85,8 +85,10 @@ class Kafka:
             return
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         storage_tool = ("-cp", self._classpath, "kafka.tools.StorageTool", "format", "--standalone")
+        # one word each: the id may begin with a dash
+        settings = (f"--cluster-id={cluster_id}", f"--config={self._properties}")
         formatted = subprocess.run(
-            [_java(), *_JVM, *storage_tool, "-t", cluster_id, "-c", str(self._properties)],
+            [_java(), *_JVM, *storage_tool, *settings],
             env=_environment(),
             capture_output=True,
             text=True,
