@@ -1,0 +1,115 @@
+"""`python -m common`: a database and a broker made ready from any service's image."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+
+import asyncpg
+import pytest
+
+from common.broker import TOPICS, ensure_topics
+from common.crypto import API_KEY_PREFIX, KeyRing, hash_api_key
+from common.database import current_revision
+from common.migrate import head
+from common.settings import KafkaSettings
+
+
+async def _common(
+    *arguments: str, environment: Mapping[str, str] | None = None, within: float = 60.0
+) -> tuple[int | None, str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL"}}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "common", *arguments),
+        env={**inherited, **(environment or {})},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(within):
+        output, errors = await process.communicate()
+    return process.returncode, output.decode(), errors.decode()
+
+
+@pytest.fixture
+def empty_database(postgres_server: Callable[[str], str]) -> Iterator[str]:
+    """The URL of a database in which nothing has ever been done."""
+
+    async def execute(statement: str) -> None:
+        connection = await asyncpg.connect(postgres_server("postgres"))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(execute("CREATE DATABASE unprepared"))
+    yield postgres_server("unprepared")
+    asyncio.run(execute("DROP DATABASE unprepared WITH (FORCE)"))
+
+
+async def test_an_empty_database_is_prepared_and_a_team_made_whose_key_opens_it(empty_database: str) -> None:
+    environment = {"DATABASE_URL": empty_database}
+    # Two at once, as when an operator applies the manifests twice: one migrates, the other finds it done.
+    done = await asyncio.gather(*(_common("migrate", environment=environment) for _ in range(2)))
+    assert [(status, output) for status, output, _ in done] == [(0, "The database is up to date.\n")] * 2
+
+    created = await _common("tenant", "create", "Northwind", "ada@northwind.example", environment=environment)
+    assert created[0] == 0
+    key = created[1].strip()
+    assert key.startswith(API_KEY_PREFIX)
+
+    connection = await asyncpg.connect(empty_database)
+    try:
+        assert await current_revision(connection) == head()
+        owner = await connection.fetchrow(
+            "SELECT t.name, u.email, u.role FROM api_key k JOIN user_account u ON u.id = k.user_id"
+            " JOIN tenant t ON t.id = k.tenant_id WHERE k.key_hash = $1",
+            hash_api_key(key),
+        )
+    finally:
+        await connection.close()
+    assert owner is not None
+    assert tuple(owner) == ("Northwind", "ada@northwind.example", "owner")
+
+
+async def test_missing_topics_are_created_and_present_ones_left_alone(kafka: KafkaSettings) -> None:
+    prefix = f"{kafka.kafka_topic_prefix}prepared."
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.kafka_bootstrap_servers,
+        "KAFKA_PROFILE": kafka.kafka_profile.value,
+        "KAFKA_TOPIC_PREFIX": prefix,
+    }
+    first = await _common("topics", environment=environment)
+    assert first[:2] == (0, f"{len(TOPICS)} topics, {len(TOPICS)} of them new.\n"), first[2]
+    second = await _common("topics", environment=environment)
+    assert second[:2] == (0, f"{len(TOPICS)} topics, 0 of them new.\n"), second[2]
+    assert await ensure_topics(kafka.model_copy(update={"kafka_topic_prefix": prefix})) == 0
+
+
+async def test_a_database_that_is_not_there_is_told_in_one_line_without_its_password() -> None:
+    url = "postgresql://carillon:hunter2@127.0.0.1:1/carillon"
+    status, output, errors = await _common("migrate", environment={"DATABASE_URL": url})
+    assert (status, output) == (1, "")
+    assert len(errors.splitlines()) == 1
+    assert "hunter2" not in errors
+
+
+async def test_a_missing_setting_is_named() -> None:
+    status, _, errors = await _common("migrate")
+    assert status == 78
+    assert errors.startswith("DATABASE_URL: is not set")
+
+
+async def test_a_key_is_fresh_and_named_as_wanted() -> None:
+    status, output, _ = await _common("keys", "new", "k2")
+    assert status == 0
+    assert list(KeyRing.parse(output.strip()).keys) == ["k2"]
+    assert output != (await _common("keys", "new", "k2"))[1]
+
+
+@pytest.mark.parametrize("arguments", [["topics", "--replication", "0"], ["tenant"], []])
+async def test_a_command_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
+    status, output, errors = await _common(*arguments)
+    assert (status, output) == (2, "")
+    assert "usage:" in errors
