@@ -1,0 +1,107 @@
+"""What watches Carillon: the dashboard asks for metrics that exist, and the configurations fit together."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prometheus_client import REGISTRY
+
+from common import telemetry
+from common.settings import TelemetrySettings
+
+ROOT = Path(__file__).parents[3]
+DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "carillon.json").read_text())
+EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def _ours() -> dict[str, set[str]]:
+    """Every time series of ours and its labels."""
+    assert telemetry.RELAYED  # importing the module has registered them
+    found: dict[str, set[str]] = {}
+    for collector in REGISTRY._collector_to_names:
+        for name in REGISTRY._collector_to_names[collector]:
+            if name.startswith("carillon_"):
+                labels = set(getattr(collector, "_labelnames", ()))
+                found[name] = labels | ({"le"} if name.endswith("_bucket") else set())
+    return found
+
+
+def test_the_dashboard_asks_for_metrics_and_labels_that_exist() -> None:
+    ours = _ours()
+    for expression in EXPRESSIONS:
+        names = set(re.findall(r"carillon_[a-z_]+", expression))
+        assert names
+        assert names <= set(ours), expression
+        wanted = {
+            label.strip() for by in re.findall(r"by \(([^)]*)\)", expression) for label in by.split(",")
+        }
+        wanted |= set(re.findall(r"[{,](\w+)=", expression))
+        assert wanted <= set.union(*(ours[name] for name in names)), expression
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    shown = {name for expression in EXPRESSIONS for name in re.findall(r"carillon_[a-z_]+", expression)}
+    families = {re.sub(r"_(bucket|sum|count|created|total)$", "", name) for name in _ours()}
+    assert {re.sub(r"_(bucket|total)$", "", name) for name in shown} == families
+
+
+def test_legends_name_labels_their_query_keeps() -> None:
+    for panel in DASHBOARD["panels"]:
+        for target in panel["targets"]:
+            for label in re.findall(r"{{(\w+)}}", target["legendFormat"]):
+                assert re.search(rf"by \([^)]*\b{label}\b", target["expr"]), target["expr"]
+
+
+def test_panels_do_not_overlap() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (place["x"] + column, place["y"] + row)
+            for column in range(place["w"])
+            for row in range(place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    assert max(column for column, _ in taken) < 24
+
+
+def test_prometheus_scrapes_services_that_exist_where_they_listen() -> None:
+    [job] = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
+    [found] = job["dns_sd_configs"]
+    assert set(found["names"]) == {"api", "scheduler", "executor", "notifier"}
+    backend = set(COMPOSE["services"]["prometheus"]["networks"])
+    for name in found["names"]:
+        assert backend & set(COMPOSE["services"][name]["networks"]), name
+
+
+def test_traces_take_a_way_that_is_there() -> None:
+    collector = yaml.safe_load((ROOT / "deploy" / "otel-collector.yaml").read_text())
+    example = (ROOT / "deploy" / "carillon.env.example").read_text()
+    [endpoint] = re.findall(r"^#(OTEL_\w+)=http://otel-collector:(\d+)$", example, re.MULTILINE)
+    assert endpoint[0].lower() in TelemetrySettings.model_fields
+    assert collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].endswith(f":{endpoint[1]}")
+    exporter = collector["exporters"]["otlp"]["endpoint"].split(":")[0]
+    both = set(COMPOSE["services"][exporter]["networks"]) & set(
+        COMPOSE["services"]["otel-collector"]["networks"]
+    )
+    assert both
+    pipeline = collector["service"]["pipelines"]["traces"]
+    assert set(pipeline["receivers"]) == set(collector["receivers"])
+    assert set(pipeline["processors"]) == set(collector["processors"])
+    assert set(pipeline["exporters"]) == set(collector["exporters"])
+
+
+def test_grafana_knows_the_sources_the_dashboard_names() -> None:
+    provisioned = yaml.safe_load(
+        (ROOT / "deploy" / "grafana" / "provisioning" / "datasources" / "carillon.yaml").read_text()
+    )
+    known = {source["uid"] for source in provisioned["datasources"]}
+    assert {panel["datasource"]["uid"] for panel in DASHBOARD["panels"]} <= known
+    for source in provisioned["datasources"]:
+        assert source["url"].split("//")[1].split(":")[0] in COMPOSE["services"]
