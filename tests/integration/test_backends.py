@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
-from tests.support.backends import Broker
-from tests.support.polling import eventually
 
 from common.broker import TOPICS
 from common.settings import KafkaSettings
+from tests.support.backends import Broker
+from tests.support.polling import eventually
 
 
 async def test_each_database_is_migrated_and_separate(database_url: str) -> None:

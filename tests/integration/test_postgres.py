@@ -11,11 +11,11 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
-from tests.support.polling import eventually
 
 from carillon.child import Child, NotReady
 from carillon.ports import free_port
 from carillon.postgres import Postgres, UnusableDataFolder
+from tests.support.polling import eventually
 
 
 @pytest.fixture
