@@ -244,6 +244,10 @@ def test_the_operator_lets_single_hosts_through() -> None:
             check_url(url, allowed)
 
 
+def test_an_address_that_needs_a_zone_is_not_public() -> None:
+    assert address_kind(ip_address("2606:4700:4700::1111%eth0")) == "zoned"
+
+
 def test_the_refusal_does_not_repeat_the_url() -> None:
     with pytest.raises(BlockedAddress) as refused:
         check_url("https://10.0.0.1/services/T000/B000/very-secret-part")

@@ -14,7 +14,8 @@ import pytest
 
 from common.errors import BlockedAddress, Consequence
 from common.http import ResponseTooLarge, create_client
-from common.http.client import Address, GuardedBackend, GuardedTransport
+from common.http.client import GuardedTransport
+from common.http.guard import Address, GuardedBackend
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 

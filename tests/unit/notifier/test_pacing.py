@@ -125,6 +125,14 @@ def test_deliveries_put_off_by_a_pause_come_back_after_it_one_by_one() -> None:
     assert all(later - earlier >= CHAT.interval - 1e-9 for earlier, later in pairwise(waits))
 
 
+def test_after_a_short_pause_no_more_than_the_burst_goes_at_once() -> None:
+    pacer = Pacer()
+    pacer.hold("bot:chat", [CHAT], 1.0, 0.0)
+    waits = [pacer.reserve("bot:chat", [CHAT], 0.0) for _ in range(4)]
+    assert waits[:3] == [1.0, 1.0, 1.0]
+    assert waits[3] == pytest.approx(1.0 + CHAT.interval)
+
+
 def test_two_chats_told_to_wait_pause_the_bot() -> None:
     pacer = Pacer()
     chats = [Limit(f"bot:{number}", 60, 60.0, burst=3) for number in range(3)]

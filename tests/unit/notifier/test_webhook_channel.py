@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
+from common import telemetry
 from common.errors import BlockedAddress, ChannelError, Consequence
 from common.retry import WEBHOOK_SCHEDULE
 from notifier.channels.base import OutcomeUnknown, Parcel
@@ -246,6 +249,16 @@ async def test_a_blocked_address_is_final() -> None:
     assert error.permanent
 
 
+class Once(httpx.AsyncByteStream):
+    """A body in one piece."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body
+
+
 class Endless(httpx.AsyncByteStream):
     """A body that goes on for ever, or stalls after its first chunk."""
 
@@ -307,6 +320,33 @@ async def test_the_receiver_is_told_the_span_that_calls_it(monkeypatch: pytest.M
     [span] = spans.ended()
     assert span.context is not None
     assert seen == [f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-01"]
+
+
+async def test_the_call_is_part_of_what_is_being_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    with recorded_spans(monkeypatch) as spans, telemetry.span("delivery") as delivering:
+        await channel(lambda request: httpx.Response(200)).send(delivery(), now=NOW)
+    call, _ = spans.ended()
+    assert call.parent is not None
+    assert call.parent.span_id == delivering.get_span_context().span_id
+
+
+async def test_a_compressed_answer_is_neither_asked_for_nor_unpacked() -> None:
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    encodings: list[str] = []
+
+    def receive(request: httpx.Request) -> httpx.Response:
+        encodings.append(request.headers["accept-encoding"])
+        return httpx.Response(500, headers={"content-encoding": "gzip"}, stream=Once(bomb))
+
+    tracemalloc.start()
+    try:
+        error = await refused(receive)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert encodings == ["identity"]
+    assert error.http_status == 500
+    assert peak < 10_000_000
 
 
 async def test_cancellation_passes() -> None:

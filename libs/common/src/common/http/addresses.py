@@ -141,8 +141,6 @@ def check_url(url: str | httpx.URL, allowed_hosts: Collection[str] = ()) -> None
     host = url.raw_host.decode("ascii")
     if not host:
         raise BlockedAddress("the URL names no host")
-    if "%" in host:
-        raise BlockedAddress("the host must not have a zone id")
     port = port_of(url)
     if not 1 <= port <= 65_535:
         raise BlockedAddress("the port must be between 1 and 65535")
