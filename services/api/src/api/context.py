@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import asyncpg
+import structlog
 from fastapi import Depends, Request
 from opentelemetry import trace
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.key_usage import KeyUsage
 from api.live.consumer import LiveConsumer
 from api.live.feed import LiveFeed
+from api.problems import Unavailable
 from api.settings import ApiSettings
 from common import outbox, telemetry
 from common.crypto import KeyRing
 from common.events import Event, to_record
+
+log = structlog.get_logger()
 
 SERVICE = "api"
 
@@ -55,6 +61,11 @@ Wired = Annotated[Collaborators, Depends(collaborators)]
 
 async def _transaction(wired: Wired) -> AsyncIterator[AsyncSession]:
     async with wired.sessions() as session, session.begin():
+        try:
+            await session.connection()
+        except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+            log.warning("database unavailable", error=type(error).__name__)
+            raise Unavailable("The database does not answer. Nothing was changed; try again.") from error
         yield session
 
 

@@ -1,6 +1,6 @@
-"""What a request's body may be: small, JSON, and text PostgreSQL can keep.
+"""What a request may hold: a small body, JSON, and text PostgreSQL can keep.
 
-Checked before FastAPI sees the body, because its own parser accepts NaN, lone surrogates and NUL characters,
+Checked before FastAPI sees it, because its own parser accepts NaN, lone surrogates and NUL characters,
 none of which a `jsonb` column takes.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from api.problems import UnsupportedMediaType, pointer, unacceptable
+from api.problems import BadParameter, UnsupportedMediaType, pointer, unacceptable
 from common.errors import FieldError, PayloadTooLarge, RequestError, Unprocessable
 
 MAX_BODY_BYTES = 256 * 1024
@@ -47,6 +47,7 @@ class JsonRoute(APIRoute):
 
         async def checked(request: Request) -> Response:
             incoming = JsonRequest(request.scope, request.receive)
+            check_query(incoming)
             incoming.content = await read_body(incoming)
             if incoming.content:
                 require_json(incoming.headers.get("content-type"))
@@ -54,6 +55,13 @@ class JsonRoute(APIRoute):
             return await handle(incoming)
 
         return checked
+
+
+def check_query(request: Request) -> None:
+    """Raise BadParameter for a parameter PostgreSQL could not compare anything to."""
+    for name, value in request.query_params.multi_items():
+        if "\0" in value:
+            raise BadParameter(name, "a NUL character cannot be kept")
 
 
 async def read_body(request: Request) -> bytes:

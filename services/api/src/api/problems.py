@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
 
-import sqlalchemy.exc
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from opentelemetry import trace
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from common.database import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError, FieldError, RequestError, Unprocessable
@@ -26,7 +27,10 @@ from common.errors import CarillonError, FieldError, RequestError, Unprocessable
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_SECONDS = 2
+_HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="carillon"'},
+    503: {"Retry-After": "2"},
+}
 
 
 class UnsupportedMediaType(RequestError):
@@ -151,7 +155,9 @@ def faults_of(error: RequestValidationError) -> list[Fault]:
     for item in error.errors():
         where, *path = item["loc"]
         place = where if where in ("query", "path", "header") else "body"
-        if place == "body":
+        if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            path = [*path, item["ctx"]["discriminator"].strip("'")]
+        elif place == "body":
             path = _within(error.body, path, missing=item["type"] == "missing")
         fault = Fault(
             pointer=pointer(path), detail=item["msg"].removeprefix("Value error, "), **{"in": place}
@@ -187,8 +193,9 @@ async def _refused(request: Request, error: CarillonError) -> Response:
     given: tuple[FieldError, ...] = error.errors if isinstance(error, RequestError) else ()
     place = "query" if isinstance(error, BadParameter) else "body"
     errors = [Fault(pointer=item.pointer, detail=item.detail, **{"in": place}) for item in given]
-    headers = {"WWW-Authenticate": 'Bearer realm="carillon"'} if error.status_code == 401 else {}
-    return problem_response(request, error.status_code, error.detail, errors=errors, headers=headers)
+    return problem_response(
+        request, error.status_code, error.detail, errors=errors, headers=_HEADERS.get(error.status_code)
+    )
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -200,23 +207,17 @@ async def _http(request: Request, error: HTTPException) -> Response:
     return problem_response(request, error.status_code, str(error.detail), headers=error.headers)
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:
-    log.warning("database unavailable", error=type(error).__name__, path=request.url.path)
-    return problem_response(
-        request,
-        Unavailable.status_code,
-        "The database does not answer. Nothing was changed; try again.",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
-
-
-async def _database(request: Request, error: sqlalchemy.exc.DBAPIError) -> Response:
-    if error.connection_invalidated or isinstance(error.orig, TRANSIENT_DATABASE_ERRORS):
-        return await _unavailable(request, error)
+async def _database(request: Request, error: DBAPIError) -> Response:
+    """The database went away, or chose us to resolve a deadlock; anything else is a defect."""
     cause = getattr(error.orig, "__cause__", None)
-    if isinstance(cause, TRANSIENT_DATABASE_ERRORS):
-        return await _unavailable(request, error)
-    raise error
+    if not error.connection_invalidated and not isinstance(cause, TRANSIENT_DATABASE_ERRORS):
+        raise error
+    log.warning("request interrupted", error=type(cause).__name__, path=request.url.path)
+    return await _refused(request, Unavailable("The database was interrupted; try again."))
+
+
+async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
+    return Response(status_code=400)  # nobody receives it
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
@@ -230,7 +231,5 @@ def install(app: FastAPI) -> None:
     app.exception_handler(CarillonError)(_refused)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
-    app.exception_handler(sqlalchemy.exc.DBAPIError)(_database)
-    app.exception_handler(sqlalchemy.exc.TimeoutError)(_unavailable)
-    for transient in (ConnectionError, TimeoutError):
-        app.exception_handler(transient)(_unavailable)
+    app.exception_handler(DBAPIError)(_database)
+    app.exception_handler(ClientDisconnect)(_gone)

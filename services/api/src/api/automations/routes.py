@@ -8,14 +8,20 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from api.automations import service
+from api.automations import backfills, lifecycle, service
 from api.automations.schemas import (
     AutomationCreate,
     AutomationOut,
     AutomationPatch,
     AutomationTypeOut,
+    BackfillOut,
+    BackfillRequest,
+    PauseRequest,
+    ResumeRequest,
+    RunRequest,
     SchedulePreview,
     SchedulePreviewRequest,
+    SkipOut,
 )
 from api.automations.slots import look_ahead, read_schedule
 from api.automations.types import known_types
@@ -126,30 +132,94 @@ async def delete_automation(automation_id: UUID, caller: Caller, session: Transa
     await service.remove(session, caller, automation_id, now=now)
 
 
-@router.post("/automations/{automation_id}/pause", responses=problem_responses(404, 409))
+@router.post("/automations/{automation_id}/pause", responses=problem_responses(400, 404, 409, 413, 415))
 async def pause_automation(
-    automation_id: UUID, caller: Caller, session: Transaction, now: Now, response: Response
+    automation_id: UUID,
+    caller: Caller,
+    session: Transaction,
+    now: Now,
+    response: Response,
+    body: PauseRequest | None = None,
 ) -> AutomationOut:
     """Stop running it until it is resumed. Runs already queued still run. Pausing twice changes nothing."""
-    return _out(await service.pause(session, caller, automation_id, now=now), response)
+    until = body.until if body else None
+    return _out(await lifecycle.pause(session, caller, automation_id, until=until, now=now), response)
 
 
-@router.post("/automations/{automation_id}/resume", responses=problem_responses(404, 409))
+@router.post("/automations/{automation_id}/resume", responses=problem_responses(400, 404, 409, 413, 415))
 async def resume_automation(
-    automation_id: UUID, caller: Caller, session: Transaction, now: Now, response: Response
+    automation_id: UUID,
+    caller: Caller,
+    session: Transaction,
+    now: Now,
+    response: Response,
+    body: ResumeRequest | None = None,
 ) -> AutomationOut:
-    """Run it again from its next slot after now. Slots that passed are recorded as skipped, not made up."""
-    return _out(await service.resume(session, caller, automation_id, now=now), response)
+    """Run it again from its next slot after now. Resuming twice changes nothing.
+
+    Slots that passed meanwhile are recorded as skipped, unless `catch_up` says to run them.
+    """
+    catch_up = body.catch_up if body else "none"
+    return _out(await lifecycle.resume(session, caller, automation_id, catch_up=catch_up, now=now), response)
 
 
-@router.post("/automations/{automation_id}/run", status_code=202, responses=problem_responses(404))
+@router.post(
+    "/automations/{automation_id}/run", status_code=202, responses=problem_responses(400, 404, 413, 415)
+)
 async def run_automation(
-    automation_id: UUID, caller: Caller, session: Transaction, now: Now, response: Response
+    automation_id: UUID,
+    caller: Caller,
+    session: Transaction,
+    now: Now,
+    response: Response,
+    body: RunRequest | None = None,
 ) -> RunSummary:
     """Run it now, whatever its schedule says; also when it is paused. Answers with the queued run."""
-    run = await service.run_now(session, caller, automation_id, now=now)
+    run = await lifecycle.run_now(session, caller, automation_id, body or RunRequest(), now=now)
     response.headers["Location"] = f"/api/runs/{run.id}"
     return await summary_of(session, caller.tenant_id, run.id)
+
+
+@router.get("/automations/{automation_id}/skips", tags=["runs"], responses=problem_responses(404))
+async def list_skipped_slots(
+    request: Request, automation_id: UUID, caller: Caller, session: Transaction, wanted: WantedPage
+) -> Page[SkipOut]:
+    """Why didn't it run? The slots that did not become runs, latest first, each with the reason."""
+    await service.find(session, caller.tenant_id, automation_id)
+    rows = await service.skip_page(session, automation_id, wanted)
+    positions = [Position(row.last_slot, row.id) for row in rows]
+    return page(request, wanted, [SkipOut.model_validate(row) for row in rows], positions)
+
+
+@router.post(
+    "/automations/{automation_id}/backfills",
+    tags=["backfills"],
+    status_code=202,
+    responses=problem_responses(400, 404, 409, 413, 415),
+)
+async def create_backfill(
+    automation_id: UUID, body: BackfillRequest, caller: Caller, session: Transaction, now: Now
+) -> BackfillOut:
+    """Run the slots of a past range that have no run, one at a time, behind everything else."""
+    made = await backfills.create(session, caller, automation_id, body, now=now)
+    return BackfillOut.model_validate(made)
+
+
+@router.get("/automations/{automation_id}/backfills", tags=["backfills"], responses=problem_responses(404))
+async def list_backfills(
+    request: Request, automation_id: UUID, caller: Caller, session: Transaction, wanted: WantedPage
+) -> Page[BackfillOut]:
+    """An automation's backfills, newest first."""
+    await service.find(session, caller.tenant_id, automation_id)
+    rows = await backfills.page(session, caller.tenant_id, automation_id, wanted)
+    positions = [Position(row.created_at, row.id) for row in rows]
+    return page(request, wanted, [BackfillOut.model_validate(row) for row in rows], positions)
+
+
+@router.post("/backfills/{backfill_id}/cancel", tags=["backfills"], responses=problem_responses(404, 409))
+async def cancel_backfill(backfill_id: UUID, caller: Caller, session: Transaction, now: Now) -> BackfillOut:
+    """Cancel what is left of a backfill. Cancelling twice changes nothing."""
+    return BackfillOut.model_validate(await backfills.cancel(session, caller.tenant_id, backfill_id, now=now))
 
 
 @router.get("/automations/{automation_id}/runs", tags=["runs"], responses=problem_responses(404))

@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from api.fields import UNSET, Input, Name, Patch
-from common.models import AutomationStatus, Lane, Platform
+from common.models import AutomationStatus, BackfillStatus, Lane, Platform
+from common.policies import AutomationPolicy
+from common.scheduling.policy import CatchUp
 
 TypeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
@@ -19,7 +21,7 @@ def _each_once(platforms: list[Platform]) -> list[Platform]:
     return list(dict.fromkeys(platforms))
 
 
-Platforms = Annotated[list[Platform], AfterValidator(_each_once), Field(max_length=20)]
+Platforms = Annotated[list[Platform], Field(max_length=20), AfterValidator(_each_once)]
 
 SCHEDULE = (
     "When it runs: an object with a `type` (`interval`, `daily`, `weekly`, `time_of_day`, `hours`, "
@@ -57,6 +59,9 @@ class AutomationCreate(Input):
     )
     platforms: Platforms = Field(default_factory=list, description="Whose numbers or recordings it needs")
     priority: Lane = Field(default=Lane.NORMAL, description="Which queue its runs wait in")
+    policy: AutomationPolicy = Field(
+        default=AutomationPolicy(), description="Missed and overlapping runs, retries, time limits"
+    )
 
 
 class AutomationPatch(Patch):
@@ -69,6 +74,7 @@ class AutomationPatch(Patch):
     automation_config: dict[str, Any] = UNSET
     platforms: Platforms = UNSET
     priority: Lane = UNSET
+    policy: AutomationPolicy = Field(default=UNSET, description="Replaces the whole policy")
 
 
 class AutomationOut(BaseModel):
@@ -89,13 +95,81 @@ class AutomationOut(BaseModel):
     automation_config: dict[str, Any]
     platforms: list[str]
     priority: Lane
+    policy: dict[str, Any] = Field(description="What differs from the default policy")
+    paused_at: datetime | None
+    paused_until: datetime | None = Field(description="When it resumes by itself")
     last_run: datetime | None = Field(description="When a run was last dispatched")
-    next_run: datetime | None = Field(description="The next slot, in UTC; null unless it is active")
+    next_run: datetime | None = Field(description="When it fires next, in UTC; null unless it is active")
+    next_slot: datetime | None = Field(
+        description="The slot it fires for then; jitter or a window may set the two apart"
+    )
     run_count: int
     error_count: int
+    failure_streak: int = Field(description="Failures since the last success")
     version: int = Field(description="Grows with every edit; also the ETag")
     created_at: datetime
     updated_at: datetime
+
+
+class PauseRequest(Input):
+    """For how long."""
+
+    until: AwareDatetime | None = Field(default=None, description="Resume by itself then; else when told to")
+
+
+class ResumeRequest(Input):
+    """What becomes of the slots that passed meanwhile."""
+
+    catch_up: CatchUp = Field(
+        default="none", description="Record them as skipped, run the latest of them, or run all"
+    )
+
+
+class RunRequest(Input):
+    """A run by hand."""
+
+    dry_run: bool = Field(default=False, description="Do the work and deliver nothing")
+    as_of: AwareDatetime | None = Field(
+        default=None, description="Work as if it were then: reports count their days back from it"
+    )
+
+
+class BackfillRequest(Input):
+    """A past range."""
+
+    first: AwareDatetime = Field(description="From the first slot at or after this instant")
+    last: AwareDatetime = Field(description="To the last slot at or before this instant")
+
+
+class BackfillOut(BaseModel):
+    """Past slots that are run after all, one at a time."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    tenant_id: UUID
+    automation_id: UUID
+    status: BackfillStatus
+    first_slot: datetime
+    last_slot: datetime
+    runs: int = Field(description="How many slots had no run")
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class SkipOut(BaseModel):
+    """Consecutive slots that did not become runs."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    automation_id: UUID
+    first_slot: datetime
+    last_slot: datetime
+    slots: int
+    reason: str = Field(examples=["paused", "overlap", "excluded", "catch_up_latest", "expired"])
+    detail: str | None
+    recorded_at: datetime
 
 
 class AutomationTypeOut(BaseModel):

@@ -1,4 +1,4 @@
-"""Automations: create, find, change, run now. Each function works within the caller's transaction."""
+"""Automations: create, find, change, delete. Each function works within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -14,22 +14,20 @@ from sqlmodel import col
 from api.automations.schemas import AutomationCreate, AutomationPatch
 from api.automations.slots import EDITED, PAUSED, PassedOver, first_slot, in_words, passed_over
 from api.automations.types import check_config, known_types
-from api.context import announce, current_trace
+from api.context import announce
 from api.pagination import PageRequest
 from api.problems import PreconditionFailed, unacceptable
 from api.security import Principal
-from common.errors import Conflict, FieldError, Forbidden, NotFound
-from common.events import AutomationChanged, AutomationDue, Event, RunSkipped
+from common.errors import FieldError, Forbidden, NotFound
+from common.events import AutomationChanged, Event, RunSkipped
 from common.models import (
     Automation,
-    AutomationRun,
     AutomationStatus,
     Destination,
-    Lane,
-    RunStatus,
     SlotSkip,
-    Trigger,
 )
+from common.policies import AutomationPolicy
+from common.schedule import Slot
 
 _NOT_YOURS = "no destination of yours has this id"
 
@@ -52,19 +50,20 @@ async def create(
     """Store a new automation and announce it. Raises Forbidden or Unprocessable."""
     if wanted.tenant_id not in (None, principal.tenant_id):
         raise Forbidden("The API key belongs to another team than tenant_id names.")
-    next_run, faults = first_slot(wanted.schedule_config, now=now, created_at=now)
+    automation = Automation(
+        **wanted.model_dump(exclude={"tenant_id", "policy"}),
+        policy=stored_policy(wanted.policy),
+        tenant_id=principal.tenant_id,
+        user_id=principal.user_id,
+        created_at=now,
+        updated_at=now,
+    )
+    slot, faults = first_slot(automation, wanted.schedule_config, now)
     faults += check_config(wanted.type, wanted.automation_config, await known_types(session))
     faults += await _check_destination(session, principal.tenant_id, wanted.destination_id)
     if faults:
         raise unacceptable(faults)
-    automation = Automation(
-        **wanted.model_dump(exclude={"tenant_id"}),
-        tenant_id=principal.tenant_id,
-        user_id=principal.user_id,
-        next_run=next_run,
-        created_at=now,
-        updated_at=now,
-    )
+    place(automation, slot)
     session.add(automation)
     await announce(session, changed(automation, "created"), at=now)
     return automation
@@ -125,14 +124,17 @@ async def change(
             f"The automation is at version {automation.version} by now; read it again before you change it."
         )
     given = patch.given()
+    if "policy" in given:
+        given["policy"] = stored_policy(given["policy"])
     if all(getattr(automation, name) == value for name, value in given.items()):
         return automation
     faults: list[FieldError] = []
     events: list[Event] = []
     missed: PassedOver | None = None
-    next_run = automation.next_run
-    if "schedule_config" in given and given["schedule_config"] != automation.schedule_config:
-        next_run, faults = _first_slot(automation, given["schedule_config"], now)
+    slot: Slot | None = None
+    moved = "schedule_config" in given and given["schedule_config"] != automation.schedule_config
+    if moved:
+        slot, faults = first_slot(automation, given["schedule_config"], now)
         missed = passed_over(automation, now)
     if "type" in given or "automation_config" in given:
         faults += check_config(
@@ -146,52 +148,13 @@ async def change(
         raise unacceptable(faults)
     if missed is not None:
         reason = EDITED if automation.status == AutomationStatus.ACTIVE else PAUSED
-        events.append(_skip(session, automation, missed, reason))
+        events.append(record_skip(session, automation, missed, reason))
     for name, value in given.items():
         setattr(automation, name, value)
-    automation.next_run = next_run
-    _edited(automation, now)
+    if moved:
+        place(automation, slot)
+    edited(automation, now)
     await announce(session, *events, changed(automation, "updated"), at=now)
-    return automation
-
-
-async def pause(
-    session: AsyncSession, principal: Principal, automation_id: UUID, *, now: datetime
-) -> Automation:
-    """Stop dispatching it until it is resumed. Doing it twice changes nothing."""
-    automation = await find(session, principal.tenant_id, automation_id, lock=True)
-    if automation.status == AutomationStatus.PAUSED:
-        return automation
-    if automation.status != AutomationStatus.ACTIVE:
-        raise Conflict(f"The automation's status is {automation.status}; only an active one can be paused.")
-    automation.status = AutomationStatus.PAUSED
-    _edited(automation, now)
-    await announce(session, changed(automation, "paused"), at=now)
-    return automation
-
-
-async def resume(
-    session: AsyncSession, principal: Principal, automation_id: UUID, *, now: datetime
-) -> Automation:
-    """Dispatch it again, from the next slot after now. Doing it twice changes nothing.
-
-    Slots that passed meanwhile are recorded as skipped. Raises Conflict when there is no slot left.
-    """
-    automation = await find(session, principal.tenant_id, automation_id, lock=True)
-    if automation.status == AutomationStatus.ACTIVE:
-        return automation
-    next_run, faults = _first_slot(automation, automation.schedule_config, now)
-    if faults:
-        raise Conflict(f"The schedule {faults[0].detail}; give the automation another schedule first.")
-    events: list[Event] = []
-    missed = passed_over(automation, now)
-    if missed is not None:
-        events.append(_skip(session, automation, missed, PAUSED))
-    automation.status = AutomationStatus.ACTIVE
-    automation.status_reason = None
-    automation.next_run = next_run
-    _edited(automation, now)
-    await announce(session, *events, changed(automation, "resumed"), at=now)
     return automation
 
 
@@ -205,39 +168,17 @@ async def remove(session: AsyncSession, principal: Principal, automation_id: UUI
     await announce(session, event, at=now)
 
 
-async def run_now(
-    session: AsyncSession, principal: Principal, automation_id: UUID, *, now: datetime
-) -> AutomationRun:
-    """Queue a run for no slot, ahead of scheduled ones. It belongs to the request's trace."""
-    automation = await find(session, principal.tenant_id, automation_id, lock=True)
-    trace = current_trace()
-    run = AutomationRun(
-        tenant_id=automation.tenant_id,
-        automation_id=automation.id,
-        trigger=Trigger.MANUAL,
-        scheduled_for=None,
-        status=RunStatus.QUEUED,
-        lane=Lane.HIGH,
-        trace_id=trace.trace_id,
-        traceparent=trace.traceparent,
-        available_at=now,
-        created_at=now,
+async def skip_page(session: AsyncSession, automation_id: UUID, wanted: PageRequest) -> Sequence[SlotSkip]:
+    """The automation's slots that did not become runs, latest first, and one more than the page shows."""
+    query = (
+        select(SlotSkip)
+        .where(
+            col(SlotSkip.automation_id) == automation_id,
+            *wanted.condition(col(SlotSkip.last_slot), col(SlotSkip.id)),
+        )
+        .order_by(col(SlotSkip.last_slot).desc(), col(SlotSkip.id).desc())
     )
-    automation.last_run = now
-    session.add(run)
-    await announce(
-        session,
-        AutomationDue(
-            run_id=run.id,
-            automation_id=automation.id,
-            tenant_id=automation.tenant_id,
-            lane=Lane.HIGH,
-            trigger=Trigger.MANUAL,
-            scheduled_for=None,
-        ),
-        at=now,
-    )
-    return run
+    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
 
 
 def changed(automation: Automation, change: str) -> AutomationChanged:
@@ -256,24 +197,29 @@ def shown(automation: Automation) -> dict[str, Any]:
     """Its columns as clients see them. A paused automation keeps its place in the schedule, unshown."""
     values = automation.model_dump() | {"schedule_text": in_words(automation.schedule_config)}
     if automation.status != AutomationStatus.ACTIVE:
-        values["next_run"] = None
+        values["next_run"] = values["next_slot"] = None
     return values
 
 
-def _first_slot(
-    automation: Automation, schedule_config: dict[str, Any], now: datetime
-) -> tuple[datetime | None, list[FieldError]]:
-    return first_slot(
-        schedule_config, now=now, created_at=automation.created_at, run_count=automation.run_count
-    )
+def stored_policy(policy: AutomationPolicy) -> dict[str, Any]:
+    """A policy as rows keep it: what differs from the defaults."""
+    return policy.model_dump(mode="json", exclude_defaults=True)
 
 
-def _edited(automation: Automation, now: datetime) -> None:
+def place(automation: Automation, slot: Slot | None) -> None:
+    """Set the slot the scheduler decides about next."""
+    automation.next_slot = slot.nominal if slot else None
+    automation.next_run = slot.fire_at if slot else None
+
+
+def edited(automation: Automation, now: datetime) -> None:
+    """Count an edit."""
     automation.version += 1
     automation.updated_at = now
 
 
-def _skip(session: AsyncSession, automation: Automation, missed: PassedOver, reason: str) -> RunSkipped:
+def record_skip(session: AsyncSession, automation: Automation, missed: PassedOver, reason: str) -> RunSkipped:
+    """Keep slots that get no run, and why; answers with the event that says so."""
     session.add(
         SlotSkip(
             automation_id=automation.id,

@@ -1,7 +1,7 @@
 """The schedule side of an edit: when is the next slot, and what became of those an edit passes over?
 
-`next_run` stays where it is while an automation is paused: it is the first slot nobody has decided about. An
-edit that moves it on records the slots in between, so that none is silently missed.
+While an automation is paused, `next_slot` and `next_run` keep the first slot nobody has decided about. An
+edit that moves them on records the slots in between, so that none is silently missed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from api.automations.schemas import PreviewedSlot, ScheduleAdvice, SchedulePrevi
 from api.problems import pointer
 from common.errors import FieldError
 from common.models import Automation
+from common.planning import upcoming
 from common.schedule import (
     Schedule,
     ScheduleError,
+    Slot,
     count_slots_between,
     describe_schedule,
-    get_next_run_time,
     latest_slot_at_or_before,
+    never_fires,
     parse_schedule,
     preview,
     schedule_warnings,
@@ -52,23 +54,32 @@ def read_schedule(raw: Mapping[str, Any]) -> tuple[Schedule | None, list[FieldEr
 
 
 def first_slot(
-    raw: Mapping[str, Any], *, now: datetime, created_at: datetime, run_count: int = 0
-) -> tuple[datetime | None, list[FieldError]]:
-    """The first slot after `now`. A schedule that has none is refused: it would never run."""
+    automation: Automation, raw: Mapping[str, Any], now: datetime
+) -> tuple[Slot | None, list[FieldError]]:
+    """The automation's first slot after `now` by this schedule.
+
+    A schedule that names no run after `now` is refused: it would never run.
+    """
     schedule, faults = read_schedule(raw)
     if schedule is None:
         return None, faults
-    slot = get_next_run_time(schedule, now, default_anchor=created_at, run_count=run_count)
-    if slot is None:
+    slot = upcoming(
+        schedule,
+        now,
+        automation_id=automation.id,
+        created_at=automation.created_at,
+        fired_count=automation.fired_count,
+    )
+    if slot is None or never_fires(schedule, now, default_anchor=automation.created_at):
         return None, [FieldError("/schedule_config", "names no time in the future")]
     return slot, []
 
 
 def passed_over(automation: Automation, now: datetime) -> PassedOver | None:
     """The undecided slots up to `now`, by the schedule the automation has had so far."""
-    if automation.next_run is None or automation.next_run > now:
+    first = automation.next_slot or automation.next_run
+    if first is None or first > now:
         return None
-    first = automation.next_run
     schedule, _faults = read_schedule(automation.schedule_config)
     if schedule is None:
         return PassedOver(first, first, 1)
@@ -88,7 +99,7 @@ def look_ahead(schedule: Schedule, *, count: int, now: datetime) -> SchedulePrev
     return SchedulePreview(
         text=describe_schedule(schedule),
         next_runs=[
-            PreviewedSlot(at=run.slot.nominal, local=run.local)
+            PreviewedSlot(at=run.slot.fire_at, local=run.local)
             for run in preview(schedule, count, now, default_anchor=now).runs
         ],
         warnings=[

@@ -15,6 +15,7 @@ from jsonschema.exceptions import SchemaError
 from jsonschema.exceptions import ValidationError as SchemaViolation
 from pydantic import ValidationError
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -80,13 +81,11 @@ def check_config(
 
 def _check_schema(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[FieldError]:
     # An empty registry: a schema's `$ref` must not make this service fetch anything.
-    validator = Draft202012Validator(schema, registry=Registry())
     try:
-        violations = sorted(
-            validator.iter_errors(config), key=lambda violation: list(map(str, violation.path))
-        )
-    except SchemaError:
-        return [FieldError("/type", "its executor announced a schema that is not one; ask the operator")]
+        Draft202012Validator.check_schema(schema)
+        violations = list(Draft202012Validator(schema, registry=Registry()).iter_errors(config))
+    except (SchemaError, Unresolvable):
+        return [FieldError("/type", "its executor announced a schema that cannot be used; ask the operator")]
     return [fault for violation in violations for fault in _faults(violation)]
 
 

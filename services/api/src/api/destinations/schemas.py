@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from api.fields import UNSET, Input, Name, Patch
 from common.models import DestinationStatus, DestinationType
+from common.quiet_hours import QuietHours
 
 _BOT_TOKEN = re.compile(r"[0-9]{5,20}:[A-Za-z0-9_-]{30,60}", re.ASCII)
 _MAX_CHAT_ID = 2**52  # Telegram: "at most 52 significant bits"
@@ -37,6 +38,8 @@ def _is_signing_secret(secret: SecretStr) -> SecretStr:
         )
     return secret
 
+
+QUIET = "Hours in which nothing is delivered"
 
 BotToken = Annotated[SecretStr, AfterValidator(_is_bot_token)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_is_signing_secret)]
@@ -73,6 +76,7 @@ class TelegramCreate(Input):
     name: Name
     config: TelegramConfig
     bot_token: BotToken = Field(description="The bot that writes there; never shown again")
+    quiet_hours: QuietHours | None = Field(default=None, description=QUIET)
 
 
 class WebhookCreate(Input):
@@ -84,6 +88,7 @@ class WebhookCreate(Input):
     signing_secret: SigningSecret | None = Field(
         default=None, description="Signs what is posted (Standard Webhooks); without it, one is made"
     )
+    quiet_hours: QuietHours | None = Field(default=None, description=QUIET)
 
 
 DestinationCreate = Annotated[TelegramCreate | WebhookCreate, Field(discriminator="type")]
@@ -116,6 +121,7 @@ class DestinationPatch(Patch):
     config: TelegramConfig | WebhookConfig = UNSET
     bot_token: BotToken = Field(default=UNSET, description="Telegram only")
     signing_secret: SigningSecret = Field(default=UNSET, description="Webhooks only")
+    quiet_hours: QuietHours | None = Field(default=UNSET, description=QUIET + "; null for none")
     status: DestinationStatus = Field(default=UNSET, description="`active` clears what had disabled it")
 
 
@@ -133,6 +139,7 @@ class DestinationOut(BaseModel):
     )
     status_reason: str | None
     config: dict[str, Any]
+    quiet_hours: dict[str, Any] | None
     has_secret: bool = Field(description="Whether a bot token or signing secret is kept")
     created_at: datetime
     updated_at: datetime

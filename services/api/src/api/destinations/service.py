@@ -32,6 +32,7 @@ from common.errors import BlockedAddress, Conflict, FieldError, NotFound
 from common.http import check_url
 from common.messages import Message
 from common.models import Automation, Destination, DestinationStatus, DestinationType
+from common.quiet_hours import QuietHours
 
 COLUMN = "secret"
 TEST_MESSAGE = "destination.test"
@@ -44,6 +45,11 @@ def check_address(url: str, wired: Collaborators) -> None:
         check_url(url, allowed_hosts=wired.settings.outbound_allowed_hosts)
     except BlockedAddress as error:
         raise unacceptable([FieldError("/config/url", error.detail)]) from error
+
+
+def stored_quiet_hours(quiet: QuietHours | None) -> dict[str, Any] | None:
+    """Quiet hours as rows keep them."""
+    return None if quiet is None else quiet.model_dump(mode="json", by_alias=True)
 
 
 def seal(keys: KeyRing, destination: Destination, secret: str) -> None:
@@ -76,6 +82,7 @@ async def create(
         name=wanted.name,
         type=wanted.type,
         config=wanted.config.model_dump(exclude_none=True),
+        quiet_hours=stored_quiet_hours(wanted.quiet_hours),
         created_at=now,
         updated_at=now,
     )
@@ -143,6 +150,8 @@ async def change(
         seal(wired.keys, destination, secret.get_secret_value())
     if "name" in given:
         destination.name = given["name"]
+    if "quiet_hours" in given:
+        destination.quiet_hours = stored_quiet_hours(given["quiet_hours"])
     if "status" in given and given["status"] != destination.status:
         destination.status = given["status"]
         active = destination.status == DestinationStatus.ACTIVE

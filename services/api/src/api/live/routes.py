@@ -14,7 +14,7 @@ from api.live.feed import Ended
 from api.problems import problem_responses
 from api.security import Caller
 
-router = APIRouter(prefix="/api", tags=["live feed"], responses=problem_responses(401))
+router = APIRouter(prefix="/api", tags=["live feed"], responses=problem_responses(401, 422))
 
 RECONNECT_MS = 2_000
 MAX_STREAM_SECONDS = 900.0

@@ -23,6 +23,9 @@ class RunSummary(BaseModel):
     automation_name: str
     trigger: Trigger
     scheduled_for: datetime | None = Field(description="The slot it is for; null when triggered by hand")
+    as_of: datetime | None = Field(description="The instant a run without a slot works for")
+    expires_at: datetime | None = Field(description="It is not started later")
+    backfill_id: UUID | None
     status: RunStatus
     lane: Lane
     attempt: int = Field(description="The number of the present or last attempt; 0 before the first")

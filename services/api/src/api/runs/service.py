@@ -19,7 +19,8 @@ from common.errors import Conflict, NotFound
 from common.events import RunCancelled
 from common.models import Automation, AutomationRun, RunAttempt, RunStatus
 
-UNFINISHED = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.RETRYING)
+_NOT_STARTED = (RunStatus.WAITING, RunStatus.QUEUED, RunStatus.RETRYING)
+UNFINISHED = (*_NOT_STARTED, RunStatus.RUNNING)
 CANCELLED_BY_REQUEST = "cancelled_by_request"
 
 _SUMMARY = tuple(
@@ -88,7 +89,7 @@ async def cancel(session: AsyncSession, tenant_id: UUID, run_id: UUID, *, now: d
 
     Cancelling twice changes nothing. Raises NotFound, or Conflict when the run has ended.
     """
-    waiting = col(AutomationRun.status).in_((RunStatus.QUEUED, RunStatus.RETRYING))
+    waiting = col(AutomationRun.status).in_(_NOT_STARTED)
     changed = (
         await session.execute(
             update(AutomationRun)
@@ -115,7 +116,7 @@ async def cancel(session: AsyncSession, tenant_id: UUID, run_id: UUID, *, now: d
     if changed is None:
         if run.status is RunStatus.CANCELLED:
             return run
-        raise Conflict(f"The run has already {run.status}.")
+        raise Conflict(f"The run is {run.status} already.")
     if changed.status == RunStatus.CANCELLED:
         await announce(
             session,

@@ -1,0 +1,170 @@
+"""Running past slots after all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from api.automations.schemas import BackfillRequest
+from api.automations.service import find
+from api.automations.slots import read_schedule
+from api.context import announce, current_trace
+from api.pagination import PageRequest
+from api.problems import unacceptable
+from api.security import Principal
+from common.errors import Conflict, FieldError, NotFound
+from common.events import RunCancelled
+from common.ids import new_id
+from common.models import Automation, AutomationRun, Backfill, BackfillStatus, Lane, RunStatus, Trigger
+from common.policies import AutomationPolicy
+from common.schedule import plan
+
+MAX_SLOTS = 1_000
+"""Slots one backfill covers; more are asked for in several."""
+CANCELLED = "backfill_cancelled"
+_TICK = datetime.resolution
+
+
+async def create(
+    session: AsyncSession,
+    principal: Principal,
+    automation_id: UUID,
+    wanted: BackfillRequest,
+    *,
+    now: datetime,
+) -> Backfill:
+    """Queue a run for each slot of the range that has none; the leader lets them go one at a time.
+
+    Raises NotFound, Conflict, or Unprocessable when the range holds no slot that can be made up for.
+    """
+    if wanted.last < wanted.first:
+        raise unacceptable([FieldError("/last", "lies before first")])
+    automation = await find(session, principal.tenant_id, automation_id, lock=True)
+    slots = _slots(automation, wanted, now)
+    if not slots:
+        raise unacceptable([FieldError("/first", "no slot that was due lies in this range")])
+    if len(slots) > MAX_SLOTS:
+        detail = f"more than {MAX_SLOTS} slots lie in this range; the {MAX_SLOTS}th is {slots[MAX_SLOTS - 1]}"
+        raise unacceptable([FieldError("/last", detail)])
+    backfill = Backfill(
+        tenant_id=automation.tenant_id,
+        automation_id=automation.id,
+        first_slot=slots[0],
+        last_slot=slots[-1],
+        created_at=now,
+    )
+    session.add(backfill)
+    await session.flush()
+    trace = current_trace()
+    common = {
+        "tenant_id": automation.tenant_id,
+        "automation_id": automation.id,
+        "backfill_id": backfill.id,
+        "trigger": Trigger.BACKFILL,
+        "status": RunStatus.WAITING,
+        "lane": Lane.LOW,
+        "max_attempts": AutomationPolicy.read(automation.policy).retry.max_attempts,
+        "trace_id": trace.trace_id,
+        "traceparent": trace.traceparent,
+        "available_at": now,
+        "created_at": now,
+    }
+    queued = await session.execute(
+        insert(AutomationRun)
+        .values([{**common, "id": new_id(), "scheduled_for": slot} for slot in slots])
+        .on_conflict_do_nothing(index_elements=["automation_id", "scheduled_for"])
+        .returning(col(AutomationRun.id))
+    )
+    backfill.runs = len(queued.all())
+    if not backfill.runs:
+        raise Conflict("Every slot of this range has its run already.")
+    await session.flush()
+    return backfill
+
+
+def _slots(automation: Automation, wanted: BackfillRequest, now: datetime) -> list[datetime]:
+    """The slots of the range that the scheduler has decided about already."""
+    schedule, faults = read_schedule(automation.schedule_config)
+    if schedule is None:
+        raise Conflict(f"The schedule cannot be read: {faults[0].detail}")
+    decided = min(wanted.last, now)
+    undecided = automation.next_slot or automation.next_run
+    if undecided is not None:
+        decided = min(decided, undecided - _TICK)
+    found = plan(
+        schedule,
+        wanted.first - _TICK,
+        decided,
+        automation_id=automation.id,
+        default_anchor=automation.created_at,
+    )
+    return list(islice((slot.nominal for slot in found if slot.excluded is None), MAX_SLOTS + 1))
+
+
+async def page(
+    session: AsyncSession, tenant_id: UUID, automation_id: UUID, wanted: PageRequest
+) -> Sequence[Backfill]:
+    """An automation's backfills, newest first, and one more than the page shows."""
+    query = (
+        select(Backfill)
+        .where(
+            col(Backfill.automation_id) == automation_id,
+            col(Backfill.tenant_id) == tenant_id,
+            *wanted.condition(col(Backfill.created_at), col(Backfill.id)),
+        )
+        .order_by(col(Backfill.created_at).desc(), col(Backfill.id).desc())
+    )
+    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
+
+
+async def cancel(session: AsyncSession, tenant_id: UUID, backfill_id: UUID, *, now: datetime) -> Backfill:
+    """End a backfill: what waits is cancelled, what runs is asked to stop. Doing it twice changes nothing.
+
+    Raises NotFound, or Conflict when it has ended by itself.
+    """
+    query = select(Backfill).where(col(Backfill.id) == backfill_id, col(Backfill.tenant_id) == tenant_id)
+    backfill = (await session.execute(query.with_for_update())).scalar_one_or_none()
+    if backfill is None:
+        raise NotFound("There is no such backfill.")
+    if backfill.status == BackfillStatus.CANCELLED:
+        return backfill
+    if backfill.status != BackfillStatus.ACTIVE:
+        raise Conflict("The backfill has already completed.")
+    cancelled = await session.execute(
+        update(AutomationRun)
+        .where(
+            col(AutomationRun.backfill_id) == backfill_id,
+            col(AutomationRun.status).in_((RunStatus.WAITING, RunStatus.QUEUED, RunStatus.RETRYING)),
+        )
+        .values(status=RunStatus.CANCELLED, cancel_requested=True, completed_at=now)
+        .returning(col(AutomationRun.id), col(AutomationRun.attempt), col(AutomationRun.trace_id))
+        .execution_options(synchronize_session=False)
+    )
+    events = [
+        RunCancelled(
+            run_id=row.id,
+            automation_id=backfill.automation_id,
+            tenant_id=tenant_id,
+            attempt=row.attempt,
+            trace_id=row.trace_id,
+            reason=CANCELLED,
+        )
+        for row in cancelled
+    ]
+    await session.execute(
+        update(AutomationRun)
+        .where(col(AutomationRun.backfill_id) == backfill_id, col(AutomationRun.status) == RunStatus.RUNNING)
+        .values(cancel_requested=True)
+        .execution_options(synchronize_session=False)
+    )
+    backfill.status = BackfillStatus.CANCELLED
+    backfill.ended_at = now
+    await announce(session, *events, at=now)
+    return backfill

@@ -1,0 +1,104 @@
+"""The API in this process, on a real database, with two teams that must not see each other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import pytest
+import structlog
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from pydantic import SecretStr
+
+from api.main import build_app
+from api.settings import ApiSettings
+from common.settings import KafkaProfile
+from tests.factories import Team, World
+
+NOBODY_LISTENS = "127.0.0.1:1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _spans() -> None:
+    """Requests are traced in the service, so they are here."""
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(TracerProvider())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """structlog's default renders tracebacks with every local variable, which takes seconds."""
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    )
+
+
+@pytest.fixture
+def settings(database_url: str, encryption_keys: str) -> ApiSettings:
+    """Settings of an API whose broker is down."""
+    return ApiSettings(
+        database_url=SecretStr(database_url),
+        kafka_bootstrap_servers=NOBODY_LISTENS,
+        kafka_profile=KafkaProfile.EMBEDDED,
+        encryption_keys=SecretStr(encryption_keys),
+        database_pool_size=5,
+        outbound_allowed_hosts=frozenset({"127.0.0.1:9"}),
+    )
+
+
+@pytest.fixture
+async def app(settings: ApiSettings) -> AsyncIterator[FastAPI]:
+    """The application, started."""
+    application = build_app(settings, "api-test")
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+async def world(database_url: str, encryption_keys: str) -> AsyncIterator[World]:
+    """Writes rows without the API."""
+    opened = await World.open(database_url, encryption_keys)
+    yield opened
+    await opened.sql.close()
+
+
+@pytest.fixture
+async def acme(world: World) -> Team:
+    """The team that asks."""
+    return await world.team("Acme")
+
+
+@pytest.fixture
+async def globex(world: World) -> Team:
+    """Another team."""
+    return await world.team("Globex")
+
+
+@pytest.fixture
+async def client_of(app: FastAPI) -> AsyncIterator[Callable[[Team | None], httpx.AsyncClient]]:
+    """A client that sends a team's key, or none."""
+    opened: list[httpx.AsyncClient] = []
+
+    def connect(team: Team | None) -> httpx.AsyncClient:
+        headers = {} if team is None else {"Authorization": f"Bearer {team.api_key}"}
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
+        opened.append(httpx.AsyncClient(transport=transport, base_url="http://carillon", headers=headers))
+        return opened[-1]
+
+    yield connect
+    for client in opened:
+        await client.aclose()
+
+
+@pytest.fixture
+def api(client_of: Callable[[Team | None], httpx.AsyncClient], acme: Team) -> httpx.AsyncClient:
+    """A client of Acme's."""
+    return client_of(acme)
+
+
+@pytest.fixture
+def stranger(client_of: Callable[[Team | None], httpx.AsyncClient], globex: Team) -> httpx.AsyncClient:
+    """A client of Globex's."""
+    return client_of(globex)
