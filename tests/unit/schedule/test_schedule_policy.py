@@ -122,6 +122,16 @@ def test_excluded_slots_are_named_as_such_and_the_latest_other_runs() -> None:
     assert decision.skipped[-1].detail == "excluded date 2026-03-29"
 
 
+def test_an_excluded_day_ends_when_the_local_clock_says() -> None:
+    midnight = datetime(2026, 3, 29, 22, tzinfo=UTC)  # of a day with 23 hours
+    decision = decide(HOURLY | {"exclude": {"dates": ["2026-03-29"]}}, midnight)
+    assert ran(decision) == [midnight]
+    assert skipped(decision) == [
+        (START, START + 10 * HOUR, 11, SkipReason.CATCH_UP_LATEST),
+        (START + 11 * HOUR, START + 33 * HOUR, 23, SkipReason.EXCLUDED),
+    ]
+
+
 def test_after_its_last_run_a_schedule_has_ended() -> None:
     last = decide(HOURLY | {"max_runs": 3}, START + 5 * HOUR, {"catch_up": "all"}, run_count=1)
     assert ran(last) == [START, START + HOUR]
@@ -199,6 +209,7 @@ RAW_SCHEDULES: list[dict[str, Any]] = [
     },
     {"type": "interval", "interval_minutes": 17, "anchor": "2026-03-28T13:01:02Z", "jitter_seconds": 600},
     {"type": "interval", "interval_minutes": 11, "exclude": {"weekdays": [6], "dates": ["2026-03-31"]}},
+    HOURLY | {"jitter_seconds": 3000, "exclude": {"dates": ["2026-03-29", "2026-03-31"]}},
     {"type": "daily", "timezone": "Europe/Berlin", "window": {"from": "01:30", "to": "03:30"}},
     {
         "type": "cron",

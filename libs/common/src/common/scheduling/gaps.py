@@ -110,16 +110,13 @@ def _closest(clock: WallClock, start: int, end: int) -> tuple[int, int] | None:
         before = slot
         stretch = clock.zone.stretch(slot)
         midnight = (slot + stretch.offset) // _DAY * _DAY
-        begins = slot + stretch.offset == midnight + times[0] * 60
-        day_is_whole = (
-            max(stretch.start + stretch.offset, stretch.high_water) <= midnight
-            and midnight + _DAY <= stretch.end + stretch.offset
-        )
-        if begins and day_is_whole and tightest is not None:
+        last = midnight + times[-1] * 60 - stretch.offset
+        begins_day = slot + stretch.offset == midnight + times[0] * 60
+        if begins_day and tightest is not None and last < stretch.end and last <= end:
             low, high = (midnight + minute * 60 - stretch.offset for minute in tightest)
-            if high <= end and (best is None or high - low < best[1] - best[0]):
+            if best is None or high - low < best[1] - best[0]:
                 best = (low, high)
-            before = midnight + times[-1] * 60 - stretch.offset
+            before = last
         slot = clock.next_after(before)
     return best
 

@@ -131,7 +131,7 @@ class Zone:
             if high == end:
                 break
             yield Stretch(begin, high, offset, high_water)
-            high_water = max(high_water, high + offset)
+            high_water = high + offset
             begin = at = high
             offset = self._offset_at(high)
         yield Stretch(begin, end, offset, high_water)
