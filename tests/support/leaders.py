@@ -1,0 +1,20 @@
+"""A leader in this process, for tests of what it writes."""
+
+from __future__ import annotations
+
+from common.database import ConnectionPool
+from scheduler.lease import Lease, Term
+
+
+async def lead(pool: ConnectionPool, holder: str = "leader") -> tuple[Lease, Term]:
+    """The lease of a leader that reigns for longer than any test lasts."""
+    lease = Lease(pool, holder=holder, seconds=600)
+    term = await lease.acquire()
+    assert term is not None, "somebody else leads"
+    return lease, term
+
+
+async def depose(pool: ConnectionPool) -> None:
+    """Let the present lease run out and another one lead."""
+    await pool.execute("UPDATE leadership SET expires_at = clock_timestamp() - interval '1 ms'")
+    await lead(pool, "successor")
