@@ -61,6 +61,13 @@ async def test_a_report_takes_what_is_too_much_at_once(settings: Settings) -> No
         assert len(answer.json()["data"]) == 500
 
 
+async def test_query_and_form_are_one(bench: Bench) -> None:
+    answer = await bench.http.post(
+        f"/v26.0/{ACCOUNT}/insights?access_token={TOKEN}&level=nonsense", data={"level": "ad"}
+    )
+    assert "report_run_id" in answer.json()
+
+
 async def test_an_unfinished_report_cannot_be_read(bench: Bench) -> None:
     report = await start(bench)
     assert (await bench.error(f"{report}/insights"))["code"] == 2601
@@ -68,6 +75,7 @@ async def test_an_unfinished_report_cannot_be_read(bench: Bench) -> None:
 
 async def test_a_report_that_fails_says_why(bench: Bench) -> None:
     await bench.fault("report_failed", times=1)
+    await bench.graph("me")
     failing, fine = await start(bench), await start(bench)
     bench.clock.advance(10)
     failed = await status(bench, failing)

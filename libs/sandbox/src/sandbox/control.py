@@ -22,6 +22,15 @@ from sandbox.stats import Stats
 from sandbox.telegram.chats import STATES, Chats
 from sandbox.webhooks import Webhooks
 
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'unsafe-inline'",
+        "style-src 'unsafe-inline'",
+        "connect-src 'self'",
+        "img-src data:",
+    )
+)
 _LONGEST_WAIT = 60.0
 _LARGEST_PAGE = 20_000
 
@@ -200,7 +209,7 @@ def build_control(control: Control, page: str) -> Starlette:
     """The ASGI application of the control API and of the ``page`` at /."""
 
     async def index(request: Request) -> Response:
-        return HTMLResponse(page)
+        return HTMLResponse(page, headers={"content-security-policy": _POLICY})
 
     async def healthz(request: Request) -> Response:
         return JSONResponse({"status": "ok"})

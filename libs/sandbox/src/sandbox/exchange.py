@@ -39,6 +39,8 @@ class Call:
     form: dict[str, object] = field(default_factory=dict)
     """Fields of a form or members of a JSON object."""
     files: dict[str, Upload] = field(default_factory=dict)
+    unreadable: str = ""
+    """Why the body does not parse; empty when it does."""
     directive: str = ""
     """A fault only the platform itself can carry out, such as "report_failed"."""
 
@@ -79,7 +81,14 @@ def parse_query(raw: bytes) -> dict[str, str]:
 
 
 async def parse_body(call: Call) -> None:
-    """Fill ``call.form`` and ``call.files`` from the body; raises `UnreadableBody`."""
+    """Fill ``call.form`` and ``call.files`` from the body, or ``call.unreadable``."""
+    try:
+        await _parse(call)
+    except UnreadableBody as error:
+        call.unreadable = str(error)
+
+
+async def _parse(call: Call) -> None:
     content_type = call.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":

@@ -11,9 +11,9 @@ from sandbox.exchange import Call
 
 DONE_BY_PLATFORM = frozenset({"rate_limit", "server_error", "expired_token"})
 """Kinds each platform words in its own way."""
-DIRECTIVES = frozenset({"report_failed", "report_skipped"})
-"""Kinds that change what the platform does instead of its answer."""
-KINDS = frozenset({"slow", "reset", "truncated", "html", "status"}) | DONE_BY_PLATFORM | DIRECTIVES
+DIRECTIVES = {"report_failed": ("POST", "*/insights"), "report_skipped": ("POST", "*/insights")}
+"""Kinds that change what the platform does instead of its answer, and the calls they are about."""
+KINDS = frozenset({"slow", "reset", "truncated", "html", "status", *DONE_BY_PLATFORM, *DIRECTIVES})
 _MATCHERS = ("platform", "path", "method", "token", "chat", "hook")
 _LONGEST_SLEEP = 600.0
 
@@ -59,6 +59,10 @@ class Fault:
     def concerns(self, platform: str, call: Call, traits: Traits) -> bool:
         """Whether the call is one of those this fault is meant for."""
         wanted = self.match
+        if self.kind in DIRECTIVES:
+            method, pattern = DIRECTIVES[self.kind]
+            if call.method != method or not _path_matches(pattern, call.path):
+                return False
         return (
             wanted.get("platform") in (None, platform)
             and wanted.get("method") in (None, call.method)

@@ -37,9 +37,9 @@ class Filter:
     since: float = 0.0
 
     def matches(self, record: Record) -> bool:
+        """Whether a record that came after ``after`` is asked for."""
         return (
-            record.seq > self.after
-            and record.at >= self.since
+            record.at >= self.since
             and (not self.kind or record.kind == self.kind)
             and (not self.address or record.address == self.address)
         )

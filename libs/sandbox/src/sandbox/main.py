@@ -66,7 +66,7 @@ class SandboxServer(uvicorn.Server):
                 http=WireProtocol,
                 ws="none",
                 access_log=False,
-                log_level="warning",
+                log_level="info",
                 server_header=False,
                 timeout_keep_alive=_KEEP_ALIVE,
                 timeout_graceful_shutdown=2,

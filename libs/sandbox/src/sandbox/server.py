@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.exchange import Answer, Call, UnreadableBody, parse_body, parse_query
+from sandbox.exchange import Answer, Call, parse_body, parse_query
 from sandbox.faults import DIRECTIVES, DONE_BY_PLATFORM, Fault, Faults
 from sandbox.inbox import Inbox
 from sandbox.platform import Platform
@@ -63,26 +63,23 @@ class Sandbox:
             self._stats.count(platform.name, platform.label(scope["path"]), 413)
             await _send(Answer(413, b"", "text/plain", [("connection", "close")]), send)
             return
-        unreadable = ""
         if call.body and platform.parses_bodies:
-            try:
-                await parse_body(call)
-            except UnreadableBody as error:
-                unreadable = str(error)
+            await parse_body(call)
         fault = self._faults.strike(platform.name, call, platform.traits(call)) if self._faults else None
         if fault is None:
-            answer = platform.unreadable(unreadable) if unreadable else platform.answer(call)
+            answer = _carry_out(platform, call)
             self._note(platform, call, answer.status, "")
             await _send(answer, send)
             return
-        self._inbox.add(
-            "fault", call.path, {"platform": platform.name, "path": call.path, "fault": fault.kind}
-        )
+        struck: dict[str, object] = {
+            "platform": platform.name,
+            "path": platform.label(call.path),
+            "fault": fault.kind,
+        }
+        self._inbox.add("fault", platform.name, struck)
         if fault.kind in DIRECTIVES:
             call.directive = fault.kind
-        done: Answer | None = None
-        if fault.stage == "answer":
-            done = platform.unreadable(unreadable) if unreadable else platform.answer(call)
+        done = _carry_out(platform, call) if fault.stage == "answer" else None
         await self._spoil(platform, call, fault, done, scope, receive, send)
 
     async def _spoil(
@@ -103,7 +100,7 @@ class Sandbox:
         if fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
         if fault.kind == "slow" or fault.kind in DIRECTIVES:
-            answer = done or platform.answer(call)
+            answer = done or _carry_out(platform, call)
         elif fault.kind in DONE_BY_PLATFORM:
             answer = platform.refuse(fault, call)
         elif fault.kind == "html":
@@ -120,6 +117,10 @@ class Sandbox:
     def _note(self, platform: Platform, call: Call, status: int, fault: str) -> None:
         self._stats.count(platform.name, platform.label(call.path), status)
         platform.observe(call, status, fault)
+
+
+def _carry_out(platform: Platform, call: Call) -> Answer:
+    return platform.unreadable(call.unreadable) if call.unreadable else platform.answer(call)
 
 
 async def _read(scope: Scope, receive: Receive) -> Call:
