@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+TEST_MESSAGE = "destination.test"
+"""Type of the message a person sends to try a destination."""
+
 
 class Message(BaseModel):
     """A message for any channel.

@@ -16,8 +16,9 @@ from common import outbox
 from common.crypto import KeyRing, Undecryptable
 from common.database import ConnectionPool
 from common.events import EventRecord, NotificationFailed, to_record
-from common.messages import Message
+from common.messages import TEST_MESSAGE, Message
 from common.models import DestinationStatus
+from common.quiet_hours import QuietHours
 from notifier.channels.base import Parcel, Target
 
 log = structlog.get_logger()
@@ -50,7 +51,7 @@ attempts AS (
 )
 SELECT c.id, c.tenant_id, c.run_id, c.destination_id, c.attempt, c.uncounted, c.message, c.progress,
        c.trace_id, c.traceparent, c.created_at,
-       t.type, t.status AS destination_status, t.status_reason, t.config, t.secret_sealed
+       t.type, t.status AS destination_status, t.status_reason, t.config, t.secret_sealed, t.quiet_hours
   FROM claimed c JOIN destination t ON t.id = c.destination_id
 """
 _CLAIM_EVENTS = _CLAIM.format(wanted=_WANTED)
@@ -79,6 +80,11 @@ _SILENT = "the notifier fell silent; the message may have been delivered"
 _NOTE = """
 UPDATE delivery SET progress = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'sending'
 """
+_EXTEND = """
+UPDATE delivery d SET lease_expires_at = clock_timestamp() + make_interval(secs => $2)
+  FROM unnest($3::uuid[], $4::int[]) AS mine (id, attempt)
+ WHERE d.id = mine.id AND d.worker = $1 AND d.attempt = mine.attempt AND d.status = 'sending'
+"""
 _NEXT = """
 SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8
   FROM delivery WHERE status = 'retrying'
@@ -103,6 +109,12 @@ class ClaimedDelivery:
     traceparent: str | None
     parcel: Parcel
     unsendable: str | None
+    quiet_hours: QuietHours | None = None
+
+    @property
+    def is_test(self) -> bool:
+        """Asked for by a person who tries the destination."""
+        return self.parcel.message.type == TEST_MESSAGE
 
 
 class Claims:
@@ -127,6 +139,17 @@ class Claims:
     async def note(self, delivery: ClaimedDelivery, progress: Mapping[str, Any]) -> None:
         """Keep how far an attempt has come, as long as the delivery is this worker's."""
         await self._pool.execute(_NOTE, delivery.id, delivery.attempt, self._worker, dict(progress))
+
+    async def extend(self, deliveries: Sequence[ClaimedDelivery]) -> None:
+        """Keep these for another lease, those that are still ours."""
+        if deliveries:
+            await self._pool.execute(
+                _EXTEND,
+                self._worker,
+                self._lease_seconds,
+                [delivery.id for delivery in deliveries],
+                [delivery.attempt for delivery in deliveries],
+            )
 
     async def release_silent(self, *, limit: int = 500) -> int:
         """Make deliveries of notifiers that fell silent due again; returns how many."""
@@ -177,6 +200,7 @@ class Claims:
                 run_id=row["run_id"],
             ),
             unsendable=unsendable,
+            quiet_hours=row["quiet_hours"] and QuietHours.model_validate(row["quiet_hours"]),
         )
 
 

@@ -22,12 +22,11 @@ from opentelemetry.trace import SpanKind
 from common import telemetry
 from common.capacity import Capacity
 from common.database import TRANSIENT_DATABASE_ERRORS
-from common.errors import CarillonError, ChannelError, Consequence
+from common.errors import CarillonError
 from common.grouping import GroupWriter
-from common.models import DeliveryStatus, Lane
-from common.retry import next_attempt
-from common.telemetry import hide_secrets
-from notifier.channels.base import Channel, Interrupted, OutcomeUnknown
+from common.models import Lane
+from notifier import verdicts
+from notifier.channels.base import Channel, Interrupted
 from notifier.claims import ClaimedDelivery, Claims, by_destination
 from notifier.outcomes import DeliveryOutcome, without_answer
 from notifier.pacing import PATIENCE, Pacer
@@ -37,8 +36,6 @@ log = structlog.get_logger()
 TOPIC = "notification.requested"
 LOOK_INTERVAL = 1.0
 """Seconds between looks at PostgreSQL for due retries."""
-MAX_UNCOUNTED = 200
-"""Attempts that a receiver may put off before they count as failures after all."""
 STOP_GRACE = 1.0
 
 
@@ -80,6 +77,7 @@ class Delivering:
         capacity: Capacity,
         *,
         sweep_after: float,
+        lease_seconds: float,
     ) -> None:
         self._claims = claims
         self._outcomes = outcomes
@@ -87,6 +85,7 @@ class Delivering:
         self._pacer = pacer
         self._capacity = capacity
         self._sweep_after = sweep_after
+        self._lease_seconds = lease_seconds
         self._turns: dict[asyncio.Task[None], _Turn] = {}
         self._claiming: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -145,7 +144,7 @@ class Delivering:
         for delivery in turn.deliveries:
             try:
                 await self._record(
-                    _handed_back(delivery) if self._stopping else await self._deliver(turn, delivery)
+                    verdicts.handed_back(delivery) if self._stopping else await self._deliver(turn, delivery)
                 )
             except Exception as error:
                 # Its lease runs out and it is tried again; the others to this destination go on.
@@ -199,15 +198,11 @@ class Delivering:
 
     async def _attempt(self, turn: _Turn, delivery: ClaimedDelivery) -> DeliveryOutcome:
         channel = self._channels.get(delivery.channel)
-        reason = delivery.unsendable
+        now = datetime.now(UTC)
         if channel is None:
-            reason = reason or f"this notifier has no channel {delivery.channel!r}"
-        elif delivery.attempt - delivery.uncounted > channel.schedule.max_attempts:
-            reason = reason or "every attempt ended without an outcome"
-        if reason or channel is None:
-            return DeliveryOutcome(
-                delivery, DeliveryStatus.FAILED, "failed", delivery.parcel.progress, error_message=reason
-            )
+            return verdicts.no_channel(delivery)
+        if (refused := verdicts.before_sending(delivery, channel.schedule, now)) is not None:
+            return refused
         progress = _Progress(delivery, self._claims, delivery.parcel.progress)
         parcel = replace(delivery.parcel, note=progress.note)
         began = False
@@ -219,77 +214,58 @@ class Delivering:
                 messages=channel.messages(parcel.message),
             )
             if wait > PATIENCE:
-                return self._put_off(delivery, wait)
+                return verdicts.put_off(delivery, wait)
             turn.is_sending = True
             await asyncio.sleep(wait)
             began = True
-            receipt = await channel.send(parcel, now=datetime.now(UTC))
+            receipt = await channel.send(parcel, now=now + timedelta(seconds=wait))
         except asyncio.CancelledError:
-            return _unknown(delivery, progress.kept) if began else _handed_back(delivery)
+            return verdicts.unknown(delivery, progress.kept) if began else verdicts.handed_back(delivery)
         except Interrupted as interrupted:
-            return self._failed(delivery, interrupted.error, interrupted.progress, interrupted.config)
+            return self._failed(
+                delivery, channel, interrupted.error, interrupted.progress, interrupted.config
+            )
         except Exception as error:  # whatever a channel raises is that delivery's failure only
-            return self._failed(delivery, error, progress.kept, None)
+            return self._failed(delivery, channel, error, progress.kept, None)
         finally:
             turn.is_sending = False
-        return DeliveryOutcome(
-            delivery,
-            DeliveryStatus.DELIVERED,
-            "delivered",
-            receipt.progress,
-            status_code=receipt.status_code,
-            config=receipt.config,
-        )
-
-    def _put_off(self, delivery: ClaimedDelivery, wait: float) -> DeliveryOutcome:
-        return DeliveryOutcome(
-            delivery,
-            DeliveryStatus.RETRYING,
-            "retry",
-            delivery.parcel.progress,
-            error_message=f"put off {wait:.1f} s to keep to the receiver's rate limit",
-            retry_after=timedelta(seconds=wait),
-            counted=False,
-        )
+        return verdicts.delivered(delivery, receipt)
 
     def _failed(
         self,
         delivery: ClaimedDelivery,
+        channel: Channel,
         error: Exception,
         progress: Mapping[str, Any],
         config: Mapping[str, Any] | None,
     ) -> DeliveryOutcome:
-        channel = self._channels[delivery.channel]
-        known = isinstance(error, CarillonError)
-        if not known:
+        if not isinstance(error, CarillonError):
             log.error("channel raised an unexpected error", delivery_id=str(delivery.id), exc_info=error)
-        detail = hide_secrets(str(error)) if known else f"{type(error).__name__} in the channel"
-        consequence = error.consequence if isinstance(error, ChannelError) else None
-        put_off = consequence is Consequence.RATE and delivery.uncounted < MAX_UNCOUNTED
-        counted_attempts = max(1, delivery.attempt - delivery.uncounted - int(put_off))
-        delay = next_attempt(
+        outcome = verdicts.failed(
+            delivery,
             channel.schedule,
-            attempt=counted_attempts,
-            error=error,
+            error,
+            progress,
+            config,
             random=random.random(),  # noqa: S311
         )
-        if consequence is Consequence.RATE and delay is not None:
+        if not outcome.counted:
             target = delivery.parcel.target
-            self._pacer.hold(
-                channel.pace_key(target), channel.limits(target), delay.total_seconds(), time.monotonic()
-            )
-        return DeliveryOutcome(
-            delivery,
-            DeliveryStatus.FAILED if delay is None else DeliveryStatus.RETRYING,
-            "unknown" if isinstance(error, OutcomeUnknown) else "failed" if delay is None else "retry",
-            progress,
-            status_code=error.http_status if isinstance(error, ChannelError) else None,
-            error_message=detail,
-            retry_after=delay or timedelta(),
-            counted=not put_off,
-            disable=detail if consequence in (Consequence.GONE, Consequence.REAUTH) else None,
-            config=config,
-        )
+            seconds = outcome.retry_after.total_seconds()
+            self._pacer.hold(channel.pace_key(target), channel.limits(target), seconds, time.monotonic())
+        return outcome
+
+    async def keep_leases(self) -> None:
+        """Extend the leases of what is being sent or waits for its turn, for as long as the process lives.
+
+        A delivery whose lease was lost all the same is sent by somebody else too; its record here is refused.
+        """
+        while True:
+            await asyncio.sleep(self._lease_seconds / 4)
+            try:
+                await self._claims.extend([one for turn in self._turns.values() for one in turn.deliveries])
+            except TRANSIENT_DATABASE_ERRORS as error:
+                log.warning("leases not extended", error=type(error).__name__)
 
     async def drain(self, seconds: float) -> None:
         """Let what is being sent finish for a while, then record it as unknown; hand back all that waits."""
@@ -303,24 +279,3 @@ class Delivering:
                 task.cancel()
         if self._turns:
             await asyncio.wait(self._turns.keys(), timeout=STOP_GRACE)
-
-
-def _handed_back(delivery: ClaimedDelivery) -> DeliveryOutcome:
-    return DeliveryOutcome(
-        delivery,
-        DeliveryStatus.RETRYING,
-        "retry",
-        delivery.parcel.progress,
-        error_message="handed back unsent: the notifier is stopping",
-        counted=False,
-    )
-
-
-def _unknown(delivery: ClaimedDelivery, progress: Mapping[str, Any]) -> DeliveryOutcome:
-    return DeliveryOutcome(
-        delivery,
-        DeliveryStatus.RETRYING,
-        "unknown",
-        progress,
-        error_message="the notifier stopped while sending; the message may have been delivered",
-    )

@@ -59,17 +59,19 @@ async def notifying(settings: NotifierSettings, instance: str, health: Health) -
                 Pacer(),
                 capacity,
                 sweep_after=settings.sweep_after,
+                lease_seconds=settings.delivery_lease_seconds,
             )
             consumer = subscribe(broker, settings, DeadLetters(producer), delivering)
-            try:
-                await broker.start()
-                health.checks = {"database": database_check(pool), consumer.name: consumer.check()}
-                async with background(delivering.look_for_due(), name="retries"):
-                    yield delivering
-            finally:
-                capacity.close()
-                await broker.stop()
-                await delivering.drain(settings.drain_timeout)
+            async with background(delivering.keep_leases(), name="leases"):
+                try:
+                    await broker.start()
+                    health.checks = {"database": database_check(pool), consumer.name: consumer.check()}
+                    async with background(delivering.look_for_due(), name="retries"):
+                        yield delivering
+                finally:
+                    capacity.close()
+                    await broker.stop()
+                    await delivering.drain(settings.drain_timeout)
     finally:
         await producer.stop()
         await pool.close()

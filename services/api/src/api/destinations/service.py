@@ -30,12 +30,11 @@ from api.security import Principal
 from common.crypto import KeyRing, new_webhook_secret
 from common.errors import BlockedAddress, Conflict, FieldError, NotFound
 from common.http import check_url
-from common.messages import Message
+from common.messages import TEST_MESSAGE, Message
 from common.models import Automation, Destination, DestinationStatus, DestinationType
 from common.quiet_hours import QuietHours
 
 COLUMN = "secret"
-TEST_MESSAGE = "destination.test"
 _NAMED = 5
 
 
