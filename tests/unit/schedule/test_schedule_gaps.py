@@ -50,6 +50,13 @@ def test_the_gap_is_named_by_its_slots() -> None:
     )
 
 
+def test_of_a_day_cut_off_only_what_lies_before_the_end_counts() -> None:
+    schedule = parse_schedule(cron("0 0,5,22,23 * * *"))
+    gap = smallest_gap(schedule, datetime(2026, 1, 16, tzinfo=UTC), timedelta(hours=12))
+    assert gap is not None
+    assert gap.length == timedelta(hours=5)
+
+
 def test_what_has_fewer_than_two_slots_has_no_gap() -> None:
     for raw in (
         {"type": "once", "at": "2026-06-01T00:00:00Z"},

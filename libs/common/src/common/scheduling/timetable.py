@@ -131,14 +131,15 @@ class Timetable:
 
     def ranges(self, first: datetime, last: datetime) -> Iterator[SlotRange]:
         """The slots in [first, last], told apart by exclusion. The cost grows with days, not with slots."""
+        head = self.first_from(first) if first <= last else None
+        if head is None or head > last:
+            return
         if self._exclude is None:
-            count = self._grid.count(first, last)
-            head, tail = self.first_from(first), self._grid.latest_at_or_before(last)
-            if count and head is not None and tail is not None:
-                yield SlotRange(head, tail, count, None)
+            tail = self._grid.latest_at_or_before(last) or head
+            yield SlotRange(head, tail, 1 if head == tail else self._grid.count(head, tail), None)
             return
         current: SlotRange | None = None
-        slot = self.first_from(first)
+        slot: datetime | None = head
         while slot is not None and slot <= last:
             end = min(end_of_local_day(self._zone, slot) - _TICK, last)
             tail = self._grid.latest_at_or_before(end) or slot

@@ -91,7 +91,7 @@ class Zone:
         """The first instant at which the local clock shows this reading or has been set past it."""
         found = self.stretch(local - 2 * 86400)
         while True:
-            if local < max(found.start + found.offset, found.high_water):
+            if local < found.start + found.offset:
                 return found.start
             if local - found.offset < found.end:
                 return local - found.offset
