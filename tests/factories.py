@@ -15,6 +15,7 @@ from common.database import connect
 from common.ids import new_id
 
 REPORT = {"period": "daily", "days": 1, "metric_types": ["ad_account", "pages"], "format": "html"}
+MESSAGE = {"type": "report.completed", "title": "Daily report", "text": "Spend 12.00 EUR", "data": {}}
 BOT_TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 
 
@@ -143,3 +144,59 @@ class World:
             priority,
         )
         return ids
+
+    async def run(self, team: Team, automation_id: UUID, **columns: Any) -> UUID:
+        """A run, queued unless `columns` say otherwise."""
+        return await self._insert(
+            "automation_run", {"tenant_id": team.tenant_id, "automation_id": automation_id, **columns}
+        )
+
+    async def running(
+        self,
+        team: Team,
+        automation_id: UUID,
+        *,
+        worker: str = "executor-1",
+        attempt: int = 1,
+        lease: timedelta = timedelta(seconds=15),
+        **columns: Any,
+    ) -> UUID:
+        """A run in the hands of `worker`, with the record of its attempt; a negative `lease` has run out."""
+        run_id = await self.run(
+            team,
+            automation_id,
+            status="running",
+            worker=worker,
+            attempt=attempt,
+            lease_expires_at=datetime.now(UTC) + lease,
+            **columns,
+        )
+        await self.sql.execute(
+            "INSERT INTO run_attempt (run_id, number, worker) VALUES ($1, $2, $3)", run_id, attempt, worker
+        )
+        return run_id
+
+    async def delivery(self, team: Team, destination_id: UUID, **columns: Any) -> UUID:
+        """A delivery, queued unless `columns` say otherwise."""
+        return await self._insert(
+            "delivery",
+            {
+                "tenant_id": team.tenant_id,
+                "destination_id": destination_id,
+                "message": MESSAGE,
+                **columns,
+            },
+        )
+
+    async def row(self, table: str, row_id: UUID) -> asyncpg.Record:
+        """One row as it is now."""
+        row = await self.sql.fetchrow(f"SELECT * FROM {table} WHERE id = $1", row_id)
+        assert row is not None, f"no {table} {row_id}"
+        return row
+
+    async def _insert(self, table: str, columns: Mapping[str, Any]) -> UUID:
+        row_id = new_id()
+        named = {"id": row_id, **columns}
+        places = ", ".join(f"${number}" for number in range(1, len(named) + 1))
+        await self.sql.execute(f"INSERT INTO {table} ({', '.join(named)}) VALUES ({places})", *named.values())
+        return row_id

@@ -269,6 +269,9 @@ async def test_a_broken_schedule_stops_its_automation_only(
     stopped = await automation(world, broken)
     assert (stopped["status"], stopped["next_run"]) == ("error", None)
     assert stopped["status_reason"]
+    [skip] = await skips_of(world, broken)
+    assert (skip["first_slot"], skip["slots"], skip["reason"]) == (due, 1, "unschedulable")
+    assert [event.reason for event in await announced.of(RunSkipped)] == ["unschedulable"]
     [changed] = await announced.of(AutomationChanged)
     assert (changed.automation_id, changed.status) == (broken, "error")
     assert (await automation(world, sound))["status"] == "active"

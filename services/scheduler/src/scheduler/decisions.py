@@ -24,6 +24,7 @@ from common.schedule import (
 
 OVERLAP = "overlap"
 PAUSED = "paused"
+UNSCHEDULABLE = "unschedulable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,12 @@ def decide(due: Due, *, now: datetime, vacancies: Sequence[Vacancy] = (), limit:
         schedule = parse_schedule(due.schedule_config)
         policy = AutomationPolicy.model_validate(due.policy)
     except (ScheduleError, ValidationError) as error:
-        return Decision(status=AutomationStatus.ERROR, status_reason=f"cannot be scheduled: {error}"[:500])
+        slot = due.first_slot if due.first_slot <= now else due.next_run
+        return Decision(
+            skips=[Skip(slot, slot, 1, UNSCHEDULABLE)],
+            status=AutomationStatus.ERROR,
+            status_reason=f"cannot be scheduled: {error}"[:500],
+        )
     decided = decide_due(
         schedule,
         policy,

@@ -10,7 +10,7 @@ import structlog
 from common import outbox
 from common.database import Connection, ConnectionPool
 from common.events import EventRecord, RunCancelled, RunFailed, to_record
-from common.models import RunStatus
+from common.models import RunStatus, Trigger
 from scheduler.due_events import due_event
 from scheduler.lease import Lease, Term
 
@@ -30,8 +30,10 @@ UPDATE automation_run r
    SET status = CASE WHEN r.cancel_requested THEN 'cancelled'
                      WHEN r.attempt < r.max_attempts THEN 'queued' ELSE 'failed' END,
        completed_at = CASE WHEN r.cancel_requested OR r.attempt >= r.max_attempts THEN clock_timestamp() END,
-       error_code = CASE WHEN r.attempt >= r.max_attempts THEN 'executor_lost' END,
-       error_message = CASE WHEN r.attempt >= r.max_attempts
+       error_code = CASE WHEN r.cancel_requested THEN 'cancelled'
+                         WHEN r.attempt >= r.max_attempts THEN 'executor_lost' END,
+       error_message = CASE WHEN r.cancel_requested THEN 'cancelled on request; its executor was lost'
+                            WHEN r.attempt >= r.max_attempts
                             THEN 'the executor fell silent during the last attempt' END,
        worker = NULL, lease_expires_at = NULL, available_at = clock_timestamp()
   FROM lost WHERE r.id = lost.id
@@ -44,10 +46,13 @@ UPDATE run_attempt t SET ended_at = clock_timestamp(), outcome = 'lost', error_c
   FROM unnest($1::uuid[], $2::int[]) AS lost (run_id, number)
  WHERE t.run_id = lost.run_id AND t.number = lost.number AND t.ended_at IS NULL
 """
+# Locked in one order, as the executors do that count their own results.
 _COUNT_ERRORS = """
 UPDATE automation a SET error_count = a.error_count + failed.n, run_count = a.run_count + failed.n,
        failure_streak = a.failure_streak + failed.n
-  FROM (SELECT id, count(*) AS n FROM unnest($1::uuid[]) AS f (id) GROUP BY id) AS failed
+  FROM (SELECT a.id, failed.n
+          FROM (SELECT id, count(*) AS n FROM unnest($1::uuid[]) AS f (id) GROUP BY id) AS failed
+          JOIN automation a USING (id) ORDER BY a.id FOR NO KEY UPDATE OF a) AS failed
  WHERE a.id = failed.id
 """
 _RETRY = """
@@ -94,7 +99,11 @@ class Rescue:
 
     async def _settle_lost(self, connection: Connection, lost: list[asyncpg.Record]) -> None:
         await connection.execute(_END_ATTEMPTS, [row["id"] for row in lost], [row["attempt"] for row in lost])
-        failed = [row["automation_id"] for row in lost if row["status"] == RunStatus.FAILED]
+        failed = [
+            row["automation_id"]
+            for row in lost
+            if row["status"] == RunStatus.FAILED and row["trigger"] != Trigger.DRY_RUN
+        ]
         if failed:
             await connection.execute(_COUNT_ERRORS, failed)
 
