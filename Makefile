@@ -8,10 +8,10 @@ SELECT ?= not slow
 PYTEST := $(BIN)/pytest $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test check e2e chaos bench lock clean
+.PHONY: help setup up demo test check e2e chaos bench generate lock clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
 	@PYTHON="$(PYTHON)" deploy/bootstrap
@@ -40,6 +40,10 @@ check: setup ## lint, types, import contracts, generated files, the lock
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python deploy/lock.py --check
+	@$(BIN)/python deploy/generated.py --check
+
+generate: setup ## write the documents that are generated from the code
+	@$(BIN)/python deploy/generated.py
 
 lock: setup ## write requirements.lock again from the pyproject.toml files
 	@$(BIN)/python deploy/lock.py

@@ -171,28 +171,26 @@ async def test_servers_that_do_not_answer_are_named(tmp_path: Path) -> None:
 
 
 async def test_commands_talk_to_the_running_one(start: Start, tmp_path: Path) -> None:
-    port = free_port()
-    command = await start(port)
+    command = await start(free_port())
     await command.says("Carillon runs", within=READY_WITHIN)
-    url = ["--url", f"http://127.0.0.1:{port}"]
 
-    status, output = await run("automations", "list", *url, cwd=tmp_path, environment={"COLUMNS": "200"})
+    status, output = await run("automations", "list", cwd=tmp_path, environment={"COLUMNS": "200"})
     assert status == 0
     assert "Morning numbers" in output
     identifier = next(line.split()[0] for line in output.splitlines() if "Morning numbers" in line)
 
-    status, output = await run("automations", "run", identifier, *url, cwd=tmp_path)
+    status, output = await run("automations", "run", identifier, cwd=tmp_path)
     assert status == 0
     run_id = json.loads(output)["id"]
 
     async def completed() -> bool:
-        status, output = await run("runs", "show", run_id, *url, cwd=tmp_path)
+        status, output = await run("runs", "show", run_id, cwd=tmp_path)
         return status == 0 and json.loads(output)["status"] == "completed"
 
     await eventually(completed, within=30, every=0.5)
 
     (tmp_path / "wrong.json").write_text('{"name": ""}')
-    status, output = await run("automations", "create", "wrong.json", *url, cwd=tmp_path)
+    status, output = await run("automations", "create", "wrong.json", cwd=tmp_path)
     assert status == 1
     assert output.startswith("carillon: ")
     assert "/name" in output

@@ -12,6 +12,9 @@ from typing import Any
 
 from carillon.client import Api, Document
 
+TEAM = "Northwind Media"
+OWNER = "ada@northwind.example"
+
 FACEBOOK_TOKEN = "sandbox-fb-demo"  # noqa: S105  # the sandbox's own, known to everybody
 TELEGRAM_TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawX"  # noqa: S105  # any well-formed one is accepted there
 CHAT_ID = -1001234567890

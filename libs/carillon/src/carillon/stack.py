@@ -15,14 +15,12 @@ from carillon.errors import Obstacle
 from carillon.kafka import install, is_installed, unavailable
 from carillon.plan import Options, Plan, make_plan
 from carillon.preflight import folder_problem, port_problem
+from carillon.seed import OWNER, TEAM
 from carillon.state import Secrets
 from carillon.supervisor import Incident, Supervisor
 from common.broker import ensure_topics
 from common.migrate import upgrade_async
 from common.tenants import bootstrap
-
-TENANT = "Northwind Media"
-OWNER = "ada@northwind.example"
 
 # Seconds for the services, for the sandbox, for the servers: within ten together.
 _PATIENCE = (5.5, 1.0, 2.5)
@@ -80,7 +78,7 @@ class Stack:
         url, key = self.plan.database_url, self.secrets.api_key
         try:
             await upgrade_async(url)
-            await bootstrap(url, tenant_name=TENANT, user_email=OWNER, api_key=key, key_name="demo")
+            await bootstrap(url, tenant_name=TEAM, user_email=OWNER, api_key=key, key_name="demo")
         except (asyncpg.PostgresError, SQLAlchemyError, OSError) as error:
             raise Obstacle(f"cannot prepare the database: {error}") from error
 

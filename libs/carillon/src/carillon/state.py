@@ -14,6 +14,7 @@ from carillon.errors import Obstacle
 from common.crypto import new_api_key, new_encryption_key, new_webhook_secret
 
 DEFAULT_STATE = Path(".carillon")
+_MARK = "in-use.json"
 
 
 class StateInUse(Obstacle):
@@ -74,11 +75,19 @@ class StateFolder:
         fresh.replace(path)
         return made
 
+    def console(self) -> str | None:
+        """The console's address of what runs in this folder; None when nothing does."""
+        try:
+            url: str = json.loads((self.root / _MARK).read_text())["url"]
+        except (FileNotFoundError, ValueError):
+            return None
+        return url
+
     @contextlib.contextmanager
     def claimed(self, url: str) -> Iterator[None]:
         """Use this folder alone. Raises StateInUse when another process does; a dead one's claim is void."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "in-use.json").open("a+") as mark:
+        with (self.root / _MARK).open("a+") as mark:
             try:
                 fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
