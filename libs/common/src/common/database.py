@@ -22,9 +22,11 @@ COMMAND_TIMEOUT = 30.0
 TRANSIENT_DATABASE_ERRORS = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says when the server hangs up just before the next statement
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # too many connections, no memory, a full disk
+    asyncpg.ReadOnlySQLTransactionError,  # for a moment after a fail-over
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

@@ -1,0 +1,224 @@
+"""A reign: the leader wakes in time, hands over when it is told to stop, and survives its servers' faults."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+
+from common import outbox
+from common.database import ConnectionPool
+from common.events import AutomationChanged, AutomationDue, to_record
+from scheduler.admission import Admission
+from scheduler.dispatch import Dispatcher
+from scheduler.failing import Failing
+from scheduler.lease import Lease
+from scheduler.reign import Reign
+from scheduler.relay import Relay
+from scheduler.rescue import Rescue
+from scheduler.zone_rules import ZoneRules
+from tests.factories import Team, World
+from tests.support.polling import eventually
+from tests.support.producers import StandIn
+
+Reigns = Callable[..., Reign]
+
+
+@pytest.fixture
+def producer() -> StandIn:
+    return StandIn()
+
+
+@pytest.fixture
+def reign_of(pool: ConnectionPool, database_url: str, producer: StandIn) -> Reigns:
+    def build(holder: str = "first", *, seconds: float = 4.0) -> Reign:
+        lease = Lease(pool, holder=holder, seconds=seconds)
+        return Reign(
+            pool,
+            lease,
+            Dispatcher(pool, lease, batch_size=500),
+            Relay(pool, producer, topic_prefix="", batch_size=500),
+            Rescue(pool, lease),
+            Admission(pool, lease, tenant_window=100),
+            Failing(pool, lease, public_url="http://localhost:8000"),
+            ZoneRules(pool, lease),
+            database_url=database_url,
+            # An hour: whatever happens sooner was caused by a wake-up.
+            check_interval=3_600,
+        )
+
+    return build
+
+
+@asynccontextmanager
+async def reigning(reign: Reign) -> AsyncIterator[asyncio.Task[None]]:
+    """`reign`, from the moment it leads and has nothing left to do."""
+    task = asyncio.create_task(reign.run())
+    try:
+        await eventually(lambda: reign.term)
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def runs(world: World) -> int:
+    count: int = await world.sql.fetchval("SELECT count(*) FROM automation_run")
+    return count
+
+
+async def listens(world: World) -> bool:
+    """The leader has a connection that waits for wake-ups."""
+    found: bool = await world.sql.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+        " AND datname = current_database())"
+    )
+    return found
+
+
+async def test_what_comes_due_is_dispatched_and_published_without_being_asked(
+    world: World, team: Team, reign_of: Reigns, producer: StandIn
+) -> None:
+    due = datetime.now(UTC) + timedelta(seconds=0.5)
+    [automation_id] = await world.automations(team, None, next_run=due)
+    async with reigning(reign_of()):
+        await eventually(lambda: producer.sent)
+    event = producer.sent[0].event()
+    assert isinstance(event, AutomationDue)
+    assert (event.automation_id, event.scheduled_for) == (automation_id, due)
+    assert await world.sql.fetchval("SELECT created_at >= scheduled_for FROM automation_run"), "never early"
+
+
+async def test_a_next_run_moved_by_sql_wakes_the_leader(world: World, team: Team, reign_of: Reigns) -> None:
+    await world.automations(team, None, next_run=datetime.now(UTC) + timedelta(days=1))
+    async with reigning(reign_of()):
+        await eventually(lambda: listens(world))
+        await world.sql.execute("UPDATE automation SET next_run = clock_timestamp()")
+        await world.sql.execute("SELECT pg_notify('carillon_wake', 'schedule')")
+        await eventually(lambda: runs(world))
+
+
+async def test_an_edit_wakes_the_leader_through_its_event(world: World, team: Team, reign_of: Reigns) -> None:
+    async with reigning(reign_of()):
+        await eventually(lambda: listens(world))
+        async with world.sql.transaction():
+            [automation_id] = await world.automations(team, None, next_run=datetime.now(UTC))
+            event = AutomationChanged(
+                automation_id=automation_id,
+                tenant_id=team.tenant_id,
+                change="created",
+                status="active",
+                version=1,
+                next_run=None,
+            )
+            await outbox.write(world.sql, [to_record(event, source="api", time=datetime.now(UTC))])
+        await eventually(lambda: runs(world))
+
+
+async def test_a_leader_that_is_stopped_hands_over_at_once(world: World, reign_of: Reigns) -> None:
+    async with reigning(reign_of("first", seconds=60)):
+        pass
+    left = await world.sql.fetchval(
+        "SELECT extract(epoch FROM expires_at - clock_timestamp()) FROM leadership"
+    )
+    assert left <= 0
+    async with reigning(reign_of("second", seconds=60)):
+        assert await world.sql.fetchval("SELECT holder FROM leadership") == "second"
+
+
+async def test_a_leader_renews_its_lease_and_keeps_its_term(world: World, reign_of: Reigns) -> None:
+    reign = reign_of(seconds=0.8)
+    async with reigning(reign):
+        first = await world.sql.fetchval("SELECT expires_at FROM leadership")
+
+        async def renewed() -> bool:
+            longer: bool = await world.sql.fetchval(
+                "SELECT expires_at > $1::timestamptz + interval '1 s' FROM leadership", first
+            )
+            return longer
+
+        await eventually(renewed)
+        assert await world.sql.fetchval("SELECT term FROM leadership") == 1
+
+
+async def test_a_deposed_leader_stops_its_duties_and_runs_again(
+    world: World, team: Team, reign_of: Reigns
+) -> None:
+    reign = reign_of("first", seconds=1.0)
+    async with reigning(reign) as task:
+        await world.sql.execute(
+            "UPDATE leadership SET term = term + 1, holder = 'second',"
+            " expires_at = clock_timestamp() + interval '1.5 s'"
+        )
+        await eventually(lambda: reign.term is None)
+        # In the other one's term it writes nothing, whatever comes due.
+        await world.automations(team, None, next_run=datetime.now(UTC) - timedelta(seconds=1))
+        await world.sql.execute("SELECT pg_notify('carillon_wake', 'schedule')")
+        await eventually(lambda: reign.term)
+        assert not task.done()
+        await eventually(lambda: runs(world))
+        assert reign.term is not None
+        assert reign.term.number == 3
+    assert await world.sql.fetchval(
+        "SELECT r.created_at >= l.acquired_at FROM automation_run r, leadership l"
+    ), "dispatched in the new reign, not in the other one's"
+
+
+async def test_a_reign_outlives_the_loss_of_every_connection(
+    world: World, team: Team, reign_of: Reigns
+) -> None:
+    reign = reign_of(seconds=10)
+    async with reigning(reign) as task:
+        await eventually(lambda: listens(world))
+        await world.sql.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await eventually(lambda: listens(world))
+        await world.automations(team, None, next_run=datetime.now(UTC))
+        await world.sql.execute("SELECT pg_notify('carillon_wake', 'schedule')")
+        await eventually(lambda: runs(world))
+        assert not task.done()
+        assert reign.term is not None
+        assert reign.term.number == 1
+
+
+async def test_a_broker_that_is_away_delays_events_and_nothing_else(
+    world: World, team: Team, reign_of: Reigns, producer: StandIn
+) -> None:
+    async def away(_number: int) -> None:
+        raise KafkaConnectionError
+
+    producer.acknowledge = away
+    await world.automations(team, None, next_run=datetime.now(UTC))
+    async with reigning(reign_of()) as task:
+        await eventually(lambda: runs(world))
+        await eventually(lambda: len(producer.sent) > 1)
+        assert await world.sql.fetchval("SELECT count(*) FROM outbox") == 1
+        producer.acknowledge = None
+        await eventually(lambda: _published(world))
+        assert not task.done()
+
+
+async def test_a_defect_ends_the_process_instead_of_hiding(
+    world: World, reign_of: Reigns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def defective(*_args: object) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Dispatcher, "dispatch_batch", defective)
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(10):
+            await reign_of(seconds=60).run()
+    assert raised.group_contains(ZeroDivisionError)
+    led = await world.sql.fetchval("SELECT expires_at > clock_timestamp() FROM leadership")
+    assert not led, "it resigned, so that another one can lead at once"
+
+
+async def _published(world: World) -> bool:
+    empty: bool = await world.sql.fetchval("SELECT NOT EXISTS (SELECT FROM outbox)")
+    return empty
