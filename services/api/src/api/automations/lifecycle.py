@@ -86,10 +86,10 @@ async def resume(
     events: list[Event] = []
     if decide_later:
         automation.catch_up_on_resume = catch_up
-    else:
-        if missed is not None:
-            events.append(record_skip(session, automation, missed, PAUSED))
+    elif missed is not None:
+        events.append(record_skip(session, automation, missed, PAUSED))
         place(automation, slot)
+    # Else nothing has passed: the place in the schedule stays, also where the clock was set back meanwhile.
     automation.status = AutomationStatus.ACTIVE
     automation.status_reason = None
     automation.paused_at = None
