@@ -18,6 +18,9 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from common.events import EVENT_TYPES
 from common.settings import KafkaProfile, KafkaSettings
 
+BROKER_ERRORS = (KafkaError,)
+"""What talking to a broker that is away, or that refuses, raises."""
+
 PARTITIONS = 12
 DEAD_LETTER_SUFFIX = ".dlq"
 MAX_RECORD_BYTES = 1024 * 1024

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from aiokafka.errors import KafkaError
 from faststream import AckPolicy, NoCast
 from faststream.kafka import KafkaBroker
 from faststream.kafka import KafkaMessage as InjectedMessage
@@ -21,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from api.live.feed import LiveFeed
 from api.live.naming import NAMES, Names, ShownEvent, live_event, look_up
-from common.broker import consumer_options
+from common.broker import BROKER_ERRORS, consumer_options
 from common.consumer import raw_values, sort_batch
 from common.settings import KafkaSettings
 
@@ -66,7 +65,7 @@ class LiveConsumer:
                     await broker.start()
                 self._note(OK)
                 await self._watch(subscriber)
-            except (KafkaError, OSError, TimeoutError) as error:
+            except (*BROKER_ERRORS, OSError, TimeoutError) as error:
                 self._note(f"degraded: {type(error).__name__}; the live feed pauses")
             finally:
                 await broker.stop()
@@ -98,7 +97,7 @@ class LiveConsumer:
             try:
                 async with asyncio.timeout(PROBE_TIMEOUT):
                     await subscriber.consumer.topics()
-            except (KafkaError, OSError, TimeoutError) as error:
+            except (*BROKER_ERRORS, OSError, TimeoutError) as error:
                 self._note(f"degraded: {type(error).__name__}; the live feed pauses")
             else:
                 self._note(OK)
