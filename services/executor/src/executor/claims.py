@@ -173,7 +173,8 @@ class Claims:
 
 
 def _run(row: asyncpg.Record, traceparent: str | None, accounts: Sequence[Account]) -> ClaimedRun:
-    platforms: list[str] = row["platforms"]
+    # Anything may be there after an UPDATE by hand; the handler will say what it misses.
+    platforms: list[str] = row["platforms"] if isinstance(row["platforms"], list) else []
     return ClaimedRun(
         id=row["id"],
         tenant_id=row["tenant_id"],

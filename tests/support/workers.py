@@ -1,0 +1,138 @@
+"""An executor's working parts in this process, with a handler that does what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from common.capacity import Capacity
+from common.crypto import KeyRing
+from common.database import ConnectionPool
+from common.grouping import GroupWriter
+from common.messages import Message
+from executor.claims import ClaimedRun, Claims
+from executor.completions import Completion, Completions
+from executor.execution import Execution
+from executor.handlers.base import Handler, Outcome, RunContext
+
+SCRIPTED = "scripted"
+REPORT = Message(type="report.completed", title="Report", text="Spend 12.00 EUR")
+
+
+class Config(BaseModel):
+    """What a scripted automation is configured with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    days: int = 1
+
+
+Act = Callable[[RunContext], Awaitable[Outcome]]
+
+
+class Scripted(Handler[Config]):
+    """Does what the test says, and remembers each attempt it made."""
+
+    name: ClassVar[str] = SCRIPTED
+    title: ClassVar[str] = "Scripted"
+    config = Config
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self.attempts: list[tuple[UUID, int]] = []
+
+    async def run(self, context: RunContext, config: Config) -> Outcome:
+        """One attempt."""
+        self.attempts.append((context.run_id, context.attempt))
+        return await self._act(context)
+
+
+async def succeed(_context: RunContext) -> Outcome:
+    """A report with one message."""
+    return Outcome("one report", {"spend": 12.0}, [REPORT])
+
+
+@dataclass
+class Gate:
+    """Lets a test see that handlers have begun, and decide when they end."""
+
+    begun: int = 0
+
+    def __post_init__(self) -> None:
+        self._open = asyncio.Event()
+
+    async def act(self, context: RunContext) -> Outcome:
+        """Wait at the gate, then succeed."""
+        self.begun += 1
+        await self._open.wait()
+        return await succeed(context)
+
+    def open(self) -> None:
+        """Let everybody through, from now on."""
+        self._open.set()
+
+
+@dataclass
+class Worker:
+    """One executor without its broker."""
+
+    name: str
+    claims: Claims
+    capacity: Capacity
+    execution: Execution
+    handler: Scripted
+
+
+@asynccontextmanager
+async def working(
+    pool: ConnectionPool,
+    ring: KeyRing,
+    act: Act = succeed,
+    *,
+    name: str = "executor-1",
+    concurrency: int = 50,
+    run_timeout: float = 60.0,
+    lease_seconds: float = 15.0,
+    sweep_after: float = 15.0,
+    handlers: Mapping[str, Handler[Any]] | None = None,
+) -> AsyncIterator[Worker]:
+    """A worker whose results are recorded and whose leases are kept; it is stopped like a killed process."""
+    handler = Scripted(act)
+    claims = Claims(pool, ring, worker=name, lease_seconds=lease_seconds)
+    completions: GroupWriter[Completion] = GroupWriter(Completions(pool, worker=name).write, name="results")
+    capacity = Capacity(concurrency)
+    async with httpx.AsyncClient() as http:
+        execution = Execution(
+            pool,
+            claims,
+            completions,
+            capacity,
+            {SCRIPTED: handler} if handlers is None else handlers,
+            http,
+            worker=name,
+            run_timeout=run_timeout,
+            lease_seconds=lease_seconds,
+            sweep_after=sweep_after,
+        )
+        background = [
+            asyncio.create_task(completions.run()),
+            asyncio.create_task(execution.keep_leases()),
+        ]
+        try:
+            yield Worker(name, claims, capacity, execution, handler)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.wait(background)
+
+
+def ids(runs: list[ClaimedRun]) -> list[UUID]:
+    """Which runs were claimed."""
+    return [run.id for run in runs]
