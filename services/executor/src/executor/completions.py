@@ -6,6 +6,7 @@ and with it the deliveries and events it would have caused.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,12 +47,12 @@ _SETTLE = """
 UPDATE automation_run r
    SET status = CASE WHEN d.status = 'retrying' AND r.cancel_requested THEN 'cancelled' ELSE d.status END,
        result = d.result, error_code = d.error_code, error_message = d.error_message,
-       logs = r.logs || d.logs, worker = NULL, lease_expires_at = NULL,
+       logs = r.logs || d.logs::jsonb, worker = NULL, lease_expires_at = NULL,
        max_attempts = r.max_attempts + d.more_attempts,
        completed_at = CASE WHEN d.status <> 'retrying' OR r.cancel_requested THEN clock_timestamp() END,
        available_at = CASE WHEN d.status = 'retrying'
                            THEN clock_timestamp() + make_interval(secs => d.delay) ELSE r.available_at END
-  FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::jsonb[],
+  FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[],
               $9::float8[], $10::int[])
        AS d (id, attempt, status, result, error_code, error_message, logs, delay, more_attempts)
  WHERE r.id = d.id AND r.worker = $1 AND r.attempt = d.attempt AND r.status = 'running'
@@ -160,7 +161,9 @@ class Completions:
                 [c.result for c in group],
                 [c.error_code for c in group],
                 [c.error_message and c.error_message[:ERROR_LENGTH] for c in group],
-                [list(c.logs) for c in group],
+                # As text: a list of lists would reach PostgreSQL as one array of two dimensions, and the
+                # lines of one run would end up with another.
+                [json.dumps(list(c.logs)) for c in group],
                 [c.retry_after.total_seconds() for c in group],
                 [int(c.outcome == HANDED_BACK) for c in group],
             )
