@@ -17,6 +17,7 @@ from common.crypto import KeyRing
 from common.grouping import GroupWriter
 from common.health import Health
 from common.http import create_client
+from common.schedule import use_newest_tzdata
 from common.service import background, database_check, instance_name, require_current_schema, serve
 from common.settings import load
 from executor.announcement import announce
@@ -94,6 +95,7 @@ def build_app(settings: ExecutorSettings, instance: str) -> Starlette:
 
 def main() -> None:
     """Run the executor until told to stop."""
+    use_newest_tzdata()
     settings = load(ExecutorSettings)
     instance = instance_name("executor")
     telemetry.configure("executor", settings, instance=instance)

@@ -18,6 +18,7 @@ from common.grouping import GroupWriter
 from common.health import Health
 from common.http import create_client
 from common.models import Lane
+from common.schedule import use_newest_tzdata
 from common.service import background, database_check, instance_name, require_current_schema, serve
 from common.settings import load
 from notifier.channels import build_channels
@@ -85,6 +86,7 @@ def build_app(settings: NotifierSettings, instance: str) -> Starlette:
 
 def main() -> None:
     """Run the notifier until told to stop."""
+    use_newest_tzdata()
     settings = load(NotifierSettings)
     instance = instance_name("notifier")
     telemetry.configure("notifier", settings, instance=instance)

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from common import broker, database, telemetry
 from common.health import Health
+from common.schedule import use_newest_tzdata
 from common.service import background, database_check, instance_name, require_current_schema, serve
 from common.settings import load
 from scheduler.admission import Admission
@@ -72,6 +73,7 @@ def build_app(settings: SchedulerSettings, instance: str) -> Starlette:
 
 def main() -> None:
     """Run the scheduler until told to stop."""
+    use_newest_tzdata()
     settings = load(SchedulerSettings)
     instance = instance_name("scheduler")
     telemetry.configure("scheduler", settings, instance=instance)
