@@ -250,29 +250,6 @@ async def test_many_pauses_at_once_pause_once(
     assert changes == ["created", "paused"]
 
 
-async def test_resume_records_what_passed_while_paused(
-    api: httpx.AsyncClient, world: World, acme: Team, destination: UUID
-) -> None:
-    first = datetime.now(UTC) - timedelta(minutes=35)
-    (automation,) = await world.automations(
-        acme,
-        destination,
-        schedule={"type": "interval", "interval_minutes": 10, "anchor": first.isoformat()},
-        next_run=first,
-    )
-    await world.sql.execute("UPDATE automation SET status = 'paused'")
-
-    resumed = (await api.post(f"/api/automations/{automation}/resume")).json()
-
-    assert datetime.fromisoformat(resumed["next_run"]) == first + timedelta(minutes=40)
-    skip = await world.sql.fetchrow("SELECT * FROM slot_skip")
-    assert skip is not None
-    assert (skip["first_slot"], skip["last_slot"]) == (first, first + timedelta(minutes=30))
-    assert (skip["slots"], skip["reason"]) == (4, "paused")
-    (event,) = await announced(world, RunSkipped)
-    assert (event.slots, event.automation_id) == (4, automation)
-
-
 async def test_resume_of_a_schedule_without_a_future_is_refused(
     api: httpx.AsyncClient, world: World, acme: Team, destination: UUID
 ) -> None:

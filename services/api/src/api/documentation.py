@@ -24,6 +24,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "automation types", "description": "The kinds of automation there are"},
     {"name": "runs", "description": "Executions of automations: one for each slot or manual trigger"},
     {"name": "backfills", "description": "Past slots that are run after all"},
+    {"name": "quota", "description": "How much your team may have, and how often it may run"},
     {"name": "destinations", "description": "Telegram chats and webhooks that results go to"},
     {"name": "deliveries", "description": "Results on their way to a destination"},
     {"name": "connections", "description": "Your accounts on Facebook, TikTok and Zoom"},

@@ -19,6 +19,7 @@ from api.live.consumer import LiveConsumer
 from api.live.feed import LiveFeed
 from api.live.routes import router as live
 from api.observation import Observation, is_quiet
+from api.quotas.routes import router as quota
 from api.runs.routes import router as runs
 from api.settings import ApiSettings
 from api.shutdown import on_termination
@@ -26,6 +27,7 @@ from api.tenants.routes import router as tenants
 from common import telemetry
 from common.crypto import KeyRing
 from common.database import create_engine, create_pool
+from common.schedule import use_newest_tzdata
 from common.service import background, instance_name, require_current_schema, serve
 from common.settings import load
 
@@ -99,7 +101,7 @@ def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -
     app.state.collaborators = wired
     app.add_middleware(Observation)
     problems.install(app)
-    for router in (automations, runs, destinations, deliveries, connections, live, tenants):
+    for router in (automations, quota, runs, destinations, deliveries, connections, live, tenants):
         app.include_router(router)
     app.include_router(operations.router)
     app.openapi = lambda: documentation.openapi(app)  # type: ignore[method-assign]
@@ -108,6 +110,7 @@ def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -
 
 def main() -> None:
     """Run the API until told to stop."""
+    use_newest_tzdata()
     settings = load(ApiSettings)
     instance = instance_name(SERVICE)
     telemetry.configure(SERVICE, settings, instance=instance)

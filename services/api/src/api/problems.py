@@ -121,11 +121,12 @@ def problem_response(
     status: int,
     detail: str,
     *,
+    title: str | None = None,
     errors: Sequence[Fault] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem as a response."""
-    title = title_of(status)
+    """A problem as a response; its title is the status's, unless it has one of its own."""
+    title = title or title_of(status)
     context = trace.get_current_span().get_span_context()
     problem = Problem(
         type=f"/docs#{slug(title)}",
@@ -194,7 +195,12 @@ async def _refused(request: Request, error: CarillonError) -> Response:
     place = "query" if isinstance(error, BadParameter) else "body"
     errors = [Fault(pointer=item.pointer, detail=item.detail, **{"in": place}) for item in given]
     return problem_response(
-        request, error.status_code, error.detail, errors=errors, headers=_HEADERS.get(error.status_code)
+        request,
+        error.status_code,
+        error.detail,
+        title=error.title if isinstance(error, RequestError) else None,
+        errors=errors,
+        headers=_HEADERS.get(error.status_code),
     )
 
 

@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.automations.schemas import RunRequest
-from api.automations.service import changed, edited, find, place, record_skip
-from api.automations.slots import PAUSED, first_slot, passed_over
+from api.automations.service import changed, edited, find, place
+from api.automations.slots import first_slot
 from api.context import announce, current_trace
 from api.problems import unacceptable
+from api.quotas.service import require_room
 from api.security import Principal
 from common.errors import Conflict, FieldError
-from common.events import AutomationDue, Event
+from common.events import AutomationDue
 from common.models import (
     Automation,
     AutomationRun,
@@ -39,17 +40,18 @@ async def pause(
     automation_id: UUID,
     *,
     until: datetime | None,
+    catch_up: CatchUp | None = None,
     now: datetime,
 ) -> Automation:
     """Stop dispatching it until it is resumed, or until `until`. Doing it twice changes nothing.
 
-    Raises NotFound, Conflict or Unprocessable.
+    `catch_up` is for the slots that pass meanwhile. Raises NotFound, Conflict or Unprocessable.
     """
     if until is not None and until <= now:
         raise unacceptable([FieldError("/until", "lies in the past")])
     automation = await find(session, principal.tenant_id, automation_id, lock=True)
     paused = automation.status == AutomationStatus.PAUSED
-    if paused and automation.paused_until == until:
+    if paused and (automation.paused_until, automation.catch_up_on_resume) == (until, catch_up):
         return automation
     if not paused and automation.status != AutomationStatus.ACTIVE:
         raise Conflict(f"The automation's status is {automation.status}; only an active one can be paused.")
@@ -57,6 +59,7 @@ async def pause(
         automation.status = AutomationStatus.PAUSED
         automation.paused_at = now
     automation.paused_until = until
+    automation.catch_up_on_resume = catch_up
     edited(automation, now)
     await announce(session, changed(automation, "paused"), at=now)
     return automation
@@ -67,36 +70,35 @@ async def resume(
     principal: Principal,
     automation_id: UUID,
     *,
-    catch_up: CatchUp,
+    catch_up: CatchUp | None,
     now: datetime,
 ) -> Automation:
-    """Dispatch it again, from the next slot after now. Doing it twice changes nothing.
+    """Dispatch it again, whether it was paused or stopped by an error. Doing it twice changes nothing.
 
-    With `catch_up` "none" the slots that passed meanwhile are recorded as skipped; else the scheduler is left
-    to decide about them. Raises NotFound, or Conflict when there is no slot left.
+    About the slots that passed meanwhile the scheduler decides by `catch_up`, else by what was chosen when
+    it was paused, else it records them as skipped. Raises NotFound, QuotaExceeded, or Conflict when there is
+    no slot left.
     """
     automation = await find(session, principal.tenant_id, automation_id, lock=True)
     if automation.status == AutomationStatus.ACTIVE:
         return automation
+    choice = catch_up or automation.catch_up_on_resume or "none"
     slot, faults = first_slot(automation, automation.schedule_config, now)
-    missed = passed_over(automation, now)
-    decide_later = catch_up != "none" and missed is not None
-    if faults and not decide_later:
+    passed = automation.next_run is not None and automation.next_run <= now
+    if faults and not (passed and choice != "none"):
         raise Conflict(f"The schedule {faults[0].detail}; give the automation another schedule first.")
-    events: list[Event] = []
-    if decide_later:
-        automation.catch_up_on_resume = catch_up
-    elif missed is not None:
-        events.append(record_skip(session, automation, missed, PAUSED))
+    await require_room(session, automation, now=now)
+    automation.catch_up_on_resume = choice if passed else None
+    if automation.next_run is None:
         place(automation, slot)
-    # Else nothing has passed: the place in the schedule stays, also where the clock was set back meanwhile.
+    # Else its place in the schedule stays: what has passed is due, and the scheduler decides about it.
     automation.status = AutomationStatus.ACTIVE
     automation.status_reason = None
     automation.paused_at = None
     automation.paused_until = None
     automation.failure_streak = 0
     edited(automation, now)
-    await announce(session, *events, changed(automation, "resumed"), at=now)
+    await announce(session, changed(automation, "resumed"), at=now)
     return automation
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -41,10 +42,12 @@ WantedPage = Annotated[PageRequest, Depends(page_request)]
 _ETAG = re.compile(r'"(\d{1,9})"')
 
 
-def _out(automation: Automation, response: Response | None = None) -> AutomationOut:
+def _out(
+    automation: Automation, response: Response | None = None, *, next_after: datetime | None = None
+) -> AutomationOut:
     if response is not None:
         response.headers["ETag"] = f'"{automation.version}"'
-    return AutomationOut.model_validate(service.shown(automation))
+    return AutomationOut.model_validate(service.shown(automation, next_after=next_after))
 
 
 def _version(if_match: str | None) -> int | None:
@@ -107,7 +110,7 @@ async def read_automation(
     return _out(await service.find(session, caller.tenant_id, automation_id), response)
 
 
-@router.patch("/automations/{automation_id}", responses=problem_responses(400, 404, 412, 413, 415))
+@router.patch("/automations/{automation_id}", responses=problem_responses(400, 403, 404, 412, 413, 415))
 async def change_automation(
     automation_id: UUID,
     body: AutomationPatch,
@@ -142,11 +145,14 @@ async def pause_automation(
     body: PauseRequest | None = None,
 ) -> AutomationOut:
     """Stop running it until it is resumed. Runs already queued still run. Pausing twice changes nothing."""
-    until = body.until if body else None
-    return _out(await lifecycle.pause(session, caller, automation_id, until=until, now=now), response)
+    wanted = body or PauseRequest()
+    automation = await lifecycle.pause(
+        session, caller, automation_id, until=wanted.until, catch_up=wanted.catch_up, now=now
+    )
+    return _out(automation, response)
 
 
-@router.post("/automations/{automation_id}/resume", responses=problem_responses(400, 404, 409, 413, 415))
+@router.post("/automations/{automation_id}/resume", responses=problem_responses(400, 403, 404, 409, 413, 415))
 async def resume_automation(
     automation_id: UUID,
     caller: Caller,
@@ -155,12 +161,14 @@ async def resume_automation(
     response: Response,
     body: ResumeRequest | None = None,
 ) -> AutomationOut:
-    """Run it again from its next slot after now. Resuming twice changes nothing.
+    """Run it again, after a pause or an error. Resuming twice changes nothing.
 
-    Slots that passed meanwhile are recorded as skipped, unless `catch_up` says to run them.
+    Slots that passed meanwhile are recorded as skipped, unless `catch_up` says to run them. `next_run` is
+    the first one to come.
     """
-    catch_up = body.catch_up if body else "none"
-    return _out(await lifecycle.resume(session, caller, automation_id, catch_up=catch_up, now=now), response)
+    catch_up = body.catch_up if body else None
+    automation = await lifecycle.resume(session, caller, automation_id, catch_up=catch_up, now=now)
+    return _out(automation, response, next_after=now)
 
 
 @router.post(

@@ -114,14 +114,25 @@ class AutomationOut(BaseModel):
 class PauseRequest(Input):
     """For how long."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"until": "2026-12-27T00:00:00Z", "catch_up": "latest"}]}
+    )
+
     until: AwareDatetime | None = Field(default=None, description="Resume by itself then; else when told to")
+    catch_up: CatchUp | None = Field(
+        default=None, description="What becomes of the slots that pass meanwhile, unless resuming says so"
+    )
 
 
 class ResumeRequest(Input):
     """What becomes of the slots that passed meanwhile."""
 
-    catch_up: CatchUp = Field(
-        default="none", description="Record them as skipped, run the latest of them, or run all"
+    model_config = ConfigDict(json_schema_extra={"examples": [{"catch_up": "latest"}]})
+
+    catch_up: CatchUp | None = Field(
+        default=None,
+        description="Record them as skipped, run the latest of them, or run all; "
+        "left out: what was chosen when it was paused, else `none`",
     )
 
 

@@ -17,6 +17,7 @@ from api.automations.types import check_config, known_types
 from api.context import announce
 from api.pagination import PageRequest
 from api.problems import PreconditionFailed, unacceptable
+from api.quotas.service import require_interval, require_room
 from api.security import Principal
 from common.errors import FieldError, Forbidden, NotFound
 from common.events import AutomationChanged, Event, RunSkipped
@@ -47,7 +48,7 @@ async def _check_destination(
 async def create(
     session: AsyncSession, principal: Principal, wanted: AutomationCreate, *, now: datetime
 ) -> Automation:
-    """Store a new automation and announce it. Raises Forbidden or Unprocessable."""
+    """Store a new automation and announce it. Raises Forbidden, QuotaExceeded or Unprocessable."""
     if wanted.tenant_id not in (None, principal.tenant_id):
         raise Forbidden("The API key belongs to another team than tenant_id names.")
     automation = Automation(
@@ -63,6 +64,7 @@ async def create(
     faults += await _check_destination(session, principal.tenant_id, wanted.destination_id)
     if faults:
         raise unacceptable(faults)
+    await require_room(session, automation, now=now)
     place(automation, slot)
     session.add(automation)
     await announce(session, changed(automation, "created"), at=now)
@@ -77,8 +79,12 @@ async def page(
     status: AutomationStatus | None = None,
     type_name: str | None = None,
     destination_id: UUID | None = None,
+    name: str = "",
 ) -> Sequence[Automation]:
-    """The tenant's automations, newest first, and one more than the page shows."""
+    """The tenant's automations, newest first, and one more than the page shows.
+
+    `name`: only those whose name contains it.
+    """
     query = select(Automation).where(
         col(Automation.tenant_id) == tenant_id,
         *wanted.condition(col(Automation.created_at), col(Automation.id)),
@@ -89,6 +95,8 @@ async def page(
         query = query.where(col(Automation.type) == type_name)
     if destination_id is not None:
         query = query.where(col(Automation.destination_id) == destination_id)
+    if name:
+        query = query.where(col(Automation.name).icontains(name, autoescape=True))
     query = query.order_by(col(Automation.created_at).desc(), col(Automation.id).desc())
     return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
 
@@ -117,7 +125,7 @@ async def change(
     if_version: int | None,
     now: datetime,
 ) -> Automation:
-    """Replace the fields given. Raises NotFound, PreconditionFailed or Unprocessable."""
+    """Replace the fields given. Raises NotFound, PreconditionFailed, QuotaExceeded or Unprocessable."""
     automation = await find(session, principal.tenant_id, automation_id, lock=True)
     if if_version is not None and automation.version != if_version:
         raise PreconditionFailed(
@@ -151,6 +159,10 @@ async def change(
         events.append(record_skip(session, automation, missed, reason))
     for name, value in given.items():
         setattr(automation, name, value)
+    if "type" in given:
+        await require_room(session, automation, now=now)
+    elif moved:
+        await require_interval(session, automation, now=now)
     if moved:
         place(automation, slot)
     edited(automation, now)
@@ -193,11 +205,19 @@ def changed(automation: Automation, change: str) -> AutomationChanged:
     )
 
 
-def shown(automation: Automation) -> dict[str, Any]:
-    """Its columns as clients see them. A paused automation keeps its place in the schedule, unshown."""
+def shown(automation: Automation, *, next_after: datetime | None = None) -> dict[str, Any]:
+    """Its columns as clients see them. A paused automation keeps its place in the schedule, unshown.
+
+    With `next_after`, the next slot shown is the first one after it, though the scheduler has others to
+    decide about before.
+    """
     values = automation.model_dump() | {"schedule_text": in_words(automation.schedule_config)}
     if automation.status != AutomationStatus.ACTIVE:
         values["next_run"] = values["next_slot"] = None
+    elif next_after is not None and automation.next_run is not None and automation.next_run <= next_after:
+        slot, _faults = first_slot(automation, automation.schedule_config, next_after)
+        values["next_run"] = slot.fire_at if slot else None
+        values["next_slot"] = slot.nominal if slot else None
     return values
 
 

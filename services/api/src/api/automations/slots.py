@@ -94,16 +94,29 @@ def in_words(raw: Mapping[str, Any]) -> str:
     return describe_schedule(schedule) if schedule is not None else f"Unreadable: {faults[0].detail}"
 
 
-def look_ahead(schedule: Schedule, *, count: int, now: datetime) -> SchedulePreview:
-    """What a schedule means: in words, its next runs, and what may surprise about it."""
+def look_ahead(
+    schedule: Schedule, *, count: int, now: datetime, automation: Automation | None = None
+) -> SchedulePreview:
+    """What a schedule means: in words, its next runs, and what may surprise about it.
+
+    `automation`: whose it is already; without it, the schedule is looked at as if it were made now.
+    """
+    anchor = automation.created_at if automation else now
     return SchedulePreview(
         text=describe_schedule(schedule),
         next_runs=[
             PreviewedSlot(at=run.slot.fire_at, local=run.local)
-            for run in preview(schedule, count, now, default_anchor=now).runs
+            for run in preview(
+                schedule,
+                count,
+                now,
+                automation_id=automation.id if automation else "",
+                default_anchor=anchor,
+                run_count=automation.fired_count if automation else 0,
+            ).runs
         ],
         warnings=[
             ScheduleAdvice(code=str(warning.code), message=warning.message, at=warning.at)
-            for warning in schedule_warnings(schedule, now, default_anchor=now)
+            for warning in schedule_warnings(schedule, now, default_anchor=anchor)
         ],
     )

@@ -1,0 +1,158 @@
+"""Keeping a team within its quota, whoever asks at the same time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from api.problems import pointer
+from api.quotas.schemas import QuotaOut, QuotaUse
+from api.security import Principal
+from common.errors import FieldError, Forbidden
+from common.models import Automation, AutomationRun, AutomationStatus, Plan, RunStatus, Tenant, UserAccount
+from common.quotas import JOB_TYPE, Quota, effective_quota
+from common.schedule import ScheduleError, TooFrequent, parse_schedule, validate_min_interval
+
+_SCHEDULE = "schedule_config"
+_GOING_ON = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.RETRYING)
+
+
+class QuotaExceeded(Forbidden):
+    """The team's or the person's limits do not allow it; the detail says which, and what would fit."""
+
+    title: ClassVar[str] = "Quota exceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A person's quota and the plan it comes from."""
+
+    plan: str
+    quota: Quota
+
+
+async def limits_of(
+    session: AsyncSession, tenant_id: UUID, user_id: UUID | None, *, lock: bool = False
+) -> Limits:
+    """The limits of a team and one of its people.
+
+    `lock` makes those who want to add something to the team one after the other, until the end of the
+    transaction: only then does counting what there is mean anything.
+    """
+    query = (
+        select(
+            col(Plan.name),
+            *(col(getattr(Plan, name)) for name in Quota.model_fields),
+            col(Tenant.quota).label("of_tenant"),
+            col(UserAccount.quota).label("of_user"),
+        )
+        .select_from(Tenant)
+        .join(Plan, col(Plan.name) == col(Tenant.plan))
+        .outerjoin(
+            UserAccount,
+            (col(UserAccount.tenant_id) == col(Tenant.id)) & (col(UserAccount.id) == user_id),
+        )
+        .where(col(Tenant.id) == tenant_id)
+    )
+    if lock:
+        query = query.with_for_update(of=Tenant, key_share=True)
+    row = (await session.execute(query)).one()
+    return Limits(row.name, effective_quota(dict(row._mapping), row.of_tenant, row.of_user or {}))
+
+
+async def require_room(session: AsyncSession, automation: Automation, *, now: datetime) -> None:
+    """Check an automation that is about to be stored, resumed, or made another type. Raises QuotaExceeded.
+
+    Its present fields are what is checked.
+    """
+    with session.no_autoflush:
+        quota = (await limits_of(session, automation.tenant_id, automation.user_id, lock=True)).quota
+        await _require_number(session, automation, quota)
+    _require_interval(automation, quota, now)
+
+
+async def require_interval(session: AsyncSession, automation: Automation, *, now: datetime) -> None:
+    """Check the schedule an automation is about to get. Raises QuotaExceeded."""
+    with session.no_autoflush:
+        limits = await limits_of(session, automation.tenant_id, automation.user_id)
+    _require_interval(automation, limits.quota, now)
+
+
+async def _require_number(session: AsyncSession, automation: Automation, quota: Quota) -> None:
+    mine = col(Automation.tenant_id) == automation.tenant_id
+    await _compare(session, automation, "automation", quota.max_automations, mine)
+    if automation.type == JOB_TYPE and automation.user_id is not None:
+        jobs = (col(Automation.user_id) == automation.user_id) & (col(Automation.type) == JOB_TYPE)
+        await _compare(session, automation, "recording job", quota.max_automation_jobs, jobs)
+
+
+async def _compare(
+    session: AsyncSession,
+    automation: Automation,
+    noun: str,
+    limit: int | None,
+    which: ColumnElement[bool],
+) -> None:
+    if limit is None:
+        return
+    used = await _count(session, which & (col(Automation.id) != automation.id))
+    if used >= limit:
+        what = f"{noun}{'' if limit == 1 else 's'}"
+        detail = (
+            f"Your plan allows {limit} {what}, and {used} {'is' if used == 1 else 'are'} in use already. "
+            "Delete one you no longer need, or ask for a larger plan."
+        )
+        raise QuotaExceeded(detail, errors=[FieldError("", f"{used} of {limit} {what} are in use")])
+
+
+async def _count(session: AsyncSession, which: ColumnElement[bool]) -> int:
+    query = select(func.count()).where(which, col(Automation.status) != AutomationStatus.STOPPED)
+    return (await session.execute(query)).scalar_one()
+
+
+def _require_interval(automation: Automation, quota: Quota, now: datetime) -> None:
+    try:
+        schedule = parse_schedule(automation.schedule_config)
+        validate_min_interval(
+            schedule,
+            quota.shortest_interval(automation.type),
+            now,
+            default_anchor=automation.created_at,
+        )
+    except TooFrequent as refused:
+        faults = [
+            FieldError(pointer((_SCHEDULE, *filter(None, fault.path.split(".")))), fault.message)
+            for fault in refused.errors
+        ]
+        raise QuotaExceeded(f"Your plan does not allow it: {faults[0].detail}.", errors=faults) from refused
+    except ScheduleError:
+        return  # one that cannot be read never runs; whoever reads it next says why
+
+
+async def quota_of(session: AsyncSession, principal: Principal) -> QuotaOut:
+    """What the caller may have, and has."""
+    limits = await limits_of(session, principal.tenant_id, principal.user_id)
+    counted = col(Automation.status) != AutomationStatus.STOPPED
+    own_jobs = (col(Automation.user_id) == principal.user_id) & (col(Automation.type) == JOB_TYPE)
+    automations = (
+        await session.execute(
+            select(func.count(), func.count().filter(own_jobs)).where(
+                col(Automation.tenant_id) == principal.tenant_id, counted
+            )
+        )
+    ).one()
+    runs = await session.execute(
+        select(func.count()).where(
+            col(AutomationRun.tenant_id) == principal.tenant_id, col(AutomationRun.status).in_(_GOING_ON)
+        )
+    )
+    used = QuotaUse(
+        automations=automations[0], automation_jobs=automations[1], concurrent_runs=runs.scalar_one()
+    )
+    return QuotaOut(plan=limits.plan, limits=limits.quota, used=used)
