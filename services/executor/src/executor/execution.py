@@ -387,10 +387,13 @@ class Execution:
                     await asyncio.wait(self._claiming)
                 await self._idle.wait()
         except TimeoutError:
+            if self._claiming:
+                await asyncio.wait(self._claiming, timeout=HANDLER_STOP_GRACE)
             left = list(self._running.values())
             log.info("handing back unfinished runs", count=len(left))
             self._stop(left, HANDED_BACK)
-            await asyncio.wait([running.task for running in left], timeout=HANDLER_STOP_GRACE)
+            if left:
+                await asyncio.wait([running.task for running in left], timeout=HANDLER_STOP_GRACE)
 
 
 def describe(error: Exception, *, secrets: Sequence[str] = ()) -> tuple[str, str]:
