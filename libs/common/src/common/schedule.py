@@ -1,8 +1,9 @@
 """When does an automation run next? Every kind of schedule, time zones and changes of the clocks.
 
 Schedules are wall-clock rules in an IANA zone; instants are aware datetimes in UTC, and the present is always
-passed in. Everything here is a pure function or a frozen value. This is the public face of
-`common.scheduling`.
+passed in. Everything here is a pure function or a frozen value; `schedule_to_cron`, `get_next_run_time`,
+`validate_min_interval` and `describe_schedule` also take a schedule as somebody wrote it, a mapping. This is
+the public face of `common.scheduling`.
 """
 
 from common.scheduling.advice import (
@@ -26,7 +27,6 @@ from common.scheduling.kinds import (
     TimeOfDay,
     Weekdays,
     Weekly,
-    schedule_to_cron,
 )
 from common.scheduling.parsing import FieldError, ScheduleError, field_errors, parse_schedule
 from common.scheduling.policy import (
@@ -45,6 +45,7 @@ from common.scheduling.slots import (
     latest_slot_at_or_before,
     never_fires,
     plan,
+    schedule_to_cron,
     slots_between,
 )
 from common.scheduling.spread import jittered

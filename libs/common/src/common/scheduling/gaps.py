@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from common.scheduling.instants import as_utc, to_instant, to_seconds
 from common.scheduling.kinds import Hours, Interval, Kind, Schedule, WallClockKind
-from common.scheduling.parsing import FieldError, ScheduleError
+from common.scheduling.parsing import FieldError, ScheduleError, as_schedule
 from common.scheduling.wall_clock import WallClock
 from common.scheduling.words import duration_words
 from common.scheduling.zones import zone
@@ -67,7 +69,7 @@ def smallest_gap(
 
 
 def validate_min_interval(
-    schedule: Schedule,
+    schedule: Schedule | Mapping[str, Any],
     minimum: timedelta,
     now: datetime,
     *,
@@ -80,6 +82,7 @@ def validate_min_interval(
     Raises:
         TooFrequent: they do; the message says when, and what would fit.
     """
+    schedule = as_schedule(schedule)
     gap = smallest_gap(schedule, now, default_anchor=default_anchor)
     if gap is None:
         return

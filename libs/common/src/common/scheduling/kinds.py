@@ -340,11 +340,3 @@ KINDS: Mapping[str, type[Kind]] = {
     "once": Once,
 }
 """Each kind by its `type`."""
-
-
-def schedule_to_cron(schedule: Schedule) -> str | None:
-    """The cron expression that names the same times in the schedule's zone.
-
-    None for an interval, which counts elapsed time, and for a single instant: cron can say neither.
-    """
-    return schedule.to_cron()

@@ -42,6 +42,11 @@ def parse_schedule(raw: Mapping[str, Any]) -> Schedule:
         raise ScheduleError(field_errors(refused)) from refused
 
 
+def as_schedule(given: Schedule | Mapping[str, Any]) -> Schedule:
+    """The schedule itself, read first where it is still what somebody wrote; raises ScheduleError."""
+    return parse_schedule(given) if isinstance(given, Mapping) else given
+
+
 def field_errors(refused: ValidationError) -> list[FieldError]:
     """What is wrong, field by field, in words that say what to write instead.
 

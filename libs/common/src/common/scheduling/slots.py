@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from common.scheduling.instants import as_utc
 from common.scheduling.kinds import Schedule
+from common.scheduling.parsing import as_schedule
 from common.scheduling.timetable import Slot, Timetable
 
 
+def schedule_to_cron(schedule: Schedule | Mapping[str, Any]) -> str | None:
+    """The cron expression that names the same times in the schedule's zone.
+
+    None for an interval, which counts elapsed time, and for a single instant: cron can say neither.
+    """
+    return as_schedule(schedule).to_cron()
+
+
 def get_next_run_time(
-    schedule: Schedule, after: datetime, *, default_anchor: datetime | None = None, run_count: int = 0
+    schedule: Schedule | Mapping[str, Any],
+    after: datetime,
+    *,
+    default_anchor: datetime | None = None,
+    run_count: int = 0,
 ) -> datetime | None:
     """The first slot strictly later than `after` that runs, in UTC, or None when there is none any more.
 
@@ -26,7 +40,9 @@ def get_next_run_time(
 
     Raises:
         ValueError: `after` is naive.
+        ScheduleError: `schedule` is a mapping that says no schedule.
     """
+    schedule = as_schedule(schedule)
     if schedule.max_runs is not None and run_count >= schedule.max_runs:
         return None
     if schedule.exclude is None:

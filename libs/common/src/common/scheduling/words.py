@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from common.scheduling.cron import CronRule
 from common.scheduling.fields import clock_text
 from common.scheduling.kinds import Interval, Kind, Once, Schedule, WallClockKind, WindowedKind
+from common.scheduling.parsing import as_schedule
 
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _FROM_MONDAY = (1, 2, 3, 4, 5, 6, 0)
@@ -36,8 +38,9 @@ _MOST_TIMES = 6
 """More times of day than this are described, not listed."""
 
 
-def describe_schedule(schedule: Schedule) -> str:
+def describe_schedule(schedule: Schedule | Mapping[str, Any]) -> str:
     """What the schedule means, in one sentence: "Every Monday to Friday at 09:30 (Europe/Berlin)"."""
+    schedule = as_schedule(schedule)
     return _capitalised(_when(schedule) + _bounds(schedule))
 
 
