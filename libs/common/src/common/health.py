@@ -6,16 +6,20 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from common.service import Check, metrics_page, readiness
+from common import telemetry
+from common.schedule import use_newest_tzdata
+from common.service import Check, instance_name, metrics_page, readiness, serve
+from common.settings import ServiceSettings, load
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Scope = MutableMapping[str, Any]
+S = TypeVar("S", bound=ServiceSettings)
 
 
 async def _starting() -> str:
@@ -54,6 +58,23 @@ class Health:
     async def _ready(self) -> Answer:
         status, body = await readiness(self.checks)
         return status, json.dumps(body).encode(), "application/json"
+
+
+def run(
+    service: str,
+    settings_type: type[S],
+    work: Callable[[S, str, Health], AbstractAsyncContextManager[object]],
+) -> None:
+    """Run a service without a web framework until told to stop.
+
+    `work` is given the settings, the name of this process and the health to fill in.
+    """
+    use_newest_tzdata()
+    settings = load(settings_type)
+    instance = instance_name(service)
+    telemetry.configure(service, settings, instance=instance)
+    health = Health()
+    serve(health.application(lambda: work(settings, instance, health)), settings)
 
 
 Answer = tuple[int, bytes, str]

@@ -7,19 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from faststream.kafka import KafkaBroker
-from starlette.applications import Starlette
 
 from common import broker as kafka
-from common import database, telemetry
+from common import database
 from common.capacity import Capacity
 from common.consumer import DeadLetters
 from common.crypto import KeyRing
 from common.grouping import GroupWriter
-from common.health import Health
+from common.health import Health, run
 from common.http import create_client
-from common.schedule import use_newest_tzdata
-from common.service import background, database_check, instance_name, require_current_schema, serve
-from common.settings import load
+from common.service import background, database_check, require_current_schema
 from executor.announcement import announce
 from executor.claims import Claims
 from executor.completions import Completions
@@ -87,16 +84,6 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
         await pool.close()
 
 
-def build_app(settings: ExecutorSettings, instance: str) -> Starlette:
-    """The executor as an ASGI application: it consumes for as long as the application lives."""
-    health = Health()
-    return health.application(lambda: executing(settings, instance, health))
-
-
 def main() -> None:
     """Run the executor until told to stop."""
-    use_newest_tzdata()
-    settings = load(ExecutorSettings)
-    instance = instance_name("executor")
-    telemetry.configure("executor", settings, instance=instance)
-    serve(build_app(settings, instance), settings)
+    run("executor", ExecutorSettings, executing)

@@ -7,20 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from faststream.kafka import KafkaBroker
-from starlette.applications import Starlette
 
 from common import broker as kafka
-from common import database, telemetry
+from common import database
 from common.capacity import Capacity
 from common.consumer import DeadLetters
 from common.crypto import KeyRing
 from common.grouping import GroupWriter
-from common.health import Health
+from common.health import Health, run
 from common.http import create_client
 from common.models import Lane
-from common.schedule import use_newest_tzdata
-from common.service import background, database_check, instance_name, require_current_schema, serve
-from common.settings import load
+from common.service import background, database_check, require_current_schema
 from notifier.channels import build_channels
 from notifier.claims import Claims
 from notifier.consumers import subscribe
@@ -78,16 +75,6 @@ async def notifying(settings: NotifierSettings, instance: str, health: Health) -
         await pool.close()
 
 
-def build_app(settings: NotifierSettings, instance: str) -> Starlette:
-    """The notifier as an ASGI application: it consumes for as long as the application lives."""
-    health = Health()
-    return health.application(lambda: notifying(settings, instance, health))
-
-
 def main() -> None:
     """Run the notifier until told to stop."""
-    use_newest_tzdata()
-    settings = load(NotifierSettings)
-    instance = instance_name("notifier")
-    telemetry.configure("notifier", settings, instance=instance)
-    serve(build_app(settings, instance), settings)
+    run("notifier", NotifierSettings, notifying)

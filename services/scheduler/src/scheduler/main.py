@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.applications import Starlette
-
-from common import broker, database, telemetry
-from common.health import Health
-from common.schedule import use_newest_tzdata
-from common.service import background, database_check, instance_name, require_current_schema, serve
-from common.settings import load
+from common import broker, database
+from common.health import Health, run
+from common.service import background, database_check, require_current_schema
 from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
 from scheduler.failing import Failing
@@ -65,16 +61,6 @@ async def reigning(settings: SchedulerSettings, instance: str, health: Health) -
         await pool.close()
 
 
-def build_app(settings: SchedulerSettings, instance: str) -> Starlette:
-    """The scheduler as an ASGI application: it reigns, or waits to, for as long as the application lives."""
-    health = Health()
-    return health.application(lambda: reigning(settings, instance, health))
-
-
 def main() -> None:
     """Run the scheduler until told to stop."""
-    use_newest_tzdata()
-    settings = load(SchedulerSettings)
-    instance = instance_name("scheduler")
-    telemetry.configure("scheduler", settings, instance=instance)
-    serve(build_app(settings, instance), settings)
+    run("scheduler", SchedulerSettings, reigning)
