@@ -14,11 +14,8 @@ from hashlib import sha256
 
 from carillon.client import Api, Sandbox
 from carillon.errors import Obstacle
-from carillon.seed import HOOK, plant
+from carillon.seed import HOOK, OWNER, TEAM, plant
 from common.tenants import bootstrap
-
-TEAM = "Northwind Media"
-OWNER = "ada@northwind.example"
 
 
 async def main() -> None:
