@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from carillon.ports import free_port
+from common.settings import KafkaSettings
 from tests.support.command import Command, run
 from tests.support.polling import eventually
 
@@ -154,6 +155,28 @@ async def test_data_of_another_version_is_one_line_that_says_what_to_do(tmp_path
     assert status == 1
     assert "was made by PostgreSQL 12" in output
     assert len(output.splitlines()) == 1
+
+
+async def test_servers_that_are_named_replace_the_embedded_ones(
+    tmp_path: Path, database_url: str, kafka: KafkaSettings
+) -> None:
+    command = await Command.start(
+        ["up", "--port", str(free_port())],
+        cwd=tmp_path,
+        environment={
+            "DATABASE_URL": database_url,
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.kafka_bootstrap_servers,
+            "KAFKA_PROFILE": kafka.kafka_profile.value,
+            "KAFKA_TOPIC_PREFIX": "named.",
+        },
+    )
+    try:
+        await command.says("delivered to Telegram chat", within=READY_WITHIN + DELIVERY_WITHIN)
+        assert command.children().keys() == PROCESSES - {"postgres", "broker"}
+        assert not (tmp_path / ".carillon" / "postgres").exists()
+        await _stop(command)
+    finally:
+        await command.close()
 
 
 async def test_servers_that_do_not_answer_are_named(tmp_path: Path) -> None:

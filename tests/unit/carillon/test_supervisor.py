@@ -116,12 +116,35 @@ async def test_a_client_that_dies_meanwhile_waits_for_its_server(
     await supervisor.start(program("client", tmp_path))
     may_finish.clear()
     os.kill(supervisor.pids()["broker"], signal.SIGKILL)
-    await eventually(lambda: ("broker", Change.ENDED) in reports)
-    os.kill(supervisor.pids()["client"], signal.SIGKILL)
+    client = supervisor.pids()["client"]
+    await eventually(lambda: state_of(client) == "T", what="the client is frozen")
+    os.kill(client, signal.SIGKILL)
     await eventually(lambda: ("client", Change.ENDED) in reports)
     may_finish.set()
     await eventually(lambda: ("client", Change.RESTARTED) in reports)
     assert reports.index(("broker", Change.RESTARTED)) < reports.index(("client", Change.RESTARTED))
+
+
+async def test_a_server_that_does_not_come_back_does_not_freeze_its_clients(
+    tmp_path: Path, supervisor: Supervisor, reports: Reports
+) -> None:
+    obstacle = tmp_path / "obstacle"
+
+    async def check() -> None:
+        if obstacle.exists():
+            raise RuntimeError("the port was taken")
+
+    server = program("broker", tmp_path, after_start=check, holds=frozenset({"client"}))
+    await supervisor.start(server)
+    await supervisor.start(program("client", tmp_path))
+    client = supervisor.pids()["client"]
+    obstacle.touch()
+    os.kill(supervisor.pids()["broker"], signal.SIGKILL)
+    await eventually(lambda: ("broker", Change.FAILED) in reports)
+    await eventually(lambda: state_of(client) == "S", what="the client goes on")
+    os.kill(client, signal.SIGKILL)
+    await eventually(lambda: ("client", Change.RESTARTED) in reports)
+    assert ("broker", Change.RESTARTED) not in reports
 
 
 async def test_what_started_last_stops_first(tmp_path: Path, supervisor: Supervisor) -> None:

@@ -37,7 +37,7 @@ class Program:
     """What to run, and how to tell that it is ready.
 
     `prepare` runs before each start, `after_start` each time it has become ready. `holds` names the programs
-    that must stand still while this one is away. Should this process die, the child gets `orphan_signal`.
+    that stand still while this one starts again. Should this process die, the child gets `orphan_signal`.
     """
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -39,7 +39,7 @@ class Incident:
 class _Member:
     child: Child
     stage: int
-    is_up: asyncio.Event = field(default_factory=asyncio.Event)
+    is_settled: asyncio.Event = field(default_factory=asyncio.Event)
     watch: asyncio.Task[None] | None = None
 
 
@@ -108,7 +108,7 @@ class Supervisor:
         await member.child.start()
         name = member.child.program.name
         self._members[name] = member
-        member.is_up.set()
+        member.is_settled.set()
         member.watch = asyncio.create_task(self._watch(member), name=f"watch {name}")
         self._report(Incident(name, Change.READY))
 
@@ -119,14 +119,11 @@ class Supervisor:
         while True:
             started = loop.time()
             status = await member.child.exited()
-            member.is_up.clear()
-            self._hold(member)
             member.child.kill()  # what it may have started itself
             self._report(Incident(name, Change.ENDED, _fate(status)))
             if loop.time() - started > _STEADY_AFTER:
                 failures = 0
             failures = await self._restart(member, failures)
-            self._release(member)
             self._report(Incident(name, Change.RESTARTED))
 
     async def _restart(self, member: _Member, failures: int) -> int:
@@ -135,22 +132,28 @@ class Supervisor:
             await asyncio.sleep(restart_delay(failures))
             failures += 1
             for holder in self._holders(member):
-                await holder.is_up.wait()
+                await holder.is_settled.wait()
             try:
-                await member.child.start()
+                with self._holding(member):
+                    await member.child.start()
             except Exception as error:
                 self._report(Incident(member.child.program.name, Change.FAILED, str(error)))
-                continue
-            member.is_up.set()
-            return failures
+            else:
+                return failures
 
-    def _hold(self, away: _Member) -> None:
-        for name in away.child.program.holds & self._members.keys():
-            self._members[name].child.pause()
-
-    def _release(self, back: _Member) -> None:
-        for name in back.child.program.holds & self._members.keys():
-            self._members[name].child.resume()
+    @contextlib.contextmanager
+    def _holding(self, starting: _Member) -> Iterator[None]:
+        """Freeze what must not meet a program before it is ready, and nothing for longer than it starts."""
+        held = [self._members[name].child for name in starting.child.program.holds & self._members.keys()]
+        starting.is_settled.clear()
+        for child in held:
+            child.pause()
+        try:
+            yield
+        finally:
+            starting.is_settled.set()
+            for child in held:
+                child.resume()
 
     def _holders(self, held: _Member) -> list[_Member]:
         name = held.child.program.name
