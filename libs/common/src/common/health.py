@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from starlette.applications import Starlette
-from starlette.routing import Route
+import asyncpg
 
 from common import telemetry
+from common.broker import BROKER_ERRORS
+from common.database import TRANSIENT_DATABASE_ERRORS
+from common.errors import CarillonError
 from common.schedule import use_newest_tzdata
 from common.service import Check, instance_name, metrics_page, readiness, serve
 from common.settings import ServiceSettings, load
@@ -19,6 +21,11 @@ from common.settings import ServiceSettings, load
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Scope = MutableMapping[str, Any]
+Answer = tuple[int, bytes, str]
+Route = Callable[[], Awaitable[Answer]]
+
+START_FAULTS = (CarillonError, *TRANSIENT_DATABASE_ERRORS, asyncpg.PostgresError, *BROKER_ERRORS)
+"""What keeps a service from starting through no fault of its code: one line says enough."""
 S = TypeVar("S", bound=ServiceSettings)
 
 
@@ -32,28 +39,9 @@ class Health:
 
     checks: Mapping[str, Check] = field(default_factory=lambda: {"startup": _starting})
 
-    def routes(self) -> list[tuple[str, Endpoint]]:
+    def routes(self) -> dict[str, Route]:
         """`/healthz`, `/readyz` and `/metrics`."""
-        return [
-            ("/healthz", Endpoint(_alive)),
-            ("/readyz", Endpoint(self._ready)),
-            ("/metrics", Endpoint(_metrics)),
-        ]
-
-    def application(self, work: Callable[[], AbstractAsyncContextManager[object]]) -> Starlette:
-        """An ASGI application that serves these routes and does `work` for as long as it lives.
-
-        When entering `work` fails, the process does not start.
-        """
-
-        @asynccontextmanager
-        async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-            async with work():
-                yield
-
-        return Starlette(
-            routes=[Route(path, endpoint) for path, endpoint in self.routes()], lifespan=lifespan
-        )
+        return {"/healthz": _alive, "/readyz": self._ready, "/metrics": _metrics}
 
     async def _ready(self) -> Answer:
         status, body = await readiness(self.checks)
@@ -74,24 +62,51 @@ def run(
     instance = instance_name(service)
     telemetry.configure(service, settings, instance=instance)
     health = Health()
-    serve(health.application(lambda: work(settings, instance, health)), settings)
+    serve(Worker(health, lambda: work(settings, instance, health)), settings)
 
 
-Answer = tuple[int, bytes, str]
+class Worker:
+    """The ASGI application of a service that does `work` for as long as it lives and serves its health.
+
+    When entering `work` fails the process does not start, and says why in one line.
+    """
+
+    def __init__(self, health: Health, work: Callable[[], AbstractAsyncContextManager[object]]) -> None:
+        self._routes = health.routes()
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the application's life."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            route = self._routes.get(scope["path"], _nothing_here)
+            await _send(send, *await route())
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        phase = "startup"
+        try:
+            async with self._work():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                phase = "shutdown"
+        except START_FAULTS as error:
+            reason = getattr(error, "detail", None) or f"{type(error).__name__}: {error}"
+            verb = "start" if phase == "startup" else "stop in order"
+            await send({"type": f"lifespan.{phase}.failed", "message": f"cannot {verb}: {reason}"})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An ASGI application that gives one answer. An object, not a function: frameworks wrap functions."""
+async def _send(send: Send, status: int, body: bytes, content_type: str) -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
-    answer: Callable[[], Awaitable[Answer]]
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answer the request."""
-        status, body, content_type = await self.answer()
-        headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+async def _nothing_here() -> Answer:
+    return 404, b'{"title":"Not found","status":404}', "application/problem+json"
 
 
 async def _alive() -> Answer:
