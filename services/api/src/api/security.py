@@ -87,20 +87,30 @@ async def find_by_id(session: AsyncSession, key_id: UUID, now: datetime) -> Know
     return _valid((await session.execute(_key_query().where(col(ApiKey.id) == key_id))).one_or_none(), now)
 
 
-async def authenticate(
+async def bearer_principal(
     request: Request,
     session: Transaction,
     wired: Wired,
     now: Now,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> Principal:
-    """FastAPI dependency: the principal of the request's API key; raises Unauthenticated."""
+) -> Principal | None:
+    """FastAPI dependency: the principal of the request's API key, None without one.
+
+    Raises Unauthenticated for a key that is not valid.
+    """
     if credentials is None:
-        raise Unauthenticated("Send an API key: Authorization: Bearer car_…")
+        return None
     known = await find_by_secret(session, credentials.credentials, now)
     if known is None:
         raise Unauthenticated("The API key is unknown, revoked or expired.")
     return admit(request, known, wired, now)
+
+
+async def authenticate(principal: Annotated[Principal | None, Depends(bearer_principal)]) -> Principal:
+    """FastAPI dependency: the principal of the request's API key; raises Unauthenticated."""
+    if principal is None:
+        raise Unauthenticated("Send an API key: Authorization: Bearer car_…")
+    return principal
 
 
 def admit(request: Request, known: KnownKey, wired: Wired, now: datetime) -> Principal:
