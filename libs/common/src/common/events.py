@@ -115,7 +115,7 @@ class RunSkipped(Event):
     type = "carillon.automation.run.skipped.v1"
     topics = ("automation.run",)
     key_field = "automation_id"
-    sources = ("scheduler",)
+    sources = ("scheduler", "api")
 
     automation_id: UUID
     tenant_id: UUID
