@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 """What a person calls something."""
 
 Secret = Annotated[SecretStr, StringConstraints(min_length=1, max_length=4096)]
 """Taken in, sealed, and never given out again."""
+
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+]
+"""An instant with its offset, far from where calendars end: every zone's clock can show it."""
 
 UNSET: Any = None
 """Default of a field that may be left out but not be null; see `Patch`."""

@@ -23,6 +23,7 @@ from api.quotas.routes import router as quota
 from api.runs.routes import router as runs
 from api.settings import ApiSettings
 from api.shutdown import on_termination
+from api.slots.routes import router as slots
 from api.tenants.routes import router as tenants
 from common import telemetry
 from common.crypto import KeyRing
@@ -101,7 +102,7 @@ def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -
     app.state.collaborators = wired
     app.add_middleware(Observation)
     problems.install(app)
-    for router in (automations, quota, runs, destinations, deliveries, connections, live, tenants):
+    for router in (automations, quota, slots, runs, destinations, deliveries, connections, live, tenants):
         app.include_router(router)
     app.include_router(operations.router)
     app.openapi = lambda: documentation.openapi(app)  # type: ignore[method-assign]

@@ -1,0 +1,59 @@
+"""`/api/automations/{automation_id}/slots`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+
+from api.automations.service import find
+from api.context import Now, Transaction
+from api.fields import Moment
+from api.limits import JsonRoute
+from api.problems import BadParameter, problem_responses
+from api.security import Caller
+from api.slots.schemas import SlotOut, SlotPage
+from api.slots.service import MAX_SLOTS, read_slots
+
+router = APIRouter(
+    prefix="/api", tags=["runs"], route_class=JsonRoute, responses=problem_responses(401, 404, 422)
+)
+
+_A_DAY = timedelta(days=1)
+
+
+@router.get("/automations/{automation_id}/slots")
+async def list_slots(
+    request: Request,
+    automation_id: UUID,
+    caller: Caller,
+    session: Transaction,
+    now: Now,
+    first: Annotated[
+        Moment | None, Query(alias="from", description="Beginning of the range; a day ago by default")
+    ] = None,
+    last: Annotated[
+        Moment | None, Query(alias="to", description="End of the range; a day ahead by default")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_SLOTS, description="Slots on a page")] = 200,
+) -> SlotPage:
+    """Why didn't it run? Every slot of a range, what became of it, and why; also the slots still to come."""
+    first = (first or (last or now) - _A_DAY).astimezone(UTC)
+    last = (last or max(first, now) + _A_DAY).astimezone(UTC)
+    if last < first:
+        raise BadParameter("to", "lies before from")
+    automation = await find(session, caller.tenant_id, automation_id)
+    found = await read_slots(session, automation, first, last, limit=limit, now=now)
+    items = [SlotOut(**fate.as_values()) for fate in found.fates]
+    if found.next_slot is None:
+        return SlotPage(items=items)
+    target = request.url.include_query_params(
+        **{"from": _utc(found.next_slot), "to": _utc(last), "limit": limit}
+    )
+    return SlotPage(items=items, next=f"{target.path}?{target.query}")
+
+
+def _utc(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
