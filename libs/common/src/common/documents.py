@@ -33,9 +33,6 @@ class _Schema(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
-    def get_title_from_name(self, name: str) -> str:
-        return name
-
 
 def event_schema(event: type[Event]) -> Document:
     """The JSON Schema of an event's payload.
