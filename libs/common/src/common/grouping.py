@@ -32,6 +32,8 @@ class GroupWriter(Generic[T]):
         self._write = write
         self._name = name
         self._queue: asyncio.Queue[_Entry[T]] = asyncio.Queue()
+        self._waiting: set[asyncio.Future[bool]] = set()
+        self._has_ended = False
 
     async def record(self, entry: T) -> bool:
         """Hand in one entry and wait until it is committed; False when it was rejected.
@@ -39,16 +41,30 @@ class GroupWriter(Generic[T]):
         Raises what `write` raises for this entry alone.
         """
         recorded: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self._has_ended:
+            # Nobody will ever write it; waiting would keep the process from ending.
+            recorded.cancel()
+            return await recorded
+        self._waiting.add(recorded)
+        recorded.add_done_callback(self._waiting.discard)
         self._queue.put_nowait((entry, recorded))
         return await recorded
 
     async def run(self) -> None:
-        """Write groups until cancelled. The first of a group waits for nobody; the rest came meanwhile."""
-        while True:
-            group = [await self._queue.get()]
-            while len(group) < MAX_GROUP and not self._queue.empty():
-                group.append(self._queue.get_nowait())
-            await self._settle(group)
+        """Write groups until cancelled. The first of a group waits for nobody; the rest came meanwhile.
+
+        Whoever still waits at the end, and whoever comes later, is cancelled.
+        """
+        try:
+            while True:
+                group = [await self._queue.get()]
+                while len(group) < MAX_GROUP and not self._queue.empty():
+                    group.append(self._queue.get_nowait())
+                await self._settle(group)
+        finally:
+            self._has_ended = True
+            for recorded in list(self._waiting):
+                recorded.cancel()
 
     async def _settle(self, group: Sequence[_Entry[T]]) -> None:
         try:

@@ -112,6 +112,11 @@ class ClaimedDelivery:
     quiet_hours: QuietHours | None = None
 
     @property
+    def secrets(self) -> list[str]:
+        """What the receiver may repeat and nobody may read; several while one secret replaces another."""
+        return (self.parcel.target.secret or "").split()
+
+    @property
     def is_test(self) -> bool:
         """Asked for by a person who tries the destination."""
         return self.parcel.message.type == TEST_MESSAGE
@@ -200,7 +205,7 @@ class Claims:
                 run_id=row["run_id"],
             ),
             unsendable=unsendable,
-            quiet_hours=row["quiet_hours"] and QuietHours.model_validate(row["quiet_hours"]),
+            quiet_hours=_read_quiet_hours(row["quiet_hours"]),
         )
 
 
@@ -213,6 +218,14 @@ def _read_message(raw: object) -> tuple[Message, str | None]:
         return Message(
             type="unreadable", title="", text=""
         ), f"the message cannot be read: {field or 'value'}"
+
+
+def _read_quiet_hours(raw: object) -> QuietHours | None:
+    """The quiet hours; what cannot be read counts as none, because a message too many is better than none."""
+    try:
+        return None if raw is None else QuietHours.model_validate(raw)
+    except ValidationError:
+        return None
 
 
 def _silence_event(row: asyncpg.Record, now: datetime) -> EventRecord:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import traceback
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from common.database import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError
 from common.grouping import GroupWriter
 from common.models import Lane
+from common.telemetry import hide_secrets
 from notifier import verdicts
 from notifier.channels.base import Channel, Interrupted
 from notifier.claims import ClaimedDelivery, Claims, by_destination
@@ -240,7 +242,12 @@ class Delivering:
         config: Mapping[str, Any] | None,
     ) -> DeliveryOutcome:
         if not isinstance(error, CarillonError):
-            log.error("channel raised an unexpected error", delivery_id=str(delivery.id), exc_info=error)
+            text = "".join(traceback.format_exception(error))
+            log.error(
+                "channel raised an unexpected error",
+                delivery_id=str(delivery.id),
+                exception=hide_secrets(text, delivery.secrets),
+            )
         outcome = verdicts.failed(
             delivery,
             channel.schedule,

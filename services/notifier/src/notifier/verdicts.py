@@ -98,7 +98,7 @@ def failed(
 ) -> DeliveryOutcome:
     """The channel raised `error`. An answer that only asks to wait does not use up the schedule."""
     known = isinstance(error, CarillonError)
-    detail = hide_secrets(str(error)) if known else f"{type(error).__name__} in the channel"
+    detail = hide_secrets(str(error), delivery.secrets) if known else f"{type(error).__name__} in the channel"
     consequence = error.consequence if isinstance(error, ChannelError) else None
     waits = consequence is Consequence.RATE and delivery.uncounted < MAX_UNCOUNTED
     delay = next_attempt(

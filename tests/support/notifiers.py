@@ -1,0 +1,113 @@
+"""A notifier's working parts in this process, with a channel that answers what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from common.capacity import Capacity
+from common.crypto import KeyRing
+from common.database import ConnectionPool
+from common.grouping import GroupWriter
+from common.messages import Message
+from common.models import Lane
+from common.retry import TELEGRAM_SCHEDULE, RetrySchedule
+from notifier.channels.base import Parcel, Receipt, Target
+from notifier.claims import Claims
+from notifier.delivery import Delivering
+from notifier.outcomes import DeliveryOutcome, Outcomes
+from notifier.pacing import Limit, Pacer
+
+Send = Callable[[Parcel], Awaitable[Receipt]]
+
+
+async def accept(_parcel: Parcel) -> Receipt:
+    """The receiver takes it."""
+    return Receipt(200, {})
+
+
+class ScriptedChannel:
+    """Answers what the test says, and remembers what it was given."""
+
+    type: ClassVar[str] = "telegram"
+    schedule: ClassVar[RetrySchedule] = TELEGRAM_SCHEDULE
+
+    def __init__(self, send: Send, limits: Sequence[Limit] = ()) -> None:
+        self._send = send
+        self._limits = limits
+        self.parcels: list[Parcel] = []
+
+    def pace_key(self, target: Target) -> str:
+        """One bucket a chat; a destination without one is the channel's own trouble."""
+        return f"scripted:{target.config['chat_id']}"
+
+    def limits(self, target: Target) -> Sequence[Limit]:
+        """As the test says."""
+        return self._limits
+
+    def messages(self, message: Message) -> int:
+        """Always one."""
+        return 1
+
+    async def send(self, parcel: Parcel, *, now: datetime) -> Receipt:
+        """One attempt."""
+        self.parcels.append(parcel)
+        return await self._send(parcel)
+
+
+@dataclass
+class Notifier:
+    """One notifier without its broker."""
+
+    claims: Claims
+    capacity: Capacity
+    delivering: Delivering
+    channel: ScriptedChannel
+
+
+@asynccontextmanager
+async def notifying(
+    pool: ConnectionPool,
+    ring: KeyRing,
+    send: Send = accept,
+    *,
+    name: str = "notifier-1",
+    concurrency: int = 50,
+    lease_seconds: float = 60.0,
+    sweep_after: float = 15.0,
+    limits: Sequence[Limit] = (),
+    looking: bool = False,
+) -> AsyncIterator[Notifier]:
+    """A notifier that records its outcomes and, where `looking`, looks for due deliveries.
+
+    It ends like a killed process.
+    """
+    channel = ScriptedChannel(send, limits)
+    claims = Claims(pool, ring, worker=name, lease_seconds=lease_seconds)
+    outcomes: GroupWriter[DeliveryOutcome] = GroupWriter(Outcomes(pool, worker=name).write, name="outcomes")
+    capacity = Capacity(concurrency, dict.fromkeys(Lane, 1.0))
+    delivering = Delivering(
+        claims,
+        outcomes,
+        {channel.type: channel},
+        Pacer(),
+        capacity,
+        sweep_after=sweep_after,
+        lease_seconds=lease_seconds,
+    )
+    background = [
+        asyncio.create_task(outcomes.run()),
+        asyncio.create_task(delivering.keep_leases()),
+    ]
+    if looking:
+        background.append(asyncio.create_task(delivering.look_for_due()))
+    try:
+        yield Notifier(claims, capacity, delivering, channel)
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.wait(background)
