@@ -17,6 +17,7 @@ from common.crypto import KeyRing
 from common.database import ConnectionPool
 from common.grouping import GroupWriter
 from common.messages import Message
+from executor.attempts import Attempts
 from executor.claims import ClaimedRun, Claims
 from executor.completions import Completion, Completions
 from executor.execution import Execution
@@ -114,10 +115,8 @@ async def working(
             claims,
             completions,
             capacity,
-            {SCRIPTED: handler} if handlers is None else handlers,
-            http,
+            Attempts({SCRIPTED: handler} if handlers is None else handlers, http, run_timeout=run_timeout),
             worker=name,
-            run_timeout=run_timeout,
             lease_seconds=lease_seconds,
             sweep_after=sweep_after,
         )

@@ -92,6 +92,11 @@ class ClaimedRun:
     destination_id: UUID | None
     accounts: Sequence[Account]
 
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown of it, wherever a vendor or a library repeats it."""
+        return [account.token for account in self.accounts]
+
 
 class Claims:
     """Claims runs for one worker."""

@@ -7,31 +7,24 @@ lost: if this process dies, its lease expires and the leader queues the run agai
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-import traceback
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx
 import structlog
 from opentelemetry.trace import SpanKind
-from pydantic import BaseModel, ValidationError
 
 from common import telemetry
 from common.capacity import Capacity
 from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool
-from common.errors import CarillonError, RemoteError
 from common.grouping import GroupWriter
 from common.models import Lane, RunStatus
-from common.retry import next_attempt
-from common.telemetry import hide_secrets
+from executor.attempts import Attempts
 from executor.claims import ClaimedRun, Claims
 from executor.completions import CANCELLED, HANDED_BACK, Attempt, Completion, without_result
-from executor.handlers.base import Handler, Outcome, RunContext, RunLog
+from executor.handlers.base import RunLog
 
 log = structlog.get_logger()
 
@@ -45,20 +38,6 @@ UPDATE automation_run r
  WHERE r.id = mine.id AND r.worker = $1 AND r.attempt = mine.attempt AND r.status = 'running'
 RETURNING r.id, r.attempt, r.cancel_requested
 """
-
-
-class RunTimeout(CarillonError):
-    """The handler took longer than a run may."""
-
-    permanent = False
-
-
-class InvalidConfiguration(CarillonError):
-    """The automation's configuration is not what its handler takes."""
-
-
-class UnknownType(CarillonError):
-    """No handler of this executor does this kind of automation."""
 
 
 @dataclass(slots=True)
@@ -88,11 +67,9 @@ class Execution:
         claims: Claims,
         completions: GroupWriter[Completion],
         capacity: Capacity,
-        handlers: Mapping[str, Handler[Any]],
-        http: httpx.AsyncClient,
+        attempts: Attempts,
         *,
         worker: str,
-        run_timeout: float,
         lease_seconds: float,
         sweep_after: float,
     ) -> None:
@@ -100,10 +77,8 @@ class Execution:
         self._claims = claims
         self._completions = completions
         self._capacity = capacity
-        self._handlers = handlers
-        self._http = http
+        self._attempts = attempts
         self._worker = worker
-        self._run_timeout = run_timeout
         self._lease_seconds = lease_seconds
         self._sweep_after = sweep_after
         self._running: dict[Attempt, _Running] = {}
@@ -176,7 +151,7 @@ class Execution:
             trace_id=run.trace_id,
             attempt=run.attempt,
         )
-        run_log = RunLog(logger, secrets=_secrets_of(run))
+        run_log = RunLog(logger, secrets=run.secrets)
         logger.info(
             f"Executing automation: {run.automation_name} ({run.automation_id}, {run.type})", type=run.type
         )
@@ -197,7 +172,10 @@ class Execution:
             set_status_on_exception=False,
         ) as span:
             traceparent = telemetry.traceparent_of(span)
-            completion = await self._attempt(run, run_log, traceparent)
+            running = self._running[_attempt_of(run)]
+            completion = await self._attempts.make(
+                run, run_log, traceparent, why_stopped=lambda: running.reason
+            )
             # From here on there is nothing to stop: the record is all that is missing.
             self._running[_attempt_of(run)].has_ended = True
             if completion.error_code:
@@ -222,119 +200,6 @@ class Execution:
             # all the same, or it would be repeated for ever.
             log.error("result cannot be stored", run_id=str(completion.run.id), error=type(error).__name__)
             return await self._completions.record(without_result(completion))
-
-    async def _attempt(self, run: ClaimedRun, run_log: RunLog, traceparent: str) -> Completion:
-        """Run the handler once and say what became of it. Never raises."""
-        seconds = run.policy.timeout_seconds or self._run_timeout
-        try:
-            async with asyncio.timeout(seconds) as limit:
-                outcome = await self._handle(run, run_log)
-            return self._completed(run, run_log, outcome, traceparent)
-        except asyncio.CancelledError:
-            return self._interrupted(run, run_log, traceparent)
-        except Exception as caught:  # whatever a handler raises is that run's failure, not the executor's
-            error = caught
-            if isinstance(caught, TimeoutError) and limit.expired():
-                error = RunTimeout(f"the run took longer than {seconds:g} s")
-        return self._failed(run, run_log, error, traceparent)
-
-    async def _handle(self, run: ClaimedRun, run_log: RunLog) -> Outcome:
-        handler = self._handlers.get(run.type)
-        if handler is None:
-            raise UnknownType(f"no handler for automations of type {run.type!r} is installed here")
-        try:
-            config: BaseModel = handler.config.model_validate(run.config)
-        except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-                for fault in error.errors(include_input=False, include_url=False)
-            )
-            raise InvalidConfiguration(f"automation_config: {faults}") from error
-        context = RunContext(
-            run_id=run.id,
-            automation_id=run.automation_id,
-            automation_name=run.automation_name,
-            tenant_id=run.tenant_id,
-            slot=run.slot,
-            attempt=run.attempt,
-            timezone=run.timezone,
-            platforms=run.platforms,
-            accounts=run.accounts,
-            http=self._http,
-            log=run_log,
-            last_attempt=run.dry_run or run.attempt >= run.max_attempts,
-            dry_run=run.dry_run,
-        )
-        return await handler.run(context, config)
-
-    def _completed(self, run: ClaimedRun, run_log: RunLog, outcome: Outcome, traceparent: str) -> Completion:
-        result = {**outcome.result, "summary": outcome.summary}
-        if run.dry_run:
-            result["would_deliver"] = [message.model_dump(mode="json") for message in outcome.messages]
-        return Completion(
-            run,
-            RunStatus.COMPLETED,
-            "completed",
-            summary=outcome.summary,
-            result=result,
-            messages=() if run.dry_run else outcome.messages,
-            logs=run_log.entries,
-            traceparent=traceparent,
-        )
-
-    def _failed(self, run: ClaimedRun, run_log: RunLog, error: Exception, traceparent: str) -> Completion:
-        code, message = describe(error, secrets=_secrets_of(run))
-        delay = self._retry_after(run, error)
-        run_log.error(
-            "Error executing automation",
-            error_code=code,
-            error=message,
-            retry_in_seconds=None if delay is None else round(delay.total_seconds(), 1),
-        )
-        if not isinstance(error, CarillonError):
-            text = "".join(traceback.format_exception(error))
-            log.error(
-                "handler raised an unexpected error",
-                run_id=str(run.id),
-                exception=hide_secrets(text, _secrets_of(run)),
-            )
-        return Completion(
-            run,
-            RunStatus.FAILED if delay is None else RunStatus.RETRYING,
-            "failed",
-            error_code=code,
-            error_message=message,
-            logs=run_log.entries,
-            retry_after=delay or timedelta(),
-            traceparent=traceparent,
-        )
-
-    def _retry_after(self, run: ClaimedRun, error: Exception) -> timedelta | None:
-        """How long until the next attempt; None when there is none. Somebody waits for a dry run: one try."""
-        choice = run.policy.retry
-        if run.dry_run or (isinstance(error, RemoteError) and error.consequence in choice.never):
-            return None
-        policy = choice.as_policy(max_attempts=run.max_attempts)
-        return next_attempt(policy, attempt=run.attempt, error=error, random=random.random())  # noqa: S311
-
-    def _interrupted(self, run: ClaimedRun, run_log: RunLog, traceparent: str) -> Completion:
-        reason = self._running[_attempt_of(run)].reason or HANDED_BACK
-        if reason == CANCELLED:
-            run_log.warning("run cancelled on request")
-            status, message = RunStatus.CANCELLED, "cancelled on request"
-        else:
-            # A superseded run takes this way too: its completion is rejected by the guard.
-            run_log.warning("run handed back: the executor is stopping")
-            status, message = RunStatus.RETRYING, "the executor stopped before the run was finished"
-        return Completion(
-            run,
-            status,
-            reason,
-            error_code=reason,
-            error_message=message,
-            logs=run_log.entries,
-            traceparent=traceparent,
-        )
 
     async def keep_leases(self) -> None:
         """Extend the leases of everything running, and stop what was cancelled or taken away."""
@@ -394,25 +259,3 @@ class Execution:
             self._stop(left, HANDED_BACK)
             if left:
                 await asyncio.wait([running.task for running in left], timeout=HANDLER_STOP_GRACE)
-
-
-def describe(error: Exception, *, secrets: Sequence[str] = ()) -> tuple[str, str]:
-    """A stable code and a message fit to be shown, for any error a run may end with.
-
-    `secrets` are those the run was given: a vendor may repeat them in its answer.
-    """
-    if isinstance(error, RemoteError):
-        code = error.consequence.value if error.code is None else f"{error.consequence.value}:{error.code}"
-        return code, hide_secrets(error.detail, secrets)
-    if isinstance(error, CarillonError):
-        return _snake(type(error).__name__), hide_secrets(error.detail, secrets)
-    # The text of an unforeseen error may hold anything, secrets included: only its type is shown.
-    return "internal_error", f"{type(error).__name__} in the handler; see the executor's log"
-
-
-def _secrets_of(run: ClaimedRun) -> list[str]:
-    return [account.token for account in run.accounts]
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name).lstrip("_")

@@ -18,6 +18,7 @@ from common.health import Health, run
 from common.http import create_client
 from common.service import background, database_check, require_current_schema
 from executor.announcement import announce
+from executor.attempts import Attempts
 from executor.claims import Claims
 from executor.completions import Completions
 from executor.consumers import subscribe
@@ -58,10 +59,8 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
                 Claims(pool, ring, worker=instance, lease_seconds=settings.lease_seconds),
                 completions,
                 capacity,
-                handlers,
-                http,
+                Attempts(handlers, http, run_timeout=settings.run_timeout),
                 worker=instance,
-                run_timeout=settings.run_timeout,
                 lease_seconds=settings.lease_seconds,
                 sweep_after=settings.sweep_after,
             )
