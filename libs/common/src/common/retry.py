@@ -67,11 +67,13 @@ def next_attempt(
     if isinstance(policy, RetrySchedule):
         delay = policy.delays[attempt - 1] * (1 + 0.1 * random)
     else:
-        exponential = min(policy.cap, policy.base * 2 ** (attempt - 1))
+        # Doubling comes to the cap long before 2³² bases; beyond, it would leave the range of a timedelta.
+        exponential = min(policy.cap, policy.base * 2 ** min(attempt - 1, 32))
         delay = exponential * (0.5 + 0.5 * random)
     if isinstance(error, RemoteError):
         if error.retry_after is not None:
-            advertised = timedelta(seconds=error.retry_after) + timedelta(seconds=random)
+            asked = max(0.0, min(MAX_VENDOR_WAIT.total_seconds(), error.retry_after))
+            advertised = timedelta(seconds=asked) + timedelta(seconds=random)
             return min(max(advertised, RATE_FLOOR), MAX_VENDOR_WAIT)
         if error.consequence is Consequence.RATE:
             return max(delay, timedelta(minutes=1))

@@ -1,0 +1,120 @@
+"""Grouped writes: together when they come together, and each caller gets its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from common import grouping
+from common.grouping import MAX_GROUP, GroupWriter
+
+Write = Callable[[Sequence[int]], Awaitable[Sequence[bool]]]
+
+
+@asynccontextmanager
+async def writing(write: Write) -> AsyncIterator[GroupWriter[int]]:
+    writer = GroupWriter(write, name="numbers")
+    task = asyncio.create_task(writer.run())
+    try:
+        yield writer
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+class Recorder:
+    """Takes even numbers; the gate is closed until the test opens it."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.asked = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def write(self, entries: Sequence[int]) -> list[bool]:
+        self.groups.append(list(entries))
+        self.asked.set()
+        await self.gate.wait()
+        return [entry % 2 == 0 for entry in entries]
+
+
+async def test_the_first_waits_for_nobody_and_the_rest_go_together() -> None:
+    recorder = Recorder()
+    async with writing(recorder.write) as writer:
+        first = asyncio.create_task(writer.record(0))
+        await recorder.asked.wait()
+        rest = [asyncio.create_task(writer.record(number)) for number in range(1, 6)]
+        await asyncio.sleep(0)
+        recorder.gate.set()
+        assert await first
+        assert await asyncio.gather(*rest) == [False, True, False, True, False]
+    assert recorder.groups == [[0], [1, 2, 3, 4, 5]]
+
+
+async def test_a_group_has_a_size_it_does_not_exceed() -> None:
+    recorder = Recorder()
+    recorder.gate.set()
+    async with writing(recorder.write) as writer:
+        await asyncio.gather(*(writer.record(number) for number in range(MAX_GROUP * 2 + 50)))
+    assert max(map(len, recorder.groups)) == MAX_GROUP
+    assert list(itertools.chain(*recorder.groups)) == list(range(MAX_GROUP * 2 + 50))
+
+
+async def test_a_fault_of_the_database_delays_and_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grouping, "RETRY_PAUSE", 0)
+    faults = [ConnectionResetError(), TimeoutError(), OSError()]
+
+    async def write(entries: Sequence[int]) -> list[bool]:
+        if faults:
+            raise faults.pop()
+        return [True] * len(entries)
+
+    async with writing(write) as writer:
+        assert await asyncio.gather(*(writer.record(number) for number in range(3))) == [True] * 3
+    assert faults == []
+
+
+async def test_an_entry_that_cannot_be_written_fails_alone() -> None:
+    written: list[int] = []
+
+    async def write(entries: Sequence[int]) -> list[bool]:
+        if 3 in entries:
+            raise ValueError("three")
+        written.extend(entries)
+        return [True] * len(entries)
+
+    async with writing(write) as writer:
+        results = await asyncio.gather(
+            *(writer.record(number) for number in range(6)), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [bool, bool, bool, ValueError, bool, bool]
+        assert await writer.record(7), "and the writer goes on"
+    assert written == [0, 1, 2, 4, 5, 7]
+
+
+async def test_an_entry_whose_caller_gave_up_is_written_all_the_same() -> None:
+    recorder = Recorder()
+    async with writing(recorder.write) as writer:
+        caller = asyncio.create_task(writer.record(2))
+        await recorder.asked.wait()
+        caller.cancel()
+        await asyncio.wait([caller])
+        recorder.gate.set()
+        assert await writer.record(4)
+    assert recorder.groups == [[2], [4]]
+
+
+async def test_when_the_writer_ends_nobody_waits_for_it() -> None:
+    recorder = Recorder()
+    async with writing(recorder.write) as writer:
+        held = asyncio.create_task(writer.record(0))
+        await recorder.asked.wait()
+        queued = asyncio.create_task(writer.record(2))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(1):
+        for caller in (held, queued, asyncio.create_task(writer.record(4))):
+            with pytest.raises(asyncio.CancelledError):
+                await caller
