@@ -69,18 +69,6 @@ async def test_resume_can_leave_the_missed_slots_to_the_scheduler(
     assert await world.sql.fetchval("SELECT count(*) FROM slot_skip") == 0
 
 
-async def test_dry_run_is_marked_as_one(api: httpx.AsyncClient, world: World, automation: UUID) -> None:
-    as_of = datetime(2026, 3, 1, tzinfo=UTC)
-
-    response = await api.post(
-        f"/api/automations/{automation}/run", json={"dry_run": True, "as_of": as_of.isoformat()}
-    )
-
-    run = response.json()
-    assert (run["trigger"], run["scheduled_for"]) == ("dry_run", None)
-    assert datetime.fromisoformat(run["as_of"]) == as_of
-
-
 async def test_run_by_hand_waits_where_the_plan_limits_runs(
     api: httpx.AsyncClient, world: World, automation: UUID
 ) -> None:

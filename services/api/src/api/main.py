@@ -18,6 +18,7 @@ from api.key_usage import KeyUsage
 from api.live.consumer import LiveConsumer
 from api.live.feed import LiveFeed
 from api.live.routes import router as live
+from api.manual_runs.routes import router as manual_runs
 from api.observation import Observation, is_quiet
 from api.quotas.routes import router as quota
 from api.runs.routes import router as runs
@@ -102,7 +103,18 @@ def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -
     app.state.collaborators = wired
     app.add_middleware(Observation)
     problems.install(app)
-    for router in (automations, quota, slots, runs, destinations, deliveries, connections, live, tenants):
+    for router in (
+        automations,
+        manual_runs,
+        quota,
+        slots,
+        runs,
+        destinations,
+        deliveries,
+        connections,
+        live,
+        tenants,
+    ):
         app.include_router(router)
     app.include_router(operations.router)
     app.openapi = lambda: documentation.openapi(app)  # type: ignore[method-assign]

@@ -13,6 +13,7 @@ from api.automations.schemas import RunRequest
 from api.automations.service import changed, edited, find, place
 from api.automations.slots import first_slot
 from api.context import announce, current_trace
+from api.manual_runs.slots import past_slot
 from api.problems import unacceptable
 from api.quotas.service import require_room
 from api.security import Principal
@@ -110,28 +111,33 @@ async def run_now(
     *,
     now: datetime,
 ) -> AutomationRun:
-    """Queue a run for no slot, ahead of scheduled ones. It belongs to the request's trace.
+    """Queue a run ahead of scheduled ones. It belongs to the request's trace.
 
-    Where the team's plan limits how many run at once, the run waits for the leader to let it go.
+    The run of a slot that has none yet is that slot's run; a dry run never is. Where the team's plan limits
+    how many run at once, the run waits for the leader to let it go. Raises NotFound or Unprocessable.
     """
     automation = await find(session, principal.tenant_id, automation_id, lock=True)
+    slot = None if wanted.slot is None else past_slot(automation, wanted.slot, now)
+    takes_slot = slot is not None and not wanted.dry_run and not await _has_run(session, automation, slot)
+    retry = AutomationPolicy.read(automation.policy).retry
     limited = await _is_limited(session, principal.tenant_id)
     trace = current_trace()
     run = AutomationRun(
         tenant_id=automation.tenant_id,
         automation_id=automation.id,
         trigger=Trigger.DRY_RUN if wanted.dry_run else Trigger.MANUAL,
-        scheduled_for=None,
-        as_of=wanted.as_of,
+        scheduled_for=slot if takes_slot else None,
+        as_of=None if takes_slot else slot or wanted.as_of,
         status=RunStatus.WAITING if limited else RunStatus.QUEUED,
         lane=Lane.HIGH,
-        max_attempts=AutomationPolicy.read(automation.policy).retry.max_attempts,
+        max_attempts=1 if wanted.dry_run else retry.max_attempts,
         trace_id=trace.trace_id,
         traceparent=trace.traceparent,
         available_at=now,
         created_at=now,
     )
-    automation.last_run = now
+    if not wanted.dry_run:
+        automation.last_run = now
     session.add(run)
     due = AutomationDue(
         run_id=run.id,
@@ -139,13 +145,21 @@ async def run_now(
         tenant_id=automation.tenant_id,
         lane=Lane.HIGH,
         trigger=Trigger(run.trigger),
-        scheduled_for=None,
+        scheduled_for=run.scheduled_for,
     )
     if not limited:
         await announce(session, due, at=now)
     else:
         await session.flush()
     return run
+
+
+async def _has_run(session: AsyncSession, automation: Automation, slot: datetime) -> bool:
+    # The automation's row is locked, and whoever makes runs for slots locks it first.
+    query = select(col(AutomationRun.id)).where(
+        col(AutomationRun.automation_id) == automation.id, col(AutomationRun.scheduled_for) == slot
+    )
+    return (await session.execute(query)).one_or_none() is not None
 
 
 async def _is_limited(session: AsyncSession, tenant_id: UUID) -> bool:

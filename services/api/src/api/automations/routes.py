@@ -19,7 +19,6 @@ from api.automations.schemas import (
     BackfillRequest,
     PauseRequest,
     ResumeRequest,
-    RunRequest,
     SchedulePreview,
     SchedulePreviewRequest,
     SkipOut,
@@ -30,10 +29,10 @@ from api.context import Now, Transaction
 from api.limits import JsonRoute
 from api.pagination import Page, PageRequest, Position, page, page_request
 from api.problems import PreconditionFailed, problem_responses, unacceptable
-from api.runs.schemas import RunSummary
-from api.runs.service import run_page, summary_of
+from api.runs.schemas import ONLY_TRIGGER, RunSummary
+from api.runs.service import run_page
 from api.security import Caller
-from common.models import Automation, AutomationStatus, RunStatus
+from common.models import Automation, AutomationStatus, RunStatus, Trigger
 
 router = APIRouter(
     prefix="/api", tags=["automations"], route_class=JsonRoute, responses=problem_responses(401, 422)
@@ -171,23 +170,6 @@ async def resume_automation(
     return _out(automation, response, next_after=now)
 
 
-@router.post(
-    "/automations/{automation_id}/run", status_code=202, responses=problem_responses(400, 404, 413, 415)
-)
-async def run_automation(
-    automation_id: UUID,
-    caller: Caller,
-    session: Transaction,
-    now: Now,
-    response: Response,
-    body: RunRequest | None = None,
-) -> RunSummary:
-    """Run it now, whatever its schedule says; also when it is paused. Answers with the queued run."""
-    run = await lifecycle.run_now(session, caller, automation_id, body or RunRequest(), now=now)
-    response.headers["Location"] = f"/api/runs/{run.id}"
-    return await summary_of(session, caller.tenant_id, run.id)
-
-
 @router.get("/automations/{automation_id}/skips", tags=["runs"], responses=problem_responses(404))
 async def list_skipped_slots(
     request: Request, automation_id: UUID, caller: Caller, session: Transaction, wanted: WantedPage
@@ -238,8 +220,11 @@ async def list_runs_of_automation(
     session: Transaction,
     wanted: WantedPage,
     status: Annotated[RunStatus | None, Query(description="Only those in this state")] = None,
+    trigger: Annotated[Trigger | None, Query(description=ONLY_TRIGGER)] = None,
 ) -> Page[RunSummary]:
     """An automation's runs, newest first."""
     await service.find(session, caller.tenant_id, automation_id)
-    runs = await run_page(session, caller.tenant_id, wanted, status=status, automation_id=automation_id)
+    runs = await run_page(
+        session, caller.tenant_id, wanted, status=status, automation_id=automation_id, trigger=trigger
+    )
     return page(request, wanted, runs, [Position(run.created_at, run.id) for run in runs])

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.config import JsonDict
 
-from api.fields import UNSET, Input, Name, Patch
+from api.fields import UNSET, Input, Moment, Name, Patch
 from common.models import AutomationStatus, BackfillStatus, Lane, Platform
 from common.policies import AutomationPolicy
 from common.scheduling.policy import CatchUp
@@ -136,13 +144,33 @@ class ResumeRequest(Input):
     )
 
 
-class RunRequest(Input):
-    """A run by hand."""
+class RunBody(Input):
+    """A run by hand: for a slot, for any other instant, or for this moment."""
 
-    dry_run: bool = Field(default=False, description="Do the work and deliver nothing")
-    as_of: AwareDatetime | None = Field(
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"slot": "2026-03-01T08:30:00Z"}, {"as_of": "2026-03-01T00:00:00Z"}]}
+    )
+
+    slot: Moment | None = Field(
+        default=None,
+        description="Work for this slot of the schedule, which has passed; it becomes the slot's run if it "
+        "has none",
+    )
+    as_of: Moment | None = Field(
         default=None, description="Work as if it were then: reports count their days back from it"
     )
+
+    @model_validator(mode="after")
+    def _one_instant(self) -> Self:
+        if self.slot is not None and self.as_of is not None:
+            raise ValueError("write either slot or as_of: a run works for one instant")
+        return self
+
+
+class RunRequest(RunBody):
+    """A run by hand, and whether it only tries out what it would deliver."""
+
+    dry_run: bool = False
 
 
 class BackfillRequest(Input):

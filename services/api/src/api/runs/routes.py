@@ -12,9 +12,9 @@ from api.limits import JsonRoute
 from api.pagination import Page, PageRequest, Position, page, page_request
 from api.problems import problem_responses
 from api.runs import service
-from api.runs.schemas import RunDetail, RunSummary
+from api.runs.schemas import ONLY_TRIGGER, RunDetail, RunSummary
 from api.security import Caller
-from common.models import RunStatus
+from common.models import RunStatus, Trigger
 
 router = APIRouter(
     prefix="/api/runs", tags=["runs"], route_class=JsonRoute, responses=problem_responses(401, 422)
@@ -29,10 +29,11 @@ async def list_runs(
     wanted: Annotated[PageRequest, Depends(page_request)],
     status: Annotated[RunStatus | None, Query(description="Only those in this state")] = None,
     automation_id: Annotated[UUID | None, Query(description="Only those of this automation")] = None,
+    trigger: Annotated[Trigger | None, Query(description=ONLY_TRIGGER)] = None,
 ) -> Page[RunSummary]:
     """The team's runs, newest first."""
     runs = await service.run_page(
-        session, caller.tenant_id, wanted, status=status, automation_id=automation_id
+        session, caller.tenant_id, wanted, status=status, automation_id=automation_id, trigger=trigger
     )
     return page(request, wanted, runs, [Position(run.created_at, run.id) for run in runs])
 

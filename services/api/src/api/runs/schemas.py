@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.deliveries.schemas import DeliveryOut
 from common.models import Lane, RunStatus, Trigger
 
+ONLY_TRIGGER = "Only those asked for in this way; dry runs are left out unless asked for"
+
 
 class RunSummary(BaseModel):
     """A run as lists show it."""

@@ -17,7 +17,7 @@ from api.pagination import PageRequest
 from api.runs.schemas import AttemptOut, RunDetail, RunSummary
 from common.errors import Conflict, NotFound
 from common.events import RunCancelled
-from common.models import Automation, AutomationRun, RunAttempt, RunStatus
+from common.models import Automation, AutomationRun, RunAttempt, RunStatus, Trigger
 
 _NOT_STARTED = (RunStatus.WAITING, RunStatus.QUEUED, RunStatus.RETRYING)
 UNFINISHED = (*_NOT_STARTED, RunStatus.RUNNING)
@@ -42,11 +42,13 @@ async def run_page(
     *,
     status: RunStatus | None = None,
     automation_id: UUID | None = None,
+    trigger: Trigger | None = None,
 ) -> Sequence[RunSummary]:
-    """The tenant's runs, newest first, and one more than the page shows."""
+    """The tenant's runs, newest first, and one more than the page shows; dry runs only if asked for."""
     query = _summaries().where(
         col(AutomationRun.tenant_id) == tenant_id,
         *wanted.condition(col(AutomationRun.created_at), col(AutomationRun.id)),
+        col(AutomationRun.trigger) == trigger if trigger else col(AutomationRun.trigger) != Trigger.DRY_RUN,
     )
     if status is not None:
         query = query.where(col(AutomationRun.status) == status)
