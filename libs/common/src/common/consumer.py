@@ -8,6 +8,7 @@ PostgreSQL, never that it is done.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,6 +48,8 @@ STUCK_AFTER = 30.0
 
 _REFUSALS = (InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError)
 """What a broker says about a record that it will never take."""
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 E = TypeVar("E", bound=Event)
 Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
@@ -101,8 +104,14 @@ def sort_batch(records: Sequence[Record], *expected: type[E]) -> tuple[list[Rece
         except MalformedEvent as error:
             rejected.append(Rejected(record, error))
         else:
-            events.append(Received(event, headers.get("traceparent")))
+            events.append(Received(event, _trace_context(headers)))
     return events, rejected
+
+
+def _trace_context(headers: Mapping[str, str]) -> str | None:
+    """The record's `traceparent`. What is none is left out: it would be stored, and may not be storable."""
+    traceparent = headers.get("traceparent", "")
+    return traceparent if _TRACEPARENT.fullmatch(traceparent) else None
 
 
 class DeadLetters:

@@ -161,7 +161,13 @@ def span(
     """A current span, a child of `parent` (a `traceparent`) or of the current one; errors mark it failed."""
     context = context_of(parent) if parent else None
     with tracer().start_as_current_span(
-        name, context=context, kind=kind, attributes=dict(attributes or {}), record_exception=False
+        name,
+        context=context,
+        kind=kind,
+        attributes=dict(attributes or {}),
+        # Both would put the error's own text, secrets included, into what is exported.
+        record_exception=False,
+        set_status_on_exception=False,
     ) as current:
         try:
             yield current
