@@ -375,18 +375,6 @@ async def test_schema_reference_is_not_fetched(
     assert [fault["pointer"] for fault in response.json()["errors"]] == ["/type"]
 
 
-async def test_schedule_preview_tells_what_it_means(api: httpx.AsyncClient) -> None:
-    response = await api.post(
-        "/api/schedule-preview",
-        json={"schedule_config": {"type": "cron", "expression": "30 2 * * *", "timezone": "Europe/Berlin"}},
-    )
-
-    preview = response.json()
-    assert preview["text"] == "Every day at 02:30 (Europe/Berlin)"
-    assert len(preview["next_runs"]) == 5
-    assert {warning["code"] for warning in preview["warnings"]} == {"dst_gap", "dst_overlap"}
-
-
 async def test_unreadable_schedule_in_the_database_does_not_hide_the_automation(
     api: httpx.AsyncClient, world: World, acme: Team, destination: UUID
 ) -> None:

@@ -315,8 +315,8 @@ async def test_nul_in_a_query_parameter_is_refused(api: httpx.AsyncClient) -> No
         ("api-keys", {"name": "n", "expires_at": "2001-01-01T00:00:00Z"}, {"/expires_at"}),
         ("users", {"email": "nobody"}, {"/email"}),
         ("users", {"email": "a@b.example", "role": "admin"}, {"/role"}),
-        ("schedule-preview", {"schedule_config": {"type": "daily", "hour": 24}}, {"/schedule_config/hour"}),
-        ("schedule-preview", {"schedule_config": {"type": "daily", "hour": 1}, "count": 51}, {"/count"}),
+        ("schedules/preview", {"schedule": {"type": "daily", "hour": 24}}, {"/schedule/hour"}),
+        ("schedules/preview", {"schedule": {"type": "daily", "hour": 1}, "count": 51}, {"/count"}),
     ],
 )
 async def test_other_bodies(

@@ -23,6 +23,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "automations", "description": "What to do, when, and where to send it"},
     {"name": "automation types", "description": "The kinds of automation there are"},
     {"name": "runs", "description": "Executions of automations: one for each slot or manual trigger"},
+    {"name": "schedules", "description": "When automations run, tried out before they do"},
     {"name": "backfills", "description": "Past slots that are run after all"},
     {"name": "quota", "description": "How much your team may have, and how often it may run"},
     {"name": "destinations", "description": "Telegram chats and webhooks that results go to"},

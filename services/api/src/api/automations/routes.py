@@ -19,16 +19,13 @@ from api.automations.schemas import (
     BackfillRequest,
     PauseRequest,
     ResumeRequest,
-    SchedulePreview,
-    SchedulePreviewRequest,
     SkipOut,
 )
-from api.automations.slots import look_ahead, read_schedule
 from api.automations.types import known_types
 from api.context import Now, Transaction
 from api.limits import JsonRoute
 from api.pagination import Page, PageRequest, Position, page, page_request
-from api.problems import PreconditionFailed, problem_responses, unacceptable
+from api.problems import PreconditionFailed, problem_responses
 from api.runs.schemas import ONLY_TRIGGER, RunSummary
 from api.runs.service import run_page
 from api.security import Caller
@@ -62,15 +59,6 @@ def _version(if_match: str | None) -> int | None:
 async def list_automation_types(caller: Caller, session: Transaction) -> list[AutomationTypeOut]:
     """The kinds of automation there are, each with the JSON Schema of its configuration."""
     return list((await known_types(session)).values())
-
-
-@router.post("/schedule-preview", responses=problem_responses(400, 413, 415))
-async def preview_schedule(body: SchedulePreviewRequest, caller: Caller, now: Now) -> SchedulePreview:
-    """Try a schedule out: what it means in words, its next runs, and what may surprise about it."""
-    schedule, faults = read_schedule(body.schedule_config)
-    if schedule is None:
-        raise unacceptable(faults)
-    return look_ahead(schedule, count=body.count, now=now)
 
 
 @router.post("/automations", status_code=201, responses=problem_responses(400, 403, 413, 415))

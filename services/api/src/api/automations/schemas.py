@@ -220,15 +220,6 @@ class AutomationTypeOut(BaseModel):
     config_schema: dict[str, Any] = Field(description="JSON Schema of `automation_config`")
 
 
-class SchedulePreviewRequest(Input):
-    """A schedule to try out."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"schedule_config": SCHEDULE_EXAMPLE}]})
-
-    schedule_config: dict[str, Any] = Field(description=SCHEDULE)
-    count: int = Field(default=5, ge=1, le=50, description="How many runs to look ahead")
-
-
 class PreviewedSlot(BaseModel):
     """One run to come."""
 

@@ -66,13 +66,15 @@ async def limits_of(
     return Limits(row.name, effective_quota(dict(row._mapping), row.of_tenant, row.of_user or {}))
 
 
-async def require_room(session: AsyncSession, automation: Automation, *, now: datetime) -> None:
+async def require_room(
+    session: AsyncSession, automation: Automation, *, now: datetime, lock: bool = True
+) -> None:
     """Check an automation that is about to be stored, resumed, or made another type. Raises QuotaExceeded.
 
-    Its present fields are what is checked.
+    Its present fields are what is checked. Without `lock`, the answer may be out of date at once.
     """
     with session.no_autoflush:
-        quota = (await limits_of(session, automation.tenant_id, automation.user_id, lock=True)).quota
+        quota = (await limits_of(session, automation.tenant_id, automation.user_id, lock=lock)).quota
         await _require_number(session, automation, quota)
     _require_interval(automation, quota, now)
 
