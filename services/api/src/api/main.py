@@ -27,6 +27,7 @@ from api.settings import ApiSettings
 from api.shutdown import on_termination
 from api.slots.routes import router as slots
 from api.tenants.routes import router as tenants
+from api.web import console
 from common import telemetry
 from common.crypto import KeyRing
 from common.database import create_engine, create_pool
@@ -119,6 +120,7 @@ def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -
     ):
         app.include_router(router)
     app.include_router(operations.router)
+    console.install(app)
     app.openapi = lambda: documentation.openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.context import Wired
 from api.live.feed import Ended
 from api.problems import problem_responses
-from api.security import Caller
+from api.web.sessions import KeyOrSession
 
 router = APIRouter(prefix="/api", tags=["live feed"], responses=problem_responses(401, 422))
 
@@ -29,7 +29,7 @@ MAX_STREAM_SECONDS = 900.0
     },
 )
 async def live_feed(
-    caller: Caller,
+    caller: KeyOrSession,
     wired: Wired,
     last_event_id: Annotated[
         str | None, Header(description="Taken note of; events missed meanwhile are not repeated")

@@ -1,0 +1,220 @@
+"""Automations: the list, one of them, and what can be done to them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from api.automations import lifecycle, service
+from api.automations.schemas import RunRequest
+from api.automations.slots import in_words, read_schedule
+from api.context import Now, Transaction, Wired
+from api.pagination import PageRequest, Position, page_request
+from api.runs.service import run_page
+from api.web import activity
+from api.web.browsers import safe_next
+from api.web.flashes import led_on
+from api.web.forms import SentForm
+from api.web.outcomes import strip, strip_in_words
+from api.web.rendering import render
+from api.web.sessions import SignedIn
+from common.models import Automation, AutomationStatus, Destination
+from common.policies import AutomationPolicy
+from common.schedule import preview
+
+router = APIRouter(prefix="/automations")
+WantedPage = Annotated[PageRequest, Depends(page_request)]
+ON_PAGE = 25
+_SKIPS = PageRequest(limit=50, after=None)
+_LOOK_AHEAD = 5
+
+
+def zone_of(automation: Automation) -> str:
+    """The zone its schedule is written in."""
+    return str(automation.schedule_config.get("timezone", "UTC"))
+
+
+@router.get("")
+async def automations(
+    request: Request,
+    viewer: SignedIn,
+    session: Transaction,
+    wanted: WantedPage,
+    status: Annotated[AutomationStatus | None, Query()] = None,
+    q: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """The team's automations, with how their last runs went."""
+    mine = col(Automation.tenant_id) == viewer.tenant_id
+    counts = {
+        row.status: row.automations
+        for row in await session.execute(
+            select(col(Automation.status), func.count().label("automations"))
+            .where(mine)
+            .group_by(col(Automation.status))
+        )
+    }
+    query = (
+        select(Automation, col(Destination.name), col(Destination.type))
+        .outerjoin(Destination, col(Destination.id) == col(Automation.destination_id))
+        .where(mine, *wanted.condition(col(Automation.created_at), col(Automation.id)))
+    )
+    if status is not None:
+        query = query.where(col(Automation.status) == status)
+    sought = q.replace("\0", "").strip()
+    if sought:
+        query = query.where(col(Automation.name).icontains(sought, autoescape=True))
+    query = query.order_by(col(Automation.created_at).desc(), col(Automation.id).desc())
+    rows = (await session.execute(query.limit(ON_PAGE + 1))).all()
+    shown = rows[:ON_PAGE]
+    runs = await activity.last_runs(session, [row[0].id for row in shown])
+    items = []
+    for automation, destination, destination_type in shown:
+        marks = strip(runs[automation.id], zone_of(automation))
+        items.append(
+            {
+                "row": automation,
+                "destination": destination,
+                "destination_type": destination_type,
+                "words": in_words(automation.schedule_config),
+                "zone": zone_of(automation),
+                "marks": marks,
+                "marks_words": strip_in_words(marks),
+            }
+        )
+    last = shown[-1][0] if len(rows) > ON_PAGE else None
+    return render(
+        request,
+        "automations.html",
+        viewer,
+        items=items,
+        counts=counts,
+        statuses=list(AutomationStatus),
+        status=status,
+        q=sought,
+        later=wanted.after is not None,
+        more=Position(last.created_at, last.id).encode() if last else None,
+    )
+
+
+@router.get("/{automation_id:uuid}")
+async def automation(
+    request: Request,
+    automation_id: UUID,
+    viewer: SignedIn,
+    session: Transaction,
+    wanted: WantedPage,
+    now: Now,
+) -> Response:
+    """One automation: what it does, when it runs next, and how its runs went."""
+    row = await service.find(session, viewer.tenant_id, automation_id)
+    page = PageRequest(ON_PAGE, wanted.after)
+    runs = await run_page(session, viewer.tenant_id, page, automation_id=automation_id)
+    skips = await service.skip_page(session, automation_id, _SKIPS)
+    destination = await session.get(Destination, row.destination_id) if row.destination_id else None
+    schedule, _faults = read_schedule(row.schedule_config)
+    ahead = (
+        preview(
+            schedule,
+            _LOOK_AHEAD,
+            now,
+            automation_id=row.id,
+            default_anchor=row.created_at,
+            run_count=row.fired_count,
+        ).runs
+        if schedule is not None
+        else ()
+    )
+    shown = runs[:ON_PAGE]
+    last = shown[-1] if len(runs) > ON_PAGE else None
+    return render(
+        request,
+        "automation.html",
+        viewer,
+        row=row,
+        zone=zone_of(row),
+        words=in_words(row.schedule_config),
+        ahead=ahead,
+        destination=destination,
+        policy=AutomationPolicy.read(row.policy),
+        runs=shown,
+        more=Position(last.created_at, last.id).encode() if last else None,
+        later=wanted.after is not None,
+        skips=skips[: _SKIPS.limit],
+    )
+
+
+@router.post("/{automation_id:uuid}/run")
+async def run_now(
+    request: Request,
+    automation_id: UUID,
+    viewer: SignedIn,
+    session: Transaction,
+    wired: Wired,
+    form: SentForm,
+    now: Now,
+) -> Response:
+    """Run it now, and watch the run."""
+    wanted = RunRequest(dry_run=bool(form.text("dry_run")))
+    run = await lifecycle.run_now(session, viewer.principal, automation_id, wanted, now=now)
+    text = "Dry run queued: it does the work and delivers nothing." if wanted.dry_run else "Run queued."
+    return led_on(request, wired.keys, f"/runs/{run.id}", text)
+
+
+@router.post("/{automation_id:uuid}/pause")
+async def pause(
+    request: Request,
+    automation_id: UUID,
+    viewer: SignedIn,
+    session: Transaction,
+    wired: Wired,
+    form: SentForm,
+    now: Now,
+) -> Response:
+    """Pause it."""
+    row = await lifecycle.pause(session, viewer.principal, automation_id, until=None, now=now)
+    return led_on(request, wired.keys, _back(form, row), f"{row.name} is paused.")
+
+
+@router.post("/{automation_id:uuid}/resume")
+async def resume(
+    request: Request,
+    automation_id: UUID,
+    viewer: SignedIn,
+    session: Transaction,
+    wired: Wired,
+    form: SentForm,
+    now: Now,
+) -> Response:
+    """Resume it, from its next slot."""
+    row = await lifecycle.resume(session, viewer.principal, automation_id, catch_up="none", now=now)
+    return led_on(request, wired.keys, _back(form, row), f"{row.name} is active again.")
+
+
+@router.post("/{automation_id:uuid}/delete")
+async def delete(
+    request: Request,
+    automation_id: UUID,
+    viewer: SignedIn,
+    session: Transaction,
+    wired: Wired,
+    form: SentForm,
+    now: Now,
+) -> Response:
+    """Delete it with its history, if its name was typed."""
+    row = await service.find(session, viewer.tenant_id, automation_id)
+    if form.text("name") != row.name:
+        path = f"/automations/{automation_id}#delete"
+        return led_on(request, wired.keys, path, "Type the automation's name to delete it.", tone="bad")
+    name = row.name
+    await service.remove(session, viewer.principal, automation_id, now=now)
+    return led_on(request, wired.keys, "/automations", f"{name} and its history are deleted.")
+
+
+def _back(form: SentForm, row: Automation) -> str:
+    """To the page whose button was pressed."""
+    return safe_next(form.text("back") or f"/automations/{row.id}")

@@ -1,0 +1,79 @@
+// Small comforts for forms: copying, no double sending, and a look ahead while a schedule is written.
+
+const STILL_TYPING = 350;
+
+function copying(button) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const source = document.querySelector(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.textContent.trim());
+    } catch {
+      getSelection().selectAllChildren(source);
+      return;
+    }
+    document.getElementById("announcements").textContent = "Copied.";
+    button.classList.add("primary");
+    setTimeout(() => button.classList.remove("primary"), 1200);
+  });
+}
+
+function sendingOnce(form) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    event.submitter?.setAttribute("aria-busy", "true");
+  });
+}
+
+function lookingAhead(form) {
+  const part = document.getElementById("look-ahead");
+  form.querySelector("[data-without-script]")?.remove();
+  const zone = form.elements["schedule.timezone"];
+  if (form.dataset.fresh && zone.value === "UTC") {
+    zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  }
+  let waiting = null;
+  let asked = null;
+  async function look() {
+    asked?.abort();
+    asked = new AbortController();
+    const fields = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) {
+      if (name.startsWith("schedule.") || name === "form_token") fields.append(name, value);
+    }
+    try {
+      const answer = await fetch("/automations/preview", { method: "POST", body: fields, signal: asked.signal, headers: { Accept: "text/html" } });
+      if (!answer.ok || answer.redirected) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      part.replaceChildren(...fresh.body.childNodes);
+    } catch (error) {
+      if (error.name !== "AbortError") part.textContent = "The look ahead is not available right now.";
+    }
+  }
+  const later = (event) => {
+    if (!event.target.name?.startsWith("schedule.")) return;
+    clearTimeout(waiting);
+    waiting = setTimeout(look, STILL_TYPING);
+  };
+  form.addEventListener("input", later);
+  form.addEventListener("change", later);
+  if (form.dataset.fresh) look();
+}
+
+export function enhanceForms(root) {
+  for (const button of root.querySelectorAll("[data-copy]")) copying(button);
+  for (const form of root.querySelectorAll('form[method="post"]')) sendingOnce(form);
+  for (const form of root.querySelectorAll("form[data-looks-ahead]")) lookingAhead(form);
+  for (const select of root.querySelectorAll("select[data-leads-to]")) {
+    select.addEventListener("change", () => location.assign(select.dataset.leadsTo + encodeURIComponent(select.value)));
+  }
+  root.querySelector("[data-focus]")?.focus();
+}
+addEventListener("pageshow", (event) => {
+  // Back from the next page: its form may be sent again.
+  if (event.persisted) for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
