@@ -10,9 +10,10 @@ import httpx
 from pydantic import TypeAdapter
 
 from carillon.client import Api
-from carillon.seed import plant
+from carillon.seed import FIRST_REPORT_AFTER, plant
 from common.scheduling.kinds import Schedule
 
+LATER = datetime(2026, 11, 22, 9, 30, 17, tzinfo=UTC)
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
@@ -38,17 +39,27 @@ class Store:
         return httpx.Response(201, json=item)
 
 
+def _automation(store: Store, identifier: str) -> dict[str, Any]:
+    [item] = [item for item in store.items["automations"] if item["id"] == identifier]
+    return item
+
+
+def _anchor(store: Store, identifier: str) -> datetime:
+    return datetime.fromisoformat(_automation(store, identifier)["schedule_config"]["anchor"])
+
+
 def _api(store: Store) -> Api:
     return Api(httpx.AsyncClient(transport=httpx.MockTransport(store), base_url="http://api.test"))
 
 
-async def test_planting_twice_changes_nothing() -> None:
+async def test_planting_twice_adds_nothing_and_begins_the_minutes_anew() -> None:
     store = Store()
     first = await plant(_api(store), sandbox_origin="http://s:1", webhook_secret="whsec_x", now=NOW)
-    made = len(store.writes)
-    second = await plant(_api(store), sandbox_origin="http://s:1", webhook_secret="whsec_x", now=NOW)
+    store.writes.clear()
+    second = await plant(_api(store), sandbox_origin="http://s:1", webhook_secret="whsec_x", now=LATER)
     assert second == first
-    assert len(store.writes) == made
+    assert store.writes == ["PATCH automations", "PATCH automations"]
+    assert _anchor(store, second.to_chat) == _anchor(store, second.to_hook) == LATER + FIRST_REPORT_AFTER
     assert {name: len(items) for name, items in store.items.items()} == {
         "connections": 1,
         "destinations": 2,
@@ -56,12 +67,21 @@ async def test_planting_twice_changes_nothing() -> None:
     }
 
 
+async def test_a_schedule_a_person_has_changed_stays() -> None:
+    store = Store()
+    seeds = await plant(_api(store), sandbox_origin="http://s:1", webhook_secret="whsec_x", now=NOW)
+    theirs = {"type": "daily", "hour": 7, "minute": 0, "timezone": "UTC"}
+    _automation(store, seeds.to_chat)["schedule_config"] = theirs
+    await plant(_api(store), sandbox_origin="http://s:1", webhook_secret="whsec_x", now=LATER)
+    assert _automation(store, seeds.to_chat)["schedule_config"] == theirs
+
+
 async def test_the_webhook_follows_the_sandbox() -> None:
     store = Store()
     await plant(_api(store), sandbox_origin="http://s:1", webhook_secret="whsec_x", now=NOW)
     store.writes.clear()
     await plant(_api(store), sandbox_origin="http://s:2", webhook_secret="whsec_x", now=NOW)
-    assert store.writes == ["PATCH destinations"]
+    assert "PATCH destinations" in store.writes
     urls = [item["config"].get("url") for item in store.items["destinations"]]
     assert urls == [None, "http://s:2/hooks/northwind"]
 
@@ -74,4 +94,4 @@ async def test_every_schedule_is_one_and_the_first_report_comes_within_seconds()
         for item in store.items["automations"]
     }
     for identifier in (seeds.to_chat, seeds.to_hook):
-        assert (schedules[identifier].anchor - NOW).total_seconds() == 5
+        assert schedules[identifier].anchor == NOW + FIRST_REPORT_AFTER

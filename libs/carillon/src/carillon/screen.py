@@ -121,7 +121,7 @@ class PlainScreen:
 
 
 class LiveScreen:
-    """One screen that changes only when something happens."""
+    """One screen: a spinner while things start, and then it changes only when something happens."""
 
     def __init__(self, console: Console) -> None:
         self._step: str | None = "starting"
@@ -131,7 +131,8 @@ class LiveScreen:
         self._deliveries: deque[tuple[str, str, str]] = deque(maxlen=_KEPT_DELIVERIES)
         self._incidents: deque[tuple[str, str]] = deque(maxlen=_KEPT_INCIDENTS)
         self._spinner = Spinner("dots", style="cyan")
-        self._live = Live(self._render(), console=console, refresh_per_second=8, redirect_stderr=False)
+        self._console = console
+        self._live = Live(self._render(), console=console, refresh_per_second=8, transient=True)
         self._live.start()
 
     def step(self, text: str) -> None:
@@ -144,7 +145,9 @@ class LiveScreen:
         self._head = list(addresses(plan, api_key, logs))
         self._last_line = f"Ready in {seconds:.1f} s. Ctrl-C stops everything."
         self._step = None
-        self._show()
+        self._live.stop()
+        self._live = Live(self._render(), console=self._console, auto_refresh=False)
+        self._live.start(refresh=True)
 
     def delivered(self, message: Document) -> None:
         """The sandbox received something."""
