@@ -18,14 +18,14 @@ from tests.factories import Team, World
 from tests.support.history import add_delivery, add_run, add_skip
 
 DOCUMENT = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read_text())
-BACKFILL = {"first": "2026-01-01T00:00:00Z", "last": "2026-01-02T00:00:00Z"}
+BACKFILL = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
 
 
 def body_for(method: str, path: str) -> dict[str, Any] | None:
     """A body that is well-formed, so that it is the id that is at fault."""
     if method == "PATCH":
         return {"name": "mine now"}
-    return BACKFILL if method == "POST" and path.endswith("/backfills") else None
+    return BACKFILL if method == "POST" and path.endswith("/backfill") else None
 
 
 def operations(*, with_ids: bool) -> Iterator[tuple[str, str]]:

@@ -9,9 +9,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from common.events import RunCancelled, parse
 from tests.factories import Team, World
-from tests.support.history import add_run, add_skip
+from tests.support.history import add_skip
 
 TEN_MINUTES = timedelta(minutes=10)
 
@@ -95,89 +94,6 @@ async def test_policy_is_kept_as_far_as_it_differs(api: httpx.AsyncClient, autom
         "/policy/overlap",
         "/policy/retry/max_attempts",
     }
-
-
-async def test_backfill_runs_each_slot_without_a_run_once(
-    api: httpx.AsyncClient, world: World, acme: Team, automation: UUID, first: datetime
-) -> None:
-    await world.sql.execute("UPDATE automation SET next_run = $1, next_slot = $1", first + 4 * TEN_MINUTES)
-    await add_run(world, acme, automation, slot=first + TEN_MINUTES)
-    path = f"/api/automations/{automation}/backfills"
-    wanted = {"first": (first - timedelta(days=1)).isoformat(), "last": datetime.now(UTC).isoformat()}
-
-    made = await api.post(path, json=wanted)
-    again = await api.post(path, json=wanted)
-
-    assert made.status_code == 202
-    body = made.json()
-    assert body["runs"] == 3
-    assert datetime.fromisoformat(body["last_slot"]) == first + 3 * TEN_MINUTES
-    assert again.status_code == 409
-    assert (await api.get(path)).json()["items"] == [body]
-    rows = await world.sql.fetch("SELECT * FROM automation_run WHERE backfill_id IS NOT NULL ORDER BY 1")
-    assert {row["scheduled_for"] for row in rows} == {first, first + 2 * TEN_MINUTES, first + 3 * TEN_MINUTES}
-    assert {(row["status"], row["lane"], row["trigger"]) for row in rows} == {("waiting", "low", "backfill")}
-
-
-async def test_backfill_leaves_alone_what_the_scheduler_has_not_decided(
-    api: httpx.AsyncClient, automation: UUID, first: datetime
-) -> None:
-    response = await api.post(
-        f"/api/automations/{automation}/backfills",
-        json={"first": first.isoformat(), "last": datetime.now(UTC).isoformat()},
-    )
-
-    assert response.status_code == 422
-    assert response.json()["errors"][0]["pointer"] == "/first"
-
-
-async def test_backfill_of_too_much_says_where_to_stop(
-    api: httpx.AsyncClient, world: World, acme: Team
-) -> None:
-    now = datetime.now(UTC)
-    anchor = now - timedelta(days=30)
-    (automation,) = await world.automations(
-        acme,
-        None,
-        schedule={"type": "interval", "interval_minutes": 1, "anchor": anchor.isoformat()},
-        next_run=now + timedelta(minutes=1),
-    )
-
-    response = await api.post(
-        f"/api/automations/{automation}/backfills",
-        json={"first": anchor.isoformat(), "last": now.isoformat()},
-    )
-
-    assert response.status_code == 422
-    (fault,) = response.json()["errors"]
-    assert fault["pointer"] == "/last"
-    assert str((anchor + timedelta(minutes=999)).replace(tzinfo=None)) in fault["detail"]
-    assert await world.sql.fetchval("SELECT count(*) FROM automation_run") == 0
-
-
-async def test_cancelled_backfill_ends_what_waits(
-    api: httpx.AsyncClient, world: World, automation: UUID, first: datetime
-) -> None:
-    await world.sql.execute("UPDATE automation SET next_run = $1, next_slot = $1", first + 4 * TEN_MINUTES)
-    backfill = (
-        await api.post(
-            f"/api/automations/{automation}/backfills",
-            json={"first": first.isoformat(), "last": datetime.now(UTC).isoformat()},
-        )
-    ).json()
-    await world.sql.execute(
-        "UPDATE automation_run SET status = 'running', worker = 'w' WHERE scheduled_for = $1", first
-    )
-
-    cancelled = [await api.post(f"/api/backfills/{backfill['id']}/cancel") for _ in range(2)]
-
-    assert [response.json()["status"] for response in cancelled] == ["cancelled", "cancelled"]
-    states = await world.sql.fetch(
-        "SELECT status, cancel_requested FROM automation_run ORDER BY scheduled_for"
-    )
-    assert [tuple(row) for row in states] == [("running", True)] + [("cancelled", True)] * 3
-    events = await world.sql.fetch("SELECT * FROM outbox")
-    assert len([parse(row["headers"], row["value"], RunCancelled) for row in events]) == 3
 
 
 async def test_skipped_slots_tell_why(

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from api import documentation, operations, problems
 from api.automations.routes import router as automations
+from api.backfills.routes import router as backfills
 from api.connections.routes import router as connections
 from api.context import SERVICE, Clock, Collaborators, utc_now
 from api.deliveries.routes import router as deliveries
@@ -107,6 +108,7 @@ def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -
     problems.install(app)
     for router in (
         automations,
+        backfills,
         manual_runs,
         quota,
         schedules,

@@ -9,14 +9,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from api.automations import backfills, lifecycle, service
+from api.automations import lifecycle, service
 from api.automations.schemas import (
     AutomationCreate,
     AutomationOut,
     AutomationPatch,
     AutomationTypeOut,
-    BackfillOut,
-    BackfillRequest,
     PauseRequest,
     ResumeRequest,
     SkipOut,
@@ -167,37 +165,6 @@ async def list_skipped_slots(
     rows = await service.skip_page(session, automation_id, wanted)
     positions = [Position(row.last_slot, row.id) for row in rows]
     return page(request, wanted, [SkipOut.model_validate(row) for row in rows], positions)
-
-
-@router.post(
-    "/automations/{automation_id}/backfills",
-    tags=["backfills"],
-    status_code=202,
-    responses=problem_responses(400, 404, 409, 413, 415),
-)
-async def create_backfill(
-    automation_id: UUID, body: BackfillRequest, caller: Caller, session: Transaction, now: Now
-) -> BackfillOut:
-    """Run the slots of a past range that have no run, one at a time, behind everything else."""
-    made = await backfills.create(session, caller, automation_id, body, now=now)
-    return BackfillOut.model_validate(made)
-
-
-@router.get("/automations/{automation_id}/backfills", tags=["backfills"], responses=problem_responses(404))
-async def list_backfills(
-    request: Request, automation_id: UUID, caller: Caller, session: Transaction, wanted: WantedPage
-) -> Page[BackfillOut]:
-    """An automation's backfills, newest first."""
-    await service.find(session, caller.tenant_id, automation_id)
-    rows = await backfills.page(session, caller.tenant_id, automation_id, wanted)
-    positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [BackfillOut.model_validate(row) for row in rows], positions)
-
-
-@router.post("/backfills/{backfill_id}/cancel", tags=["backfills"], responses=problem_responses(404, 409))
-async def cancel_backfill(backfill_id: UUID, caller: Caller, session: Transaction, now: Now) -> BackfillOut:
-    """Cancel what is left of a backfill. Cancelling twice changes nothing."""
-    return BackfillOut.model_validate(await backfills.cancel(session, caller.tenant_id, backfill_id, now=now))
 
 
 @router.get("/automations/{automation_id}/runs", tags=["runs"], responses=problem_responses(404))

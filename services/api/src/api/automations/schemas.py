@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from api.fields import UNSET, Input, Moment, Name, Patch
-from common.models import AutomationStatus, BackfillStatus, Lane, Platform
+from common.models import AutomationStatus, Lane, Platform
 from common.policies import AutomationPolicy
 from common.scheduling.policy import CatchUp
 
@@ -171,29 +171,6 @@ class RunRequest(RunBody):
     """A run by hand, and whether it only tries out what it would deliver."""
 
     dry_run: bool = False
-
-
-class BackfillRequest(Input):
-    """A past range."""
-
-    first: AwareDatetime = Field(description="From the first slot at or after this instant")
-    last: AwareDatetime = Field(description="To the last slot at or before this instant")
-
-
-class BackfillOut(BaseModel):
-    """Past slots that are run after all, one at a time."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: UUID
-    tenant_id: UUID
-    automation_id: UUID
-    status: BackfillStatus
-    first_slot: datetime
-    last_slot: datetime
-    runs: int = Field(description="How many slots had no run")
-    created_at: datetime
-    ended_at: datetime | None
 
 
 class SkipOut(BaseModel):

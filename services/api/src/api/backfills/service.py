@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
-from itertools import islice
+from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.automations.schemas import BackfillRequest
 from api.automations.service import find
 from api.automations.slots import read_schedule
+from api.backfills.schemas import BackfillOut, BackfillProgress, BackfillRequest
 from api.context import announce, current_trace
 from api.pagination import PageRequest
 from api.problems import unacceptable
@@ -24,7 +24,8 @@ from common.events import RunCancelled
 from common.ids import new_id
 from common.models import Automation, AutomationRun, Backfill, BackfillStatus, Lane, RunStatus, Trigger
 from common.policies import AutomationPolicy
-from common.schedule import plan
+from common.schedule import slots_between
+from common.scheduling.timetable import Timetable
 
 MAX_SLOTS = 1_000
 """Slots one backfill covers; more are asked for in several."""
@@ -45,14 +46,11 @@ async def create(
     Raises NotFound, Conflict, or Unprocessable when the range holds no slot that can be made up for.
     """
     if wanted.last < wanted.first:
-        raise unacceptable([FieldError("/last", "lies before first")])
+        raise unacceptable([FieldError("/to", "lies before from")])
     automation = await find(session, principal.tenant_id, automation_id, lock=True)
     slots = _slots(automation, wanted, now)
     if not slots:
-        raise unacceptable([FieldError("/first", "no slot that was due lies in this range")])
-    if len(slots) > MAX_SLOTS:
-        detail = f"more than {MAX_SLOTS} slots lie in this range; the {MAX_SLOTS}th is {slots[MAX_SLOTS - 1]}"
-        raise unacceptable([FieldError("/last", detail)])
+        raise unacceptable([FieldError("/from", "no slot that was due lies in this range")])
     backfill = Backfill(
         tenant_id=automation.tenant_id,
         automation_id=automation.id,
@@ -90,22 +88,42 @@ async def create(
 
 
 def _slots(automation: Automation, wanted: BackfillRequest, now: datetime) -> list[datetime]:
-    """The slots of the range that the scheduler has decided about already."""
+    """The slots of the range that the scheduler has decided about already, without the excluded ones."""
     schedule, faults = read_schedule(automation.schedule_config)
     if schedule is None:
         raise Conflict(f"The schedule cannot be read: {faults[0].detail}")
-    decided = min(wanted.last, now)
+    first, decided = wanted.first.astimezone(UTC), min(wanted.last.astimezone(UTC), now)
     undecided = automation.next_slot or automation.next_run
     if undecided is not None:
         decided = min(decided, undecided - _TICK)
-    found = plan(
-        schedule,
-        wanted.first - _TICK,
-        decided,
-        automation_id=automation.id,
-        default_anchor=automation.created_at,
+    timetable = Timetable(schedule, automation_id=automation.id, default_anchor=automation.created_at)
+    ranges = [found for found in timetable.ranges(first, decided) if found.excluded is None]
+    count = sum(found.count for found in ranges)
+    if count > MAX_SLOTS:
+        detail = f"{count:,} slots lie in this range; ask for at most {MAX_SLOTS:,} at a time"
+        raise unacceptable([FieldError("/to", detail)])
+    anchor = automation.created_at
+    return [
+        slot
+        for found in ranges
+        for slot in slots_between(schedule, found.first, found.last, limit=count, default_anchor=anchor)
+    ]
+
+
+async def shown(session: AsyncSession, backfills: Sequence[Backfill]) -> list[BackfillOut]:
+    """Backfills as clients see them, with how far each is."""
+    counted = await session.execute(
+        select(col(AutomationRun.backfill_id), col(AutomationRun.status), func.count())
+        .where(col(AutomationRun.backfill_id).in_([backfill.id for backfill in backfills]))
+        .group_by(col(AutomationRun.backfill_id), col(AutomationRun.status))
     )
-    return list(islice((slot.nominal for slot in found if slot.excluded is None), MAX_SLOTS + 1))
+    progress: dict[UUID | None, dict[str, int]] = defaultdict(dict)
+    for backfill_id, status, count in counted:
+        progress[backfill_id][status] = count
+    return [
+        BackfillOut(**backfill.model_dump(), progress=BackfillProgress.model_validate(progress[backfill.id]))
+        for backfill in backfills
+    ]
 
 
 async def page(
@@ -124,15 +142,25 @@ async def page(
     return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
 
 
+async def find_backfill(
+    session: AsyncSession, tenant_id: UUID, backfill_id: UUID, *, lock: bool = False
+) -> Backfill:
+    """One of the tenant's backfills; raises NotFound."""
+    query = select(Backfill).where(col(Backfill.id) == backfill_id, col(Backfill.tenant_id) == tenant_id)
+    if lock:
+        query = query.with_for_update()
+    backfill = (await session.execute(query)).scalar_one_or_none()
+    if backfill is None:
+        raise NotFound("There is no such backfill.")
+    return backfill
+
+
 async def cancel(session: AsyncSession, tenant_id: UUID, backfill_id: UUID, *, now: datetime) -> Backfill:
     """End a backfill: what waits is cancelled, what runs is asked to stop. Doing it twice changes nothing.
 
     Raises NotFound, or Conflict when it has ended by itself.
     """
-    query = select(Backfill).where(col(Backfill.id) == backfill_id, col(Backfill.tenant_id) == tenant_id)
-    backfill = (await session.execute(query.with_for_update())).scalar_one_or_none()
-    if backfill is None:
-        raise NotFound("There is no such backfill.")
+    backfill = await find_backfill(session, tenant_id, backfill_id, lock=True)
     if backfill.status == BackfillStatus.CANCELLED:
         return backfill
     if backfill.status != BackfillStatus.ACTIVE:
