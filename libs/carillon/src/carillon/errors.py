@@ -13,9 +13,16 @@ class Obstacle(Exception):
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Print an Obstacle and end with status 1, rather than with a traceback."""
+    """Print an Obstacle, or what the system refuses, and end with status 1 rather than with a traceback."""
     try:
         yield
     except Obstacle as obstacle:
-        sys.stderr.write(f"carillon: {obstacle}\n")
-        raise SystemExit(1) from None
+        message = str(obstacle)
+    except PermissionError as error:
+        message = f"no permission for {error.filename}: run as its owner, or use another --state"
+    except OSError as error:
+        message = str(error)
+    else:
+        return
+    sys.stderr.write(f"carillon: {message}\n")
+    raise SystemExit(1)
