@@ -85,8 +85,9 @@ def create_engine(
     application_name: str,
     size: int = 10,
     poolclass: type[Pool] | None = None,
+    command_timeout: float | None = COMMAND_TIMEOUT,
 ) -> AsyncEngine:
-    """A SQLAlchemy engine over asyncpg for the same database."""
+    """A SQLAlchemy engine over asyncpg for the same database; `command_timeout` is in seconds."""
     parts = urlsplit(database_url)
     url = urlunsplit(parts._replace(scheme="postgresql+asyncpg"))
     options: dict[str, Any] = (
@@ -97,7 +98,7 @@ def create_engine(
         connect_args={
             "server_settings": {"application_name": application_name, "timezone": "UTC"},
             "timeout": CONNECT_TIMEOUT,
-            "command_timeout": COMMAND_TIMEOUT,
+            "command_timeout": command_timeout,
         },
         pool_pre_ping=poolclass is None,
         **options,

@@ -39,7 +39,10 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 
 async def upgrade_async(database_url: str, revision: str = "head") -> None:
     """`upgrade`, for callers that already run an event loop."""
-    engine = create_engine(database_url, application_name="carillon-migrate", poolclass=NullPool)
+    # A migration takes the time it takes, and who waits for its lock waits as long.
+    engine = create_engine(
+        database_url, application_name="carillon-migrate", poolclass=NullPool, command_timeout=None
+    )
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade, revision)

@@ -19,10 +19,11 @@ from common.events import AutomationChanged, RunEvent
 
 log = structlog.get_logger()
 
+# An array, not IN: that would be planned as a join with the whole table, for every batch of a long backlog.
 _TAKE = """
-DELETE FROM outbox WHERE id IN (
+DELETE FROM outbox WHERE id = ANY (ARRAY(
     SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-)
+))
 RETURNING id, topic, key, headers, value
 """
 # The scheduler's sessions may be idle in a transaction for moments only, so that a stalled leader holds up

@@ -1,0 +1,159 @@
+"""What runs all day reads what it needs and nothing else, whatever else the tables hold."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from common.database import connect
+from executor import claims as run_claims
+from executor import completions, execution
+from notifier import claims as delivery_claims
+from notifier import outcomes
+from scheduler import admission, dispatch, failing, reign, relay, rescue
+from tests.support.databases import fresh_database
+
+ROWS = 100_000
+BIG = {"automation", "automation_run", "run_attempt", "delivery", "delivery_attempt", "slot_skip", "outbox"}
+ID = UUID(int=1)
+
+# Everything has ended, is paused, or is due in a year: nothing of it is anybody's business today.
+_HISTORY = f"""
+CREATE FUNCTION pg_temp.key(n int) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+$$ SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid $$;
+INSERT INTO tenant (id, name) VALUES ('{ID}', 'Northwind');
+INSERT INTO destination (id, tenant_id, name, type) VALUES ('{ID}', '{ID}', 'chat', 'telegram');
+INSERT INTO automation (id, tenant_id, name, type, status, schedule_config, next_run)
+SELECT pg_temp.key(n), '{ID}', 'automation ' || n, 'scheduled_report',
+       CASE WHEN n % 10 = 0 THEN 'active' ELSE 'paused' END, '{{"type": "daily", "hour": 9}}',
+       now() + interval '1 year'
+  FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO automation_run (id, tenant_id, automation_id, scheduled_for, status, completed_at)
+SELECT pg_temp.key(n), '{ID}', pg_temp.key(n), now() - interval '1 day', 'completed', now()
+  FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO run_attempt (run_id, number, worker)
+SELECT pg_temp.key(n), 1, 'executor-1' FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO delivery (id, tenant_id, run_id, destination_id, status, next_attempt_at)
+SELECT pg_temp.key(n), '{ID}', pg_temp.key(n), '{ID}', 'delivered', NULL
+  FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO delivery_attempt (delivery_id, number)
+SELECT pg_temp.key(n), 1 FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO slot_skip (id, automation_id, first_slot, last_slot, slots, reason)
+SELECT pg_temp.key(n), pg_temp.key(n), now(), now(), 1, 'overlap' FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO outbox (topic, key, headers, value)
+SELECT 'automation.run', n::text, '{{}}', '' FROM generate_series(1, {ROWS}) AS n;
+"""
+
+
+@pytest.fixture(scope="module")
+def history(postgres_server: Callable[[str], str], database_template: str) -> Iterator[str]:
+    """A database with a long past, analysed as autovacuum would."""
+    with fresh_database(postgres_server, database_template) as url:
+        asyncio.run(fill(url))
+        yield url
+
+
+async def fill(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        # References hold by construction, and checking them takes most of the time.
+        await connection.execute("SET session_replication_role = replica; SET synchronous_commit = off")
+        await connection.execute(_HISTORY)
+        await connection.execute("ANALYZE")
+    finally:
+        await connection.close()
+
+
+HOT: dict[str, tuple[str, list[Any]]] = {
+    "dispatch: what is due": (dispatch._DUE, [500, dispatch.HORIZON]),
+    "dispatch: when to wake": (dispatch._NEXT, []),
+    "dispatch: pauses that end": (dispatch._RESUME, [500]),
+    "dispatch: how busy teams are": (dispatch._TENANTS_BUSY, [[ID]]),
+    "dispatch: move on": (dispatch._ADVANCE, [[ID], [None], [None], ["active"], [None], [0]]),
+    "rescue: lost runs": (rescue._LOST, [500]),
+    "rescue: due retries": (rescue._RETRY, [500]),
+    "rescue: the end of attempts": (rescue._END_ATTEMPTS, [[ID], [1]]),
+    "admission: who may go": (admission._ADMIT, [500, 2_000]),
+    "admission: who waited too long": (admission._EXPIRE, [500]),
+    "failing: what to stop": (failing._STOP, [500]),
+    "observe: runs that wait": (reign._QUEUED, []),
+    "observe: the oldest event": (reign._OUTBOX_AGE, []),
+    "relay: the next events": (relay._TAKE, [500]),
+    "claim by event": (run_claims._CLAIM_EVENTS, [[ID], "executor-1", 15.0]),
+    "claim what waits": (run_claims._CLAIM_WAITING, ["normal", "executor-1", 15.0, 15.0, 50]),
+    "heartbeat": (execution._HEARTBEAT, ["executor-1", 15.0, [ID], [1]]),
+    "settle runs": (
+        completions._SETTLE,
+        ["executor-1", [ID], [1], ["completed"], [{}], [None], [None], ["[]"], [0.0], [0]],
+    ),
+    "count runs": (completions._COUNT, [[ID], ["failed"]]),
+    "claim deliveries by event": (delivery_claims._CLAIM_EVENTS, [[ID], "notifier-1", 60.0]),
+    "claim due deliveries": (delivery_claims._CLAIM_DUE, [15.0, "notifier-1", 60.0, 50]),
+    "release silent deliveries": (delivery_claims._RECLAIM, [500, "silent"]),
+    "when the next retry is due": (delivery_claims._NEXT, []),
+    "keep delivery leases": (delivery_claims._EXTEND, ["notifier-1", 60.0, [ID], [1]]),
+    "note progress": (delivery_claims._NOTE, [ID, 1, "notifier-1", {}]),
+    "settle deliveries": (
+        outcomes._SETTLE,
+        ["notifier-1", [ID], [1], ["delivered"], [{}], [None], [0.0], [0]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOT)
+async def test_a_hot_statement_scans_no_big_table(history: str, name: str) -> None:
+    statement, arguments = HOT[name]
+    connection = await connect(history, application_name="tests")
+    try:
+        async with connection.transaction():
+            plan = await explained(connection, statement, arguments)
+    finally:
+        await connection.close()
+    assert not list(scans(plan)), f"{name}\n{json.dumps(plan, indent=1)}"
+
+
+async def explained(
+    connection: asyncpg.Connection[asyncpg.Record], statement: str, arguments: list[Any]
+) -> dict[str, Any]:
+    """The generic plan: what a statement that is prepared once and run all day gets."""
+    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    [row] = await connection.fetch(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
+    plan: dict[str, Any] = row[0][0]["Plan"]
+    return plan
+
+
+def scans(node: dict[str, Any]) -> Iterator[str]:
+    """The big tables that are read from beginning to end."""
+    relation = node.get("Relation Name")
+    if relation in BIG and node["Node Type"] == "Seq Scan":
+        yield relation
+    for child in node.get("Plans", ()):
+        yield from scans(child)
+
+
+_UNINDEXED = """
+SELECT c.conrelid::regclass || ' (' || a.attname || ')' AS reference
+  FROM pg_constraint c
+  JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+ WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace
+   AND NOT EXISTS (SELECT FROM pg_index i
+                    WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1])
+ ORDER BY 1
+"""
+# Plans are never deleted, and a team has few backfills, all reached through its automations.
+_WITHOUT_NEED = ["backfill (tenant_id)", "tenant (plan)"]
+
+
+async def test_every_reference_has_an_index_so_that_deleting_does_not_scan(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch(_UNINDEXED)
+    finally:
+        await connection.close()
+    assert [row["reference"] for row in rows] == _WITHOUT_NEED
