@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from api.limits import read_body
 from api.problems import UnsupportedMediaType, pointer
 from api.web.sessions import SignedIn
+from api.web.words import sentence
 from common.errors import FieldError, Forbidden, RequestError
 
 TOKEN = "form_token"  # noqa: S105  # the field's name
@@ -120,7 +121,7 @@ class Faults:
                 self.add(fault, fields)
             return
         if not error.errors:
-            self.above.append(_sentence(error.detail))
+            self.above.append(sentence(error.detail))
         for fault in error.errors:
             self.add(fault, fields)
 
@@ -130,10 +131,12 @@ class Faults:
         while place and place not in fields:
             place = place.rpartition("/")[0]
         if place:
-            self._fields.setdefault(fields[place], []).append(_sentence(fault.detail))
+            self._fields.setdefault(fields[place], []).append(
+                sentence(fault.detail.removeprefix("Value error, "))
+            )
         else:
             name = fault.pointer.removeprefix("/").replace("/", " › ").replace("_", " ")
-            self.above.append(_sentence(f"{name}: {fault.detail}" if name else fault.detail))
+            self.above.append(sentence(f"{name}: {fault.detail}" if name else fault.detail))
 
     def __bool__(self) -> bool:
         return bool(self.above or self._fields)
@@ -164,8 +167,3 @@ def _names_a_type(step: str | int) -> bool:
     return (
         text in ("int", "str", "telegram", "webhook") or text[:1].isupper() or text.startswith("constrained")
     )
-
-
-def _sentence(text: str) -> str:
-    text = text.removeprefix("Value error, ").strip()
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"

@@ -50,6 +50,7 @@ def _environment() -> Environment:
         as_json=messages.as_json,
         state=words.state,
         skip_reason=words.skip_reason,
+        sentence=words.sentence,
         counted=words.counted,
     )
     environment.globals.update(

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from api.web.words import readable
+
 PREFIX = "config."
 
 
@@ -49,7 +51,7 @@ def _field(name: str, raw: Mapping[str, Any], root: Mapping[str, Any], required:
     kind, options = _kind(schema, root)
     return Field(
         name=name,
-        label=name.replace("_", " ").capitalize(),
+        label=readable(name),
         kind=kind,
         required=required,
         # What a choice says about itself is about its type, not about this field.

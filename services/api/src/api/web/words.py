@@ -45,6 +45,8 @@ _STATES: Mapping[str, tuple[str, tuple[str, str]]] = {
     "unknown": ("Unknown", _WARN),
     "handed_back": ("Handed back", _WARN),
     "lost": ("Lost", _WARN),
+    "due": ("To come", ("still", "ring")),
+    "overdue": ("Overdue", _WARN),
 }
 
 
@@ -73,7 +75,11 @@ SKIPS: Mapping[str, str] = {
     "schedule_edited": "The schedule was changed before it came",
     "unschedulable": "The schedule could not be read",
     "quota": "The plan's limit was reached",
-    "queue_full": "Another run was waiting already",
+    "no_leader": "No scheduler was there to decide about it",
+    "leader_busy": "A scheduler is about to decide about it",
+    "moved": "It was moved to another day",
+    "error": "The automation had been stopped",
+    "stopped": "The schedule had ended",
 }
 
 CATCH_UP: Mapping[str, str] = {
@@ -91,10 +97,32 @@ OVERLAP: Mapping[str, str] = {
 }
 
 
+_SPELLED: Mapping[str, str] = {
+    "html": "HTML",
+    "json": "JSON",
+    "tiktok": "TikTok",
+    "url": "Address",
+    "chat_id": "Chat",
+    "message_thread_id": "Topic",
+    "timezone": "Time zone",
+    "accounts": "Ad accounts",
+    "metric_types": "Reports on",
+    "ad_account": "Ad accounts",
+}
+
+
 def readable(name: str) -> str:
     """`scheduled_report` → `Scheduled report`."""
+    if name in _SPELLED:
+        return _SPELLED[name]
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?', '…')) else '.'}" if text else ""
 
 
 def skip_reason(reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
@@ -15,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.automations import service
-from api.automations.schemas import AutomationCreate, AutomationPatch, AutomationTypeOut, SchedulePreview
-from api.automations.slots import look_ahead, read_schedule
+from api.automations.schemas import AutomationCreate, AutomationPatch, AutomationTypeOut
 from api.automations.types import known_types
 from api.context import Now, Transaction, Wired
+from api.schedules.schemas import SchedulePreviewOut, SchedulePreviewRequest
+from api.schedules.service import look_ahead
 from api.web import schedule_form, schema_form
 from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
@@ -30,6 +32,7 @@ from common.policies import AutomationPolicy
 
 router = APIRouter(prefix="/automations")
 _LOOK_AHEAD = 5
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIELDS: Mapping[str, str] = {
     "/name": "name",
     "/destination_id": "destination_id",
@@ -88,9 +91,14 @@ async def create_automation(
 
 
 @router.post("/preview")
-async def preview_schedule(request: Request, viewer: SignedIn, form: SentForm, now: Now) -> Response:
+async def preview_schedule(
+    request: Request, viewer: SignedIn, session: Transaction, form: SentForm, now: Now
+) -> Response:
     """What the schedule in the form means: a part of the form's page, for its script."""
-    return render(request, "parts/look_ahead.html", viewer, ahead=_ahead(form, now))
+    given = form.text("automation")
+    automation_id = UUID(given) if _ID.fullmatch(given) else None
+    ahead = await _ahead(session, viewer, form, automation_id, now)
+    return render(request, "parts/look_ahead.html", viewer, ahead=ahead)
 
 
 @router.get("/{automation_id:uuid}/edit")
@@ -208,15 +216,18 @@ def _shown(form: Form) -> dict[str, Any]:
     return {**_NEW, **schedule_form.blank(), **single, **configured, **lists}
 
 
-def _ahead(form: Mapping[str, Any], now: datetime) -> SchedulePreview | list[str]:
+async def _ahead(
+    session: AsyncSession, viewer: Viewer, form: Mapping[str, Any], automation_id: UUID | None, now: datetime
+) -> SchedulePreviewOut | list[str]:
     """The look ahead, or what is wrong with the schedule."""
     raw, fault = schedule_form.read(form)
     if fault:
         return [fault]
-    schedule, faults = read_schedule(raw)
-    if schedule is None:
-        return [item.detail for item in faults]
-    return look_ahead(schedule, count=_LOOK_AHEAD, now=now)
+    wanted = SchedulePreviewRequest(schedule=raw, count=_LOOK_AHEAD, automation_id=automation_id)
+    try:
+        return await look_ahead(session, viewer.principal, wanted, now=now)
+    except RequestError as error:
+        return [fault.detail for fault in error.errors] or [error.detail]
 
 
 async def _destinations(session: AsyncSession, viewer: Viewer) -> list[Any]:
@@ -264,5 +275,5 @@ async def _form(
         weekdays=schedule_form.WEEKDAYS,
         units=list(schedule_form.UNITS),
         zones=timezones(),
-        ahead=_ahead(entered, now),
+        ahead=await _ahead(session, viewer, entered, row.id if row else None, now),
     )

@@ -16,13 +16,15 @@ from api.automations.slots import in_words, read_schedule
 from api.context import Now, Transaction, Wired
 from api.pagination import PageRequest, Position, page_request
 from api.runs.service import run_page
-from api.web import activity
+from api.slots.service import read_slots
+from api.web import activity, looking_back
 from api.web.browsers import safe_next
 from api.web.flashes import led_on
 from api.web.forms import SentForm
 from api.web.outcomes import strip, strip_in_words
 from api.web.rendering import render
 from api.web.sessions import SignedIn
+from api.web.times import in_zone
 from common.models import Automation, AutomationStatus, Destination
 from common.policies import AutomationPolicy
 from common.schedule import preview
@@ -30,7 +32,7 @@ from common.schedule import preview
 router = APIRouter(prefix="/automations")
 WantedPage = Annotated[PageRequest, Depends(page_request)]
 ON_PAGE = 25
-_SKIPS = PageRequest(limit=50, after=None)
+_SKIPS = PageRequest(limit=20, after=None)
 _LOOK_AHEAD = 5
 
 
@@ -109,12 +111,21 @@ async def automation(
     session: Transaction,
     wanted: WantedPage,
     now: Now,
+    tab: Annotated[str, Query(max_length=10)] = "runs",
+    at: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
-    """One automation: what it does, when it runs next, and how its runs went."""
+    """One automation: what it does, when it runs next, how its runs went, and why it did not run."""
     row = await service.find(session, viewer.tenant_id, automation_id)
+    zone = zone_of(row)
+    why = tab == "why"
+    until = looking_back.reading(at, zone, now)
+    first, until = looking_back.stretch(row, until) if why else (until, until)
+    found = (
+        await read_slots(session, row, first, until, limit=2 * looking_back.SHOWN, now=now) if why else None
+    )
+    skips = await service.skip_page(session, automation_id, _SKIPS) if why else []
     page = PageRequest(ON_PAGE, wanted.after)
-    runs = await run_page(session, viewer.tenant_id, page, automation_id=automation_id)
-    skips = await service.skip_page(session, automation_id, _SKIPS)
+    runs = [] if why else await run_page(session, viewer.tenant_id, page, automation_id=automation_id)
     destination = await session.get(Destination, row.destination_id) if row.destination_id else None
     schedule, _faults = read_schedule(row.schedule_config)
     ahead = (
@@ -136,8 +147,11 @@ async def automation(
         "automation.html",
         viewer,
         row=row,
-        zone=zone_of(row),
+        zone=zone,
         words=in_words(row.schedule_config),
+        why=why,
+        until=in_zone(until, zone),
+        slots=[fate.as_values() for fate in reversed(found.fates)] if found else [],
         ahead=ahead,
         destination=destination,
         policy=AutomationPolicy.read(row.policy),

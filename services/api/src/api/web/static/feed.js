@@ -8,8 +8,8 @@ const EVENTS = {
   "run.failed": ["bad", "cross", "failed"],
   "run.skipped": ["still", "dash", "left out"],
   "run.cancelled": ["still", "dash", "cancelled"],
-  "delivery.delivered": ["good", "dot", "delivery delivered"],
-  "delivery.failed": ["bad", "cross", "delivery failed"],
+  "delivery.delivered": ["good", "dot", "got a delivery"],
+  "delivery.failed": ["bad", "cross", "missed a delivery"],
 };
 const KEPT = 30;
 const AT_MOST_EVERY = 1500;

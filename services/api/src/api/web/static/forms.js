@@ -43,7 +43,7 @@ function lookingAhead(form) {
     asked = new AbortController();
     const fields = new URLSearchParams();
     for (const [name, value] of new FormData(form)) {
-      if (name.startsWith("schedule.") || name === "form_token") fields.append(name, value);
+      if (name.startsWith("schedule.") || ["form_token", "automation"].includes(name)) fields.append(name, value);
     }
     try {
       const answer = await fetch("/automations/preview", { method: "POST", body: fields, signal: asked.signal, headers: { Accept: "text/html" } });

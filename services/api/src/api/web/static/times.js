@@ -17,10 +17,10 @@ export function relative(seconds) {
 }
 
 function countdown(seconds) {
-  if (seconds <= 0) return "now";
+  if (seconds < 1) return "now";
   if (seconds >= 86400) return relative(seconds);
   const two = (value) => String(value).padStart(2, "0");
-  const whole = Math.ceil(seconds);
+  const whole = Math.floor(seconds);
   const hours = Math.floor(whole / 3600);
   const minutes = Math.floor((whole % 3600) / 60);
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
