@@ -18,6 +18,10 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from common.events import EVENT_TYPES
 from common.settings import KafkaProfile, KafkaSettings
 
+# A member that was killed keeps its partitions, and every rejoin of its group waiting, until its session
+# ends. Kafka's default of 45 s did just that to a restarted executor; nothing blocks our heartbeats.
+APACHE_SESSION_TIMEOUT_MS = 10_000
+
 BROKER_ERRORS = (KafkaError,)
 """What talking to a broker that is away, or that refuses, raises."""
 
@@ -75,7 +79,7 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
     embedded = settings.kafka_profile is KafkaProfile.EMBEDDED
     return {
         "auto_offset_reset": "earliest",
-        "session_timeout_ms": 2_000 if embedded else 45_000,
+        "session_timeout_ms": 2_000 if embedded else APACHE_SESSION_TIMEOUT_MS,
         "heartbeat_interval_ms": 500 if embedded else 3_000,
         "fetch_max_wait_ms": 100 if embedded else 500,
         "max_poll_interval_ms": MAX_POLL_INTERVAL_MS,

@@ -275,3 +275,12 @@ class ClaimConsumer(Generic[E]):
             return f"no poll for {age:.0f} s" if age is not None and age > STUCK_AFTER else None
 
         return check
+
+
+async def start_consumers(broker: KafkaBroker) -> None:
+    """Start all subscriptions of a broker at once: each waits for its group to let it in.
+
+    `KafkaBroker.start` would wait for one group after the other.
+    """
+    await broker.connect()
+    await asyncio.gather(*(subscriber.start() for subscriber in broker.subscribers))

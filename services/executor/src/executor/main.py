@@ -11,7 +11,7 @@ from faststream.kafka import KafkaBroker
 from common import broker as kafka
 from common import database
 from common.capacity import Capacity
-from common.consumer import DeadLetters
+from common.consumer import DeadLetters, start_consumers
 from common.crypto import KeyRing
 from common.grouping import GroupWriter
 from common.health import Health, run
@@ -67,7 +67,7 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
             lanes = subscribe(broker, settings, DeadLetters(producer), execution)
             async with background(execution.keep_leases(), name="leases"):
                 try:
-                    await broker.start()
+                    await start_consumers(broker)
                     health.checks = {
                         "database": database_check(pool),
                         **{lane.name: lane.check() for lane in lanes},

@@ -11,7 +11,7 @@ from faststream.kafka import KafkaBroker
 from common import broker as kafka
 from common import database
 from common.capacity import Capacity
-from common.consumer import DeadLetters
+from common.consumer import DeadLetters, start_consumers
 from common.crypto import KeyRing
 from common.grouping import GroupWriter
 from common.health import Health, run
@@ -62,7 +62,7 @@ async def notifying(settings: NotifierSettings, instance: str, health: Health) -
             consumer = subscribe(broker, settings, DeadLetters(producer), delivering)
             async with background(delivering.keep_leases(), name="leases"):
                 try:
-                    await broker.start()
+                    await start_consumers(broker)
                     health.checks = {"database": database_check(pool), consumer.name: consumer.check()}
                     async with background(delivering.look_for_due(), name="retries"):
                         yield delivering
