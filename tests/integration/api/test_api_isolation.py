@@ -56,9 +56,14 @@ async def theirs(world: World, globex: Team) -> dict[str, UUID]:
         globex.tenant_id,
         automation,
     )
+    (job,) = await world.automations(
+        globex, None, kind="recording_sync", config={"template_ids": [1]}, platforms=["zoom"]
+    )
+    await world.sql.execute("UPDATE automation SET user_id = $1 WHERE id = $2", globex.user_id, job)
     key = await world.sql.fetchval("SELECT id FROM api_key WHERE tenant_id = $1", globex.tenant_id)
     return {
         "automation_id": automation,
+        "job_id": job,
         "destination_id": destination,
         "run_id": run,
         "delivery_id": delivery,

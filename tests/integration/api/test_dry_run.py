@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from api.manual_runs.dry_runs import parts
-from api.manual_runs.routes import seconds_to_wait
+from api.manual_runs.service import seconds_to_wait
 from common.events import AutomationDue, parse
 from common.messages import Message
 from tests.factories import Team, World

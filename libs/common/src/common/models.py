@@ -51,7 +51,7 @@ SQLModel.metadata.naming_convention = {
 }
 metadata: MetaData = SQLModel.metadata
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The migration this code needs; a test holds it against the newest script. Known without loading Alembic,
 which would take a quarter of a service's start-up."""
 
@@ -330,7 +330,7 @@ class Automation(SQLModel, table=True):
     `next_run` is when it fires next (UTC), NULL when it does not; `next_slot` is the slot it fires for then,
     where jitter or a window moves the one from the other. While paused both keep the first slot nobody has
     decided about. `fired_count` counts the runs its schedule has caused, `failure_streak` the failures since
-    the last success. `version` grows with every edit.
+    the last success. `version` grows with every edit. A person's recording jobs differ in their names.
     """
 
     __tablename__ = "automation"
@@ -349,6 +349,13 @@ class Automation(SQLModel, table=True):
         ),
         Index("ix_automation_tenant_id_created_at", "tenant_id", "created_at"),
         Index("ix_automation_user_id_type", "user_id", "type"),
+        Index(
+            "uq_automation_job_name",
+            "user_id",
+            "name",
+            unique=True,
+            postgresql_where=text("type = 'recording_sync'"),
+        ),
         Index(
             "ix_automation_failing", "id", postgresql_where=text("status = 'active' AND failure_streak > 0")
         ),

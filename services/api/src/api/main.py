@@ -15,6 +15,7 @@ from api.connections.routes import router as connections
 from api.context import SERVICE, Clock, Collaborators, utc_now
 from api.deliveries.routes import router as deliveries
 from api.destinations.routes import router as destinations
+from api.jobs.routes import router as jobs
 from api.key_usage import KeyUsage
 from api.live.consumer import LiveConsumer
 from api.live.feed import LiveFeed
@@ -109,6 +110,7 @@ def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -
     for router in (
         automations,
         backfills,
+        jobs,
         manual_runs,
         quota,
         schedules,

@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from common.database import TRANSIENT_DATABASE_ERRORS
-from common.errors import CarillonError, FieldError, RequestError, Unprocessable
+from common.errors import CarillonError, Conflict, FieldError, RequestError, Unprocessable
 
 log = structlog.get_logger()
 
@@ -213,9 +213,18 @@ async def _http(request: Request, error: HTTPException) -> Response:
     return problem_response(request, error.status_code, str(error.detail), headers=error.headers)
 
 
+_TAKEN: Mapping[str, FieldError] = {
+    "uq_automation_job_name": FieldError("/name", "you have a recording job of this name already"),
+}
+"""The unique indexes that decide between two requests at once, and what the later one is told."""
+
+
 async def _database(request: Request, error: DBAPIError) -> Response:
-    """The database went away, or chose us to resolve a deadlock; anything else is a defect."""
+    """Somebody was faster, the database went away, or it chose us to resolve a deadlock; else a defect."""
     cause = getattr(error.orig, "__cause__", None)
+    taken = _TAKEN.get(getattr(cause, "constraint_name", None) or "")
+    if taken is not None:
+        return await _refused(request, Conflict("The name is taken.", errors=[taken]))
     if not error.connection_invalidated and not isinstance(cause, TRANSIENT_DATABASE_ERRORS):
         raise error
     log.warning("request interrupted", error=type(cause).__name__, path=request.url.path)

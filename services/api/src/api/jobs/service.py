@@ -1,0 +1,167 @@
+"""Recording jobs: a person's automations of one type, under names of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from api.automations import lifecycle
+from api.automations import service as automations
+from api.automations.schemas import AutomationPatch
+from api.automations.slots import first_slot
+from api.context import announce
+from api.jobs.schemas import CONFIG_FIELDS, JobCreate, JobOut, JobPatch, config_of
+from api.pagination import PageRequest
+from api.problems import pointer, unacceptable
+from api.quotas.service import require_room
+from api.security import Principal
+from common.automation_config import RecordingSyncConfig
+from common.errors import FieldError, NotFound, RequestError
+from common.models import Automation, AutomationStatus, Platform
+from common.quotas import JOB_TYPE
+
+_RENAMED = (("/schedule_config", "/schedule"), ("/automation_config", ""))
+
+
+def _mine(principal: Principal) -> tuple[Any, ...]:
+    return (
+        col(Automation.tenant_id) == principal.tenant_id,
+        col(Automation.user_id) == principal.user_id,
+        col(Automation.type) == JOB_TYPE,
+    )
+
+
+async def create(
+    session: AsyncSession, principal: Principal, wanted: JobCreate, *, now: datetime
+) -> Automation:
+    """Store a new job. Raises QuotaExceeded or Unprocessable; the database refuses a name twice."""
+    job = Automation(
+        tenant_id=principal.tenant_id,
+        user_id=principal.user_id,
+        name=wanted.name,
+        type=JOB_TYPE,
+        status=AutomationStatus.ACTIVE if wanted.is_active else AutomationStatus.PAUSED,
+        paused_at=None if wanted.is_active else now,
+        schedule_config=wanted.schedule,
+        automation_config=_checked(wanted.model_dump()),
+        platforms=[Platform.ZOOM],
+        created_at=now,
+        updated_at=now,
+    )
+    with _in_words_of_a_job():
+        slot, faults = first_slot(job, wanted.schedule, now)
+        if faults:
+            raise unacceptable(faults)
+        await require_room(session, job, now=now)
+    automations.place(job, slot)
+    session.add(job)
+    await announce(session, automations.changed(job, "created"), at=now)
+    return job
+
+
+async def page(
+    session: AsyncSession, principal: Principal, wanted: PageRequest, *, active_only: bool
+) -> Sequence[Automation]:
+    """The caller's jobs, newest first, and one more than the page shows."""
+    query = select(Automation).where(
+        *_mine(principal), *wanted.condition(col(Automation.created_at), col(Automation.id))
+    )
+    if active_only:
+        query = query.where(col(Automation.status) == AutomationStatus.ACTIVE)
+    query = query.order_by(col(Automation.created_at).desc(), col(Automation.id).desc())
+    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
+
+
+async def find(
+    session: AsyncSession, principal: Principal, job_id: UUID, *, lock: bool = False
+) -> Automation:
+    """One of the caller's jobs; raises NotFound."""
+    query = select(Automation).where(col(Automation.id) == job_id, *_mine(principal))
+    if lock:
+        query = query.with_for_update(key_share=True)
+    job = (await session.execute(query)).scalar_one_or_none()
+    if job is None:
+        raise NotFound("There is no such recording job.")
+    return job
+
+
+async def change(
+    session: AsyncSession, principal: Principal, job_id: UUID, patch: JobPatch, *, now: datetime
+) -> Automation:
+    """Replace the fields given. Raises NotFound, Conflict, QuotaExceeded or Unprocessable."""
+    job = await find(session, principal, job_id, lock=True)
+    given = patch.model_dump(include=patch.model_fields_set)
+    changes: dict[str, Any] = {}
+    if "name" in given:
+        changes["name"] = given["name"]
+    if "schedule" in given:
+        changes["schedule_config"] = given["schedule"]
+    if given.keys() & CONFIG_FIELDS:
+        changes["automation_config"] = _checked({**job.automation_config, **given})
+    with _in_words_of_a_job():
+        if changes:
+            asked = AutomationPatch(**changes)
+            job = await automations.change(session, principal, job_id, asked, if_version=None, now=now)
+        if given.get("is_active") is True:
+            job = await lifecycle.resume(session, principal, job_id, catch_up=None, now=now)
+        elif given.get("is_active") is False and job.status == AutomationStatus.ACTIVE:
+            job = await lifecycle.pause(session, principal, job_id, until=None, now=now)
+    return job
+
+
+async def remove(session: AsyncSession, principal: Principal, job_id: UUID, *, now: datetime) -> None:
+    """Delete it with its history. Raises NotFound."""
+    await find(session, principal, job_id)
+    await automations.remove(session, principal, job_id, now=now)
+
+
+def shown(job: Automation, *, next_after: datetime | None = None) -> JobOut:
+    """A job as clients see it."""
+    values = automations.shown(job, next_after=next_after)
+    config = RecordingSyncConfig.model_validate(job.automation_config)
+    own = JobOut.model_fields.keys() - CONFIG_FIELDS
+    return JobOut(
+        **{name: values[name] for name in own & values.keys()},
+        **config.model_dump(),
+        is_active=job.status == AutomationStatus.ACTIVE,
+        schedule=job.schedule_config,
+        last_run_at=values["last_run"],
+        next_run_at=values["next_run"],
+    )
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return config_of(values)
+    except ValidationError as error:
+        raise unacceptable(
+            [
+                FieldError(pointer(fault["loc"]), fault["msg"])
+                for fault in error.errors(include_url=False, include_input=False)
+            ]
+        ) from error
+
+
+@contextmanager
+def _in_words_of_a_job() -> Iterator[None]:
+    """Refusals name the fields of a job instead of those of the automation behind it."""
+    try:
+        yield
+    except RequestError as error:
+        error.errors = tuple(FieldError(_renamed(fault.pointer), fault.detail) for fault in error.errors)
+        raise
+
+
+def _renamed(path: str) -> str:
+    for name, job_name in _RENAMED:
+        if path.startswith(name):
+            return job_name + path.removeprefix(name)
+    return path
