@@ -128,11 +128,13 @@ async def _create_topics(settings: KafkaSettings, replication: int) -> int:
         if not missing:
             return 0
         response = await admin.create_topics(missing)
-        for _name, code, *_detail in response.topic_errors:
+        created = 0
+        for name, code, *_detail in response.topic_errors:
             error = for_code(code)
             # Another process may have created it between the two calls; the outcome is the one we want.
             if code and error is not TopicAlreadyExistsError:
-                raise error(_name)
-        return len(missing)
+                raise error(name)
+            created += not code
+        return created
     finally:
         await admin.close()
