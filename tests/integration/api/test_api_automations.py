@@ -204,6 +204,23 @@ async def test_two_editors_and_one_version(api: httpx.AsyncClient, destination: 
     assert (await api.get(path)).json()["name"] == winner.json()["name"]
 
 
+async def test_another_schedule_tells_which_slots_move(api: httpx.AsyncClient, destination: UUID) -> None:
+    automation = await create(api, destination, schedule_config={"type": "daily", "hour": 9})
+    path = f"/api/automations/{automation['id']}"
+
+    renamed = (await api.patch(path, json={"name": "same schedule"})).json()
+    moved = (await api.patch(path, json={"schedule_config": {"type": "daily", "hour": 21}})).json()
+
+    assert "moved_slots" not in renamed
+    hours = {
+        kind: {datetime.fromisoformat(slot).hour for slot in slots}
+        for kind, slots in moved["moved_slots"].items()
+    }
+    assert hours == {"removed": {9}, "added": {21}}
+    assert len(moved["moved_slots"]["added"]) == 5
+    assert moved["moved_slots"]["added"][0] == moved["next_run"]
+
+
 @pytest.mark.parametrize(
     ("tag", "status"), [("*", 200), ('"1"', 200), ('"2"', 412), ("W/x", 412), ("1", 412)]
 )

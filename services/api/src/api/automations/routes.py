@@ -10,11 +10,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from api.automations import lifecycle, service
+from api.automations.moved_slots import Owner, moved_slots
 from api.automations.schemas import (
     AutomationCreate,
     AutomationOut,
     AutomationPatch,
     AutomationTypeOut,
+    ChangedAutomationOut,
     PauseRequest,
     ResumeRequest,
     SkipOut,
@@ -59,7 +61,7 @@ async def list_automation_types(caller: Caller, session: Transaction) -> list[Au
     return list((await known_types(session)).values())
 
 
-@router.post("/automations", status_code=201, responses=problem_responses(400, 403, 413, 415))
+@router.post("/automations", status_code=201, responses=problem_responses(400, 403, 409, 413, 415))
 async def create_automation(
     body: AutomationCreate, caller: Caller, session: Transaction, now: Now, response: Response
 ) -> AutomationOut:
@@ -95,7 +97,11 @@ async def read_automation(
     return _out(await service.find(session, caller.tenant_id, automation_id), response)
 
 
-@router.patch("/automations/{automation_id}", responses=problem_responses(400, 403, 404, 412, 413, 415))
+@router.patch(
+    "/automations/{automation_id}",
+    responses=problem_responses(400, 403, 404, 409, 412, 413, 415),
+    response_model_exclude_unset=True,
+)
 async def change_automation(
     automation_id: UUID,
     body: AutomationPatch,
@@ -106,12 +112,20 @@ async def change_automation(
     if_match: Annotated[
         str | None, Header(description="The ETag you read; the change is refused if there is a newer one")
     ] = None,
-) -> AutomationOut:
-    """Change an automation. Fields left out stay as they are; a field given replaces the old one whole."""
+) -> ChangedAutomationOut:
+    """Change an automation. Fields left out stay as they are; a field given replaces the old one whole.
+
+    Another schedule answers with `moved_slots`: which of the slots to come it takes away, and which it adds.
+    """
+    before = (await service.find(session, caller.tenant_id, automation_id, lock=True)).schedule_config
     automation = await service.change(
         session, caller, automation_id, body, if_version=_version(if_match), now=now
     )
-    return _out(automation, response)
+    values = dict(_out(automation, response))
+    if automation.schedule_config != before:
+        owner = Owner(automation.id, automation.created_at, automation.fired_count)
+        values["moved_slots"] = moved_slots(before, automation.schedule_config, owner, now=now)
+    return ChangedAutomationOut(**values)
 
 
 @router.delete("/automations/{automation_id}", status_code=204, responses=problem_responses(404))

@@ -119,6 +119,27 @@ class AutomationOut(BaseModel):
     updated_at: datetime
 
 
+class MovedSlots(BaseModel):
+    """What a change of schedule does to the slots to come: the next five of each kind at most."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"removed": ["2026-03-02T08:00:00Z"], "added": ["2026-03-02T09:00:00Z"]}]
+        }
+    )
+
+    removed: list[datetime] = Field(description="Slots the old schedule named and the new one does not")
+    added: list[datetime] = Field(description="Slots the new schedule names and the old one did not")
+
+
+class ChangedAutomationOut(AutomationOut):
+    """An automation after a change."""
+
+    moved_slots: MovedSlots | None = Field(
+        default=None, description="Which slots to come have moved; absent when the schedule did not change"
+    )
+
+
 class PauseRequest(Input):
     """For how long."""
 
