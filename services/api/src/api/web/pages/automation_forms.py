@@ -32,6 +32,7 @@ from common.policies import AutomationPolicy
 
 router = APIRouter(prefix="/automations")
 _LOOK_AHEAD = 5
+_USUAL_TYPE = "scheduled_report"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIELDS: Mapping[str, str] = {
     "/name": "name",
@@ -240,7 +241,7 @@ async def _destinations(session: AsyncSession, viewer: Viewer) -> list[Any]:
 
 
 def _chosen(known: Mapping[str, AutomationTypeOut], kind: str) -> AutomationTypeOut:
-    return known.get(kind) or next(iter(known.values()))
+    return known.get(kind) or known.get(_USUAL_TYPE) or next(iter(known.values()))
 
 
 async def _form(

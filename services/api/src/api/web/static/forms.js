@@ -31,7 +31,7 @@ function sendingOnce(form) {
 
 function lookingAhead(form) {
   const part = document.getElementById("look-ahead");
-  form.querySelector("[data-without-script]")?.remove();
+  for (const element of form.querySelectorAll("[data-without-script]")) element.remove();
   const zone = form.elements["schedule.timezone"];
   if (form.dataset.fresh && zone.value === "UTC") {
     zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
@@ -64,13 +64,21 @@ function lookingAhead(form) {
   if (form.dataset.fresh) look();
 }
 
+// The same form with other fields: what was entered so far is kept.
+function lookAgain(form) {
+  const look = document.createElement("input");
+  look.type = "hidden";
+  look.name = "look";
+  look.value = "1";
+  form.append(look);
+  form.submit();
+}
+
 export function enhanceForms(root) {
   for (const button of root.querySelectorAll("[data-copy]")) copying(button);
   for (const form of root.querySelectorAll('form[method="post"]')) sendingOnce(form);
   for (const form of root.querySelectorAll("form[data-looks-ahead]")) lookingAhead(form);
-  for (const select of root.querySelectorAll("select[data-leads-to]")) {
-    select.addEventListener("change", () => location.assign(select.dataset.leadsTo + encodeURIComponent(select.value)));
-  }
+  for (const select of root.querySelectorAll("select[data-sends-form]")) select.addEventListener("change", () => lookAgain(select.form));
   root.querySelector("[data-focus]")?.focus();
 }
 addEventListener("pageshow", (event) => {
