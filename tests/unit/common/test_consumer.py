@@ -120,6 +120,7 @@ class Producer:
     async def send_and_wait(
         self, topic: str, value: bytes | None, *, key: bytes | None, headers: Headers
     ) -> None:
+        assert value is not None or key is not None, "aiokafka asserts the same"
         if len(value or b"") > self.limit:
             raise MessageSizeTooLargeError
         if self.refusals:
@@ -156,11 +157,16 @@ async def test_a_dead_letter_is_the_record_with_the_reason_in_its_headers() -> N
     }
 
 
-async def test_a_tombstone_and_a_record_without_a_key_are_set_aside_as_they_are() -> None:
+@pytest.mark.parametrize(
+    ("value", "key", "kept"), [(None, b"k", b"k"), (b"{", None, None), (None, None, b"")]
+)
+async def test_tombstones_and_records_without_a_key_are_set_aside_too(
+    value: bytes | None, key: bytes | None, kept: bytes | None
+) -> None:
     producer = Producer()
-    await set_aside(producer, record(None, key=None))
+    await set_aside(producer, record(value, key=key))
     [letter] = producer.sent
-    assert (letter["value"], letter["key"]) == (None, None)
+    assert (letter["value"], letter["key"]) == (value, kept)
 
 
 async def test_a_letter_that_is_too_large_with_its_headers_keeps_its_beginning() -> None:

@@ -160,8 +160,10 @@ class DeadLetters:
             ("original_offset", str(record.offset).encode()),
         ]
         topic = record.topic + DEAD_LETTER_SUFFIX
+        # aiokafka sends no record that has neither.
+        key = b"" if record.key is None and record.value is None else record.key
         try:
-            await self._producer.send_and_wait(topic, record.value, key=record.key, headers=headers)
+            await self._producer.send_and_wait(topic, record.value, key=key, headers=headers)
         except MessageSizeTooLargeError:
             # The broker took the original and will not take it with our headers: keep its beginning.
             value = (record.value or b"")[:MAX_EVENT_BYTES]
