@@ -145,6 +145,18 @@ async def test_resume_after_an_error_without_a_place_in_the_schedule_finds_one(
     assert datetime.fromisoformat(resumed["next_run"]) == first + 4 * TEN_MINUTES
 
 
+@pytest.mark.parametrize(
+    "until", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "2026-12-01T00:00:00"]
+)
+async def test_an_instant_no_calendar_can_hold_is_refused(
+    api: httpx.AsyncClient, automation: UUID, until: str
+) -> None:
+    refused = await api.post(f"/api/automations/{automation}/pause", json={"until": until})
+
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "/until"
+
+
 async def test_an_unknown_choice_is_refused(api: httpx.AsyncClient, automation: UUID) -> None:
     for action in ("pause", "resume"):
         refused = await api.post(f"/api/automations/{automation}/{action}", json={"catch_up": "some"})

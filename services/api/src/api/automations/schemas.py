@@ -8,7 +8,6 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -147,7 +146,7 @@ class PauseRequest(Input):
         json_schema_extra={"examples": [{"until": "2026-12-27T00:00:00Z", "catch_up": "latest"}]}
     )
 
-    until: AwareDatetime | None = Field(default=None, description="Resume by itself then; else when told to")
+    until: Moment | None = Field(default=None, description="Resume by itself then; else when told to")
     catch_up: CatchUp | None = Field(
         default=None, description="What becomes of the slots that pass meanwhile, unless resuming says so"
     )

@@ -76,6 +76,33 @@ class JobPatch(Patch):
 class JobOut(BaseModel):
     """A recording job."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0198c0de-0000-7000-8000-000000000003",
+                    "name": "Spring lectures",
+                    "description": "",
+                    "is_active": True,
+                    "status": "active",
+                    "status_reason": None,
+                    "template_ids": [12, 14],
+                    "schedule": SCHEDULE_EXAMPLE,
+                    "schedule_text": "Every day at 09:30 (Europe/Berlin)",
+                    "sync_config": {"sync_days": 2},
+                    "filters": {"status": ["INITIALIZED"], "exclude_blank": True},
+                    "processing_config": {"transcription": True},
+                    "last_run_at": "2026-03-01T08:30:00Z",
+                    "next_run_at": "2026-03-02T08:30:00Z",
+                    "run_count": 41,
+                    "error_count": 1,
+                    "created_at": "2026-01-19T10:00:00Z",
+                    "updated_at": "2026-01-19T10:00:00Z",
+                }
+            ]
+        }
+    )
+
     id: UUID
     name: str
     description: str
