@@ -10,9 +10,13 @@ from typing import Any
 import yaml
 from prometheus_client import REGISTRY
 
+from api import observation
+from api.live import feed
 from common import telemetry
 from common.settings import TelemetrySettings
 
+_PREFIXES = ("carillon_", "http_server_")
+_NAME = r"(?:carillon|http_server)_[a-z_]+"
 ROOT = Path(__file__).parents[3]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "carillon.json").read_text())
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
@@ -21,11 +25,13 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 
 def _ours() -> dict[str, set[str]]:
     """Every time series of ours and its labels."""
-    assert telemetry.RELAYED  # importing the module has registered them
+    assert telemetry.RELAYED
+    assert feed.SUBSCRIBERS
+    assert observation.REQUESTS  # importing these modules has registered them
     found: dict[str, set[str]] = {}
     for collector in REGISTRY._collector_to_names:
         for name in REGISTRY._collector_to_names[collector]:
-            if name.startswith("carillon_"):
+            if name.startswith(_PREFIXES):
                 labels = set(getattr(collector, "_labelnames", ()))
                 found[name] = labels | ({"le"} if name.endswith("_bucket") else set())
     return found
@@ -34,7 +40,7 @@ def _ours() -> dict[str, set[str]]:
 def test_the_dashboard_asks_for_metrics_and_labels_that_exist() -> None:
     ours = _ours()
     for expression in EXPRESSIONS:
-        names = set(re.findall(r"carillon_[a-z_]+", expression))
+        names = set(re.findall(_NAME, expression))
         assert names
         assert names <= set(ours), expression
         wanted = {
@@ -45,7 +51,7 @@ def test_the_dashboard_asks_for_metrics_and_labels_that_exist() -> None:
 
 
 def test_the_dashboard_shows_every_metric() -> None:
-    shown = {name for expression in EXPRESSIONS for name in re.findall(r"carillon_[a-z_]+", expression)}
+    shown = {name for expression in EXPRESSIONS for name in re.findall(_NAME, expression)}
     families = {re.sub(r"_(bucket|sum|count|created|total)$", "", name) for name in _ours()}
     assert {re.sub(r"_(bucket|total)$", "", name) for name in shown} == families
 
