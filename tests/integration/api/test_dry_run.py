@@ -144,14 +144,14 @@ async def test_many_who_wait_hold_no_connections(
 ) -> None:
     """The pool of these tests has five."""
     path = f"/api/automations/{automation}/run?dry_run=true"
-    waiting = [asyncio.create_task(api.post(path, headers={"Prefer": "wait=3"})) for _ in range(12)]
+    waiting = [asyncio.create_task(api.post(path, headers={"Prefer": "wait=5"})) for _ in range(12)]
 
     async def all_wait() -> bool:
         count: int = await world.sql.fetchval("SELECT count(*) FROM automation_run")
         return count == 12
 
     await eventually(all_wait)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(4):
         others = await asyncio.gather(*(api.get("/api/automations") for _ in range(5)))
     assert not any(task.done() for task in waiting)
     answers = await asyncio.gather(*waiting)

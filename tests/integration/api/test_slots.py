@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -288,10 +288,11 @@ async def test_a_minute_schedule_over_a_year_is_bounded(
     )
     await world.sql.execute("UPDATE automation SET created_at = $1", now - timedelta(days=400))
 
-    async with asyncio.timeout(2):
-        items = await slots(api, automation, now - timedelta(days=366), now, limit=1000)
+    started = time.process_time()
+    items = await slots(api, automation, now - timedelta(days=366), now, limit=1000)
 
     assert len(items) == 1000
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(

@@ -217,24 +217,9 @@ class AutomationTypeOut(BaseModel):
     config_schema: dict[str, Any] = Field(description="JSON Schema of `automation_config`")
 
 
-class PreviewedSlot(BaseModel):
-    """One run to come."""
-
-    at: datetime = Field(description="In UTC")
-    local: datetime = Field(description="On the clock of the schedule's zone, with its offset")
-
-
 class ScheduleAdvice(BaseModel):
     """Something about a schedule that may surprise."""
 
     code: str
     message: str
     at: datetime | None
-
-
-class SchedulePreview(BaseModel):
-    """What a schedule means."""
-
-    text: str = Field(description="The schedule in words", examples=["Every day at 09:30 (Europe/Berlin)"])
-    next_runs: list[PreviewedSlot]
-    warnings: list[ScheduleAdvice]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from api.automations.schemas import PreviewedSlot, ScheduleAdvice, SchedulePreview
 from api.problems import pointer
 from common.errors import FieldError
 from common.models import Automation
@@ -25,8 +24,6 @@ from common.schedule import (
     latest_slot_at_or_before,
     never_fires,
     parse_schedule,
-    preview,
-    schedule_warnings,
 )
 
 PAUSED = "paused"
@@ -92,31 +89,3 @@ def in_words(raw: Mapping[str, Any]) -> str:
     """The schedule as a sentence."""
     schedule, faults = read_schedule(raw)
     return describe_schedule(schedule) if schedule is not None else f"Unreadable: {faults[0].detail}"
-
-
-def look_ahead(
-    schedule: Schedule, *, count: int, now: datetime, automation: Automation | None = None
-) -> SchedulePreview:
-    """What a schedule means: in words, its next runs, and what may surprise about it.
-
-    `automation`: whose it is already; without it, the schedule is looked at as if it were made now.
-    """
-    anchor = automation.created_at if automation else now
-    return SchedulePreview(
-        text=describe_schedule(schedule),
-        next_runs=[
-            PreviewedSlot(at=run.slot.fire_at, local=run.local)
-            for run in preview(
-                schedule,
-                count,
-                now,
-                automation_id=automation.id if automation else "",
-                default_anchor=anchor,
-                run_count=automation.fired_count if automation else 0,
-            ).runs
-        ],
-        warnings=[
-            ScheduleAdvice(code=str(warning.code), message=warning.message, at=warning.at)
-            for warning in schedule_warnings(schedule, now, default_anchor=anchor)
-        ],
-    )
