@@ -11,7 +11,7 @@ const EVENTS = {
   "delivery.delivered": ["good", "dot", "got a delivery"],
   "delivery.failed": ["bad", "cross", "missed a delivery"],
 };
-const KEPT = 30;
+const KEPT = 16;
 const AT_MOST_EVERY = 1500;
 const POLL = 2000;
 

@@ -1,0 +1,273 @@
+"""The console in a browser, on running services: what a person sees happen, on a screen and on a phone."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+
+from tests.factories import Team, World
+from tests.support.history import add_delivery, add_run, add_skip
+from tests.support.stack import Service, Stack
+
+CHROMIUM = shutil.which("chromium")
+HOOK = "console"
+SHOWN_WITHIN = 20_000
+"""Milliseconds."""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"),
+]
+
+SCREEN = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+Open = Callable[..., Coroutine[Any, Any, Page]]
+
+
+@pytest.fixture
+async def world(stack: Stack) -> AsyncIterator[World]:
+    opened = await World.open(stack.environment["DATABASE_URL"], stack.environment["ENCRYPTION_KEYS"])
+    yield opened
+    await opened.sql.close()
+
+
+@pytest.fixture
+async def team(world: World) -> Team:
+    return await world.team()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield started
+        await started.close()
+
+
+@pytest.fixture
+async def open_page(browser: Browser) -> AsyncIterator[Open]:
+    """Opens pages that must not log an error: a refused script, a broken link, an exception."""
+    complaints: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    async def opened(**options: Any) -> Page:
+        context = await browser.new_context(**{"viewport": SCREEN, **options})
+        contexts.append(context)
+        page = await context.new_page()
+        page.set_default_timeout(SHOWN_WITHIN)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        return page
+
+    yield opened
+    for context in contexts:
+        await context.close()
+    assert complaints == []
+
+
+async def serve(stack: Stack, team: Team, *kinds: str) -> Service:
+    """Start the API with the team as its demo, and the other services."""
+    await stack.start("api", *kinds, DEMO_API_KEY=team.api_key)
+    return stack["api"]
+
+
+async def enter(page: Page, api: Service) -> None:
+    await page.goto(api.url)
+    await page.get_by_role("button", name="Open the demo").click()
+    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+async def test_an_automation_is_made_run_and_followed_to_its_delivery_live(
+    stack: Stack, sandbox_server: Service, world: World, team: Team, open_page: Open
+) -> None:
+    await world.facebook(team, f"sandbox-fb-{HOOK}")
+    async with httpx.AsyncClient(base_url=sandbox_server.url) as client:
+        await client.put(f"/_sandbox/hooks/{HOOK}", json={})
+    api = await serve(stack, team, "scheduler", "executor", "notifier")
+    page = await open_page(timezone_id="Europe/Berlin")
+    await enter(page, api)
+
+    await page.get_by_role("link", name="Destinations", exact=True).click()
+    await page.get_by_role("link", name="New destination").first.click()
+    await page.get_by_role("link", name="Webhook").click()
+    await page.get_by_label("Name").fill("Warehouse")
+    await page.get_by_label("Address").fill(f"{sandbox_server.url}/hooks/{HOOK}")
+    await page.get_by_role("button", name="Create destination").click()
+    await expect(page.locator("#secret")).to_have_text(re.compile(r"^whsec_"))
+
+    await page.goto(f"{api.url}/automations/new")
+    ahead = page.locator("#look-ahead")
+    await expect(ahead).to_contain_text("Every day at 09:00 (Europe/Berlin)")
+    await page.get_by_text("Some weekdays").click()
+    await page.get_by_label("At", exact=True).fill("07:30")
+    await expect(ahead).to_contain_text("Every Monday to Friday at 07:30 (Europe/Berlin)")
+    await expect(ahead.locator("li")).to_have_count(5)
+    await page.get_by_label("Name").fill("Morning numbers")
+    await page.get_by_label("Deliver to").select_option(label="Warehouse (Webhook)")
+    await page.get_by_label("Facebook").check()
+    await page.get_by_role("button", name="Create automation").click()
+    await expect(page.get_by_role("status")).to_contain_text("Morning numbers is set up")
+
+    watching = await page.context.new_page()
+    await watching.goto(api.url)
+    await expect(watching.locator("[data-feed-state]")).to_have_text("live")
+
+    await page.get_by_role("button", name="Run now").click()
+    # Neither page is reloaded by hand from here on.
+    way = page.locator("ol.way")
+    await expect(way.locator("li.done")).to_have_count(4)
+    await expect(way).to_contain_text("Delivered")
+    await expect(page.locator(".message")).to_contain_text("Morning numbers")
+    feed = watching.locator("#feed")
+    await expect(feed).to_contain_text("Morning numbers started")
+    await expect(feed).to_contain_text("Morning numbers completed")
+    await expect(feed).to_contain_text("Warehouse got a delivery")
+    await expect(watching.locator("#figures")).to_contain_text("1 completed")
+
+
+async def test_a_link_in_a_chat_opens_the_page_and_its_first_button_resumes(
+    stack: Stack, world: World, team: Team, open_page: Open
+) -> None:
+    (automation,) = await world.automations(team, await world.telegram(team))
+    await world.sql.execute("UPDATE automation SET status = 'error', status_reason = 'failed 5 times'")
+    api = await serve(stack, team)
+    page = await open_page()
+    await enter(page, api)
+    link = f"{api.url}/automations/{automation}"
+    chat = f'<a href="{link}">Look and resume</a>'
+    await page.route(
+        "https://chat.example/", lambda route: route.fulfill(body=chat, content_type="text/html")
+    )
+    await page.goto("https://chat.example/")
+    await page.get_by_text("Look and resume").click()
+    await expect(page).to_have_url(link)
+    first = page.locator("main button").first
+    await expect(first).to_have_text("Resume")
+    await first.click()
+    await expect(page.get_by_role("status")).to_contain_text("is active again")
+
+
+async def test_everything_works_without_scripts(
+    stack: Stack, world: World, team: Team, open_page: Open
+) -> None:
+    (automation,) = await world.automations(team, await world.telegram(team))
+    api = await serve(stack, team)
+    page = await open_page(java_script_enabled=False)
+    await enter(page, api)
+    await page.goto(f"{api.url}/automations")
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.get_by_role("status")).to_contain_text("is paused")
+    await page.goto(f"{api.url}/automations/new")
+    await page.get_by_text("Every so often").click()
+    await page.get_by_label("Every", exact=True).fill("90")
+    await page.get_by_role("button", name="Show the next runs").click()
+    await expect(page.locator("#look-ahead")).to_contain_text("Every 1 hour 30 minutes")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Your automations, on time.")).to_be_visible()
+    assert (await world.row("automation", automation))["status"] == "paused"
+
+
+CONTRAST = (Path(__file__).parents[1] / "support" / "contrast.js").read_text()
+"""Lists the texts of a page that are hard to read."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [SCREEN, PHONE], ids=["screen", "phone"])
+async def test_every_page_fits_its_screen_and_can_be_read(
+    stack: Stack, world: World, team: Team, open_page: Open, size: dict[str, int], scheme: str
+) -> None:
+    long = "A name as long as people write them, with-a-word-that-does-not-end-" + "x" * 60
+    chat = await world.telegram(team)
+    stopped, paused, active = await world.automations(team, chat, 3)
+    await world.sql.execute("UPDATE automation SET name = $1", long)
+    await world.sql.execute(
+        "UPDATE automation SET status = 'error', status_reason = $2 WHERE id = $1", stopped, long
+    )
+    await world.sql.execute("UPDATE automation SET status = 'paused' WHERE id = $1", paused)
+    run = await add_run(
+        world,
+        team,
+        active,
+        status="failed",
+        attempts=3,
+        error=long,
+        logs=[{"at": "2026-01-01T00:00:00+00:00", "level": "error", "event": long, "wide": "y" * 300}],
+        result={"wide": "z" * 300},
+    )
+    await add_run(world, team, active, slot=datetime.now(UTC) - timedelta(hours=3))
+    delivery = await add_delivery(world, team, chat, run, status="failed", error=long)
+    await add_skip(world, active, first=datetime.now(UTC) - timedelta(hours=1), slots=3)
+    connection = await world.facebook(team)
+    await world.sql.execute("UPDATE connection SET status = 'reauth_required', status_reason = $1", long)
+    api = await serve(stack, team)
+    page = await open_page(
+        viewport=size, color_scheme=scheme, reduced_motion="reduce", is_mobile=size is PHONE
+    )
+    await page.goto(f"{api.url}/sign-in")
+    assert await page.evaluate(CONTRAST) == []
+    await enter(page, api)
+    paths = [
+        *(
+            "/",
+            "/automations",
+            f"/automations/{active}?tab=why",
+            f"/automations/{stopped}",
+            f"/runs/{run}",
+            "/runs",
+        ),
+        *("/automations/new", f"/automations/{active}/edit", "/destinations", f"/destinations/{chat}"),
+        *(
+            "/destinations/new",
+            f"/deliveries/{delivery}",
+            "/connections",
+            f"/connections/{connection}",
+            "/docs",
+        ),
+    ]
+    for path in paths:
+        await page.goto(f"{api.url}{path}")
+        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+        assert await page.evaluate(CONTRAST) == [], path
+
+
+async def test_the_keyboard_reaches_the_content_and_shows_where_it_is(
+    stack: Stack, team: Team, open_page: Open
+) -> None:
+    api = await serve(stack, team)
+    page = await open_page()
+    await enter(page, api)
+    await page.goto(f"{api.url}/automations")
+    await page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to the content")
+    await expect(skip).to_be_focused()
+    await expect(skip).to_be_in_viewport()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("main")).to_be_focused()
+    await page.keyboard.press("Tab")
+    focused = page.locator(":focus")
+    await expect(focused).to_have_text("New automation")
+    assert await focused.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+
+
+async def test_a_session_that_ends_while_somebody_watches_leads_to_signing_in(
+    stack: Stack, world: World, team: Team, open_page: Open
+) -> None:
+    api = await serve(stack, team)
+    page = await open_page()
+    await enter(page, api)
+    await world.sql.execute("DELETE FROM api_key")
+    async with asyncio.timeout(SHOWN_WITHIN / 1000):
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await page.wait_for_url(re.compile(r"/sign-in"))
