@@ -271,6 +271,46 @@ class TestWaiting:
         assert await leader.admit() == 10
 
 
+class TestPause:
+    async def pause(self, world: World, automation_id: UUID, catch_up: str | None = None) -> None:
+        await world.sql.execute(
+            "UPDATE automation SET status = 'paused', paused_at = now() - interval '1 hour',"
+            " paused_until = now() - interval '1 second', catch_up_on_resume = $2 WHERE id = $1",
+            automation_id,
+            catch_up,
+        )
+
+    async def test_ends_by_itself_and_the_next_slot_runs(
+        self, world: World, team: Team, leader: Leader
+    ) -> None:
+        one = await automation(world, team, {}, due=datetime.now(UTC) + timedelta(minutes=5))
+        await self.pause(world, one)
+        await leader.dispatch()
+        assert await world.sql.fetchval("SELECT status FROM automation") == "active"
+        await come_due(world, one, datetime.now(UTC))
+        await leader.dispatch()
+        assert await statuses(world, one) == ["queued"]
+        assert await skips(world, one) == []
+
+    async def test_what_passed_meanwhile_is_recorded_as_paused(
+        self, world: World, team: Team, leader: Leader
+    ) -> None:
+        one = await automation(world, team, {}, due=minutes_ago(35))
+        await self.pause(world, one)
+        await leader.dispatch()
+        assert await statuses(world, one) == []
+        assert [(reason, slots) for reason, slots, _ in await skips(world, one)] == [("paused", 4)]
+
+    async def test_the_owner_may_want_the_latest_of_them(
+        self, world: World, team: Team, leader: Leader
+    ) -> None:
+        one = await automation(world, team, {}, due=minutes_ago(35))
+        await self.pause(world, one, "latest")
+        await leader.dispatch()
+        assert await statuses(world, one) == ["queued"]
+        assert [(reason, slots) for reason, slots, _ in await skips(world, one)] == [("catch_up_latest", 3)]
+
+
 class TestFailing:
     async def failed(self, world: World, automation_id: UUID, team: Team, streak: int) -> None:
         await world.sql.execute(

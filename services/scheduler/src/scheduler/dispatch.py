@@ -112,10 +112,13 @@ UPDATE automation_run
    AND trigger NOT IN ('backfill', 'dry_run')
 RETURNING id, tenant_id, automation_id, attempt, trace_id, traceparent, status
 """
+# What to do about slots that passed is only asked where some did: the next one is an ordinary slot.
 _RESUME = """
 UPDATE automation
    SET status = 'active', status_reason = NULL, paused_at = NULL, paused_until = NULL,
-       catch_up_on_resume = coalesce(catch_up_on_resume, 'none'), updated_at = now()
+       catch_up_on_resume = CASE WHEN next_run <= clock_timestamp()
+                                 THEN coalesce(catch_up_on_resume, 'none') END,
+       updated_at = now()
  WHERE id IN (SELECT id FROM automation WHERE status = 'paused' AND paused_until <= clock_timestamp()
                ORDER BY paused_until LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING id, tenant_id, version, next_run
