@@ -216,8 +216,13 @@ async def test_of_two_attempts_in_one_group_only_the_present_one_counts(
     await take_away(world, pool, superseded)
     present = await claimed(run_id=superseded.id)
     assert present.attempt == 2
-    late, current = completed(superseded, summary="late"), completed(present, summary="current")
+    late = completed(superseded, summary="late", result={"from": "late"})
+    current = completed(present, summary="current", result={"from": "current"})
+    before = await world.row("automation_run", present.id)
+    assert await completions.write([late]) == [False]
+    assert await world.row("automation_run", present.id) == before
     assert await completions.write([late, current]) == [False, True]
+    assert (await world.row("automation_run", present.id))["result"] == {"from": "current"}
     [event] = await announced.of(RunCompleted)
     assert (event.attempt, event.summary) == (2, "current")
     assert await world.sql.fetchval("SELECT count(*) FROM delivery") == 1
