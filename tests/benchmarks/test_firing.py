@@ -94,7 +94,7 @@ async def test_dispatch_rate(
     lease = Lease(pool, holder="benchmark", seconds=60)
     term = await lease.acquire()
     assert term is not None
-    dispatcher = Dispatcher(pool, lease, batch_size=500)
+    dispatcher = Dispatcher(pool, lease, batch_size=500, tenant_window=due)
     loop = asyncio.get_running_loop()
     started = loop.time()
     while await dispatcher.dispatch_batch(term):
