@@ -18,7 +18,8 @@ DAY = timedelta(hours=24)
 SHOWN = 6
 RECENT = 12
 
-# A run that a window or jitter holds back on purpose is not late: those schedules are left out of the lag.
+# A dry run is somebody's experiment and counts nowhere. A run that a window or jitter holds back on purpose
+# is not late: those schedules are left out of the lag.
 _DAY_OF_RUNS = text(
     """
     SELECT CASE WHEN grouping(hour) = 0 THEN hour END AS hour, count(*) AS runs,
@@ -32,7 +33,7 @@ _DAY_OF_RUNS = text(
                          AND coalesce(a.schedule_config ->> 'jitter_seconds', '0') = '0'
                         THEN extract(epoch FROM r.started_at - r.scheduled_for)::float8 END AS lag
               FROM automation_run r JOIN automation a ON a.id = r.automation_id
-             WHERE r.tenant_id = :tenant AND r.created_at > :since) AS run
+             WHERE r.tenant_id = :tenant AND r.created_at > :since AND r.trigger <> 'dry_run') AS run
      GROUP BY GROUPING SETS ((), (hour))
     """
 )
@@ -81,7 +82,7 @@ _LAST_RUNS = text(
     SELECT run.* FROM unnest(CAST(:ids AS uuid[])) AS wanted (id)
      CROSS JOIN LATERAL (
         SELECT id, automation_id, status, scheduled_for, started_at, completed_at, created_at
-          FROM automation_run WHERE automation_id = wanted.id
+          FROM automation_run WHERE automation_id = wanted.id AND trigger <> 'dry_run'
          ORDER BY created_at DESC LIMIT :shown
      ) AS run
      ORDER BY run.automation_id, run.created_at

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from api.limits import parse_json
+from api.web.times import in_zone
 from common.errors import RequestError
 
 KINDS: Mapping[str, str] = {
@@ -38,6 +40,7 @@ _PLAIN = {
     "days",
     "interval_minutes",
     "at",
+    "anchor",
     "weekday",
     "expression",
 }
@@ -54,6 +57,7 @@ def blank(timezone: str = "UTC") -> dict[str, Any]:
         "schedule.days": ["0", "1", "2", "3", "4"],
         "schedule.every": "60",
         "schedule.unit": "minutes",
+        "schedule.anchor": "",
         "schedule.at": "",
         "schedule.expression": "0 9 * * 1-5",
         "schedule.json": "",
@@ -68,7 +72,9 @@ def read(form: Form) -> tuple[dict[str, Any], str | None]:
         case "interval":
             every, unit = _one(form, "schedule.every"), _one(form, "schedule.unit")
             minutes = int(every) * UNITS.get(unit, 1) if every.isdecimal() and len(every) < 8 else every
-            return {"type": "interval", "interval_minutes": minutes, "timezone": zone}, None
+            anchor = _one(form, "schedule.anchor")
+            kept = {"anchor": anchor} if anchor else {}
+            return {"type": "interval", "interval_minutes": minutes, "timezone": zone, **kept}, None
         case "weekdays":
             days = sorted({int(day) for day in form.get("schedule.days", ()) if day in "0123456" and day})
             time = _one(form, "schedule.time")
@@ -105,12 +111,23 @@ def shown(schedule: Mapping[str, Any]) -> dict[str, Any]:
             _set(values, "weekdays", time=time, days=[str(day) for day in days])
         case {"type": "interval", "interval_minutes": int(minutes)}:
             unit = next(name for name in ("days", "hours", "minutes") if minutes % UNITS[name] == 0)
-            _set(values, "interval", every=str(minutes // UNITS[unit]), unit=unit)
+            anchor = str(schedule.get("anchor") or "")
+            _set(values, "interval", every=str(minutes // UNITS[unit]), unit=unit, anchor=anchor)
         case {"type": "once", "at": str(at)}:
-            _set(values, "once", at=at)
+            _set(values, "once", at=_local(at, values["schedule.timezone"]))
         case {"type": "cron", "expression": str(expression)}:
             _set(values, "cron", expression=expression)
     return values
+
+
+def _local(at: str, zone: str) -> str:
+    """An instant as a browser's field for dates and times holds it: on the clock of the zone."""
+    try:
+        instant = datetime.fromisoformat(at)
+    except ValueError:
+        return at
+    local = instant if instant.tzinfo is None else in_zone(instant, zone)
+    return local.strftime("%Y-%m-%dT%H:%M:%S" if local.second else "%Y-%m-%dT%H:%M")
 
 
 def _set(values: dict[str, Any], kind: str, **fields: Any) -> None:
