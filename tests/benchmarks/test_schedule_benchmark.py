@@ -20,6 +20,7 @@ from common.schedule import (
     parse_schedule,
     validate_min_interval,
 )
+from tests.support.figures import Figures
 
 REQUIRED_PER_SECOND = 40_000
 ROUNDS = 4_000
@@ -55,7 +56,7 @@ def per_second(schedule_fields: dict[str, Any], asked: list[datetime]) -> float:
 
 
 @pytest.mark.slow
-def test_next_runs_per_second() -> None:
+def test_next_runs_per_second(figures: Figures) -> None:
     asked = instants(ROUNDS)
     spent = 0.0
     for name, expression in EXPRESSIONS.items():
@@ -68,12 +69,12 @@ def test_next_runs_per_second() -> None:
             f"{name:26}" + "".join(f"{zone} {rate:9,.0f}/s   " for zone, rate in rates.items()) + "\n"
         )
     overall = len(EXPRESSIONS) * len(ZONES) * ROUNDS / spent
-    sys.stdout.write(f"{'all':26}{overall:,.0f}/s\n")
+    figures.record("next runs computed per second by one core", overall, "1/s")
     assert overall > REQUIRED_PER_SECOND
 
 
 @pytest.mark.slow
-def test_a_day_of_missed_minutes_is_decided_in_milliseconds() -> None:
+def test_a_day_of_missed_minutes_is_decided_in_milliseconds(figures: Figures) -> None:
     schedule = parse_schedule({"type": "cron", "expression": "* * * * *", "timezone": "Europe/Berlin"})
     missed_from = datetime(2026, 10, 24, 12, tzinfo=UTC)
     now = missed_from + timedelta(days=1)
@@ -81,7 +82,7 @@ def test_a_day_of_missed_minutes_is_decided_in_milliseconds() -> None:
     for _ in range(200):
         decision = decide_due(schedule, SchedulePolicy(), missed_from, now)
     spent = (perf_counter() - begin) / 200
-    sys.stdout.write(f"decision about 24 h of minutes: {spent * 1e6:.0f} µs\n")
+    figures.record("a decision about 24 hours of missed minutes", spent * 1e6, "µs")
     assert sum(found.count for found in decision.skipped) + len(decision.runs) == 1441
     assert spent < 0.005
 
