@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -69,8 +70,9 @@ class Kind(Bounds):
         """How many times of day it names, or None when it names none."""
         return None
 
+    @abstractmethod
     def _unbounded(self, default_anchor: datetime | None) -> Grid:
-        raise NotImplementedError
+        """Its slots before `start_at` and `end_at` are applied."""
 
     @model_validator(mode="after")
     def _keep_order(self) -> Self:
@@ -131,8 +133,9 @@ class WallClockKind(Kind):
         description="What becomes of a fixed time the clock shows twice: run the first time, or both",
     )
 
+    @abstractmethod
     def to_cron(self) -> str:
-        raise NotImplementedError
+        """The cron expression that names the same times."""
 
     def rule(self) -> CronRule:
         """What it names, parsed."""
@@ -168,12 +171,13 @@ class WindowedKind(WallClockKind):
     time_field: ClassVar[str]
 
     @classmethod
+    @abstractmethod
     def _opening(cls, opens: str) -> dict[str, Any]:
         """The fields that say the time of day."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _minute_of_day(self) -> int:
-        raise NotImplementedError
+        """Its time of day, in minutes after midnight."""
 
     @model_validator(mode="before")
     @classmethod
