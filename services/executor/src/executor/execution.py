@@ -187,7 +187,7 @@ class Execution:
             return
         if completion.status is RunStatus.COMPLETED:
             logger.info(
-                f"Automation {run.automation_name} completed successfully ({run.id})",
+                f"Automation {run.automation_name} completed successfully (Run {run.id})",
                 duration_seconds=round(elapsed, 3),
                 summary=completion.summary,
             )
