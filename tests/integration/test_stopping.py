@@ -1,0 +1,94 @@
+"""Stopping a service loses nothing and repeats nothing it need not: it hands back, and leaves in time."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from common.crypto import new_webhook_secret
+from common.ids import new_id
+from tests.factories import Team, World
+from tests.support.polling import eventually
+from tests.support.stack import Service, Stack
+
+DRAIN = 2.5
+SERVICES = ("scheduler", "executor", "notifier")
+
+
+@asynccontextmanager
+async def slow(sandbox: Service, **fault: Any) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+    """A vendor that answers long after everybody has gone; yields whether anybody has asked it."""
+    async with httpx.AsyncClient(base_url=sandbox.url) as client:
+        response = await client.post("/_sandbox/faults", json={"kind": "slow", "seconds": 30, **fault})
+        response.raise_for_status()
+        number = response.json()["id"]
+
+        async def was_asked() -> bool:
+            faults = (await client.get("/_sandbox/faults")).json()["faults"]
+            return any(one["id"] == number and one["struck"] for one in faults)
+
+        try:
+            yield was_asked
+        finally:
+            await client.delete(f"/_sandbox/faults/{number}")
+
+
+async def test_what_is_under_way_is_handed_back_and_finished_by_the_successors(
+    stack: Stack, world: World, team: Team, sandbox_server: Service
+) -> None:
+    token, hook, secret = f"sandbox-fb-{new_id().hex}", new_id().hex, new_webhook_secret()
+    async with httpx.AsyncClient(base_url=sandbox_server.url) as client:
+        await client.put(f"/_sandbox/hooks/{hook}", json={"secret": secret, "reject_invalid": True})
+    await world.facebook(team, token)
+    destination_id = await world.webhook(team, f"{sandbox_server.url}/hooks/{hook}", secret)
+    [automation_id] = await world.automations(team, destination_id, next_run=datetime.now(UTC))
+    # Received by the receiver, who never gets to say so.
+    delivery_id = await world.delivery(
+        team, destination_id, next_attempt_at=datetime.now(UTC) - timedelta(minutes=1)
+    )
+
+    async def is_running() -> UUID | None:
+        run_id: UUID | None = await world.sql.fetchval(
+            "SELECT id FROM automation_run WHERE automation_id = $1 AND status = 'running'", automation_id
+        )
+        return run_id
+
+    async with (
+        slow(sandbox_server, match={"platform": "facebook", "token": token}) as platform_was_asked,
+        slow(sandbox_server, match={"hook": hook}, stage="answer") as receiver_was_asked,
+    ):
+        services = await stack.start(*SERVICES, DRAIN_TIMEOUT=str(DRAIN))
+        run_id = await eventually(is_running, within=20)
+        await eventually(platform_was_asked, within=20)
+        await eventually(receiver_was_asked, within=20)
+        assert run_id is not None
+        for service in services:
+            service.terminate()
+        ended = await asyncio.gather(*(service.exited(within=DRAIN + 6) for service in services))
+        # By the signal it was sent, which uvicorn passes on once everything has been shut down.
+        assert set(ended) == {-signal.SIGTERM}
+
+    run = await world.row("automation_run", run_id)
+    assert (run["status"], run["worker"], run["error_code"]) == ("retrying", None, "handed_back")
+    assert run["max_attempts"] == 6, "what was handed back is no attempt"
+    delivery = await world.row("delivery", delivery_id)
+    assert (delivery["status"], delivery["worker"]) == ("retrying", None)
+    assert await world.sql.fetchval("SELECT outcome FROM delivery_attempt") == "unknown"
+    assert await world.sql.fetchval("SELECT expires_at <= clock_timestamp() FROM leadership")
+
+    await asyncio.gather(*(service.start() for service in services))
+
+    async def all_delivered() -> bool:
+        statuses = await world.sql.fetch("SELECT status FROM delivery")
+        return [row["status"] for row in statuses] == ["delivered", "delivered"]
+
+    await eventually(all_delivered, within=30)
+    run = await world.row("automation_run", run_id)
+    assert (run["status"], run["attempt"]) == ("completed", 2)
