@@ -14,6 +14,7 @@ from common.database import ConnectionPool
 from common.events import RunSkipped, to_record
 from scheduler.due_events import due_event
 from scheduler.lease import Lease, Term
+from scheduler.limits import TENANT_LIMIT, whole_number
 
 log = structlog.get_logger()
 
@@ -22,7 +23,7 @@ BATCH = 500
 # Of each automation as many as its policy allows beside those that go on, and one backfill at a time; of each
 # team as many as its limit leaves, the higher lanes first; the teams take turns. Only the leader does this,
 # so nobody else counts the same room; a run cancelled meanwhile is not 'waiting' any more.
-_ADMIT = """
+_ADMIT = f"""
 WITH waiting AS (
     SELECT r.id, r.tenant_id, r.automation_id, r.trigger = 'backfill' AS backfill,
            array_position(ARRAY['high', 'normal', 'low'], r.lane) AS rank, r.available_at,
@@ -44,7 +45,7 @@ allowed AS (
       LEFT JOIN going g ON g.automation_id = w.automation_id AND g.backfill = w.backfill
      WHERE w.nth + coalesce(g.n, 0) <= CASE
                WHEN w.backfill OR coalesce(a.policy ->> 'overlap', 'skip') <> 'allow' THEN 1
-               ELSE coalesce((a.policy ->> 'max_concurrent_runs')::int, 2147483647) END
+               ELSE coalesce({whole_number("a.policy", "max_concurrent_runs")}, 2147483647) END
 ),
 busy AS (
     SELECT tenant_id, count(*) AS n FROM automation_run
@@ -57,8 +58,7 @@ admitted AS (
       JOIN tenant t ON t.id = w.tenant_id
       JOIN plan p ON p.name = t.plan
       LEFT JOIN busy b ON b.tenant_id = w.tenant_id
-     WHERE w.nth + coalesce(b.n, 0) <= least($2, CASE WHEN t.quota ? 'max_concurrent_runs'
-               THEN (t.quota ->> 'max_concurrent_runs')::int ELSE p.max_concurrent_runs END)
+     WHERE w.nth + coalesce(b.n, 0) <= least($2, {TENANT_LIMIT})
      ORDER BY w.nth LIMIT $1
 )
 UPDATE automation_run r SET status = 'queued', available_at = clock_timestamp()

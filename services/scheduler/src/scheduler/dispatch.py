@@ -23,6 +23,7 @@ from common.models import AutomationStatus, RunStatus, Trigger
 from scheduler.decisions import Decision, Due, PlannedRun, Skip, Vacancy, decide, decide_resume
 from scheduler.due_events import due_event
 from scheduler.lease import Lease, Term
+from scheduler.limits import TENANT_LIMIT
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ LATE = timedelta(seconds=5)
 # Fair: the first due of every team, then the second of every team, and so on. Backfills and dry runs are
 # nobody's overlap. A row somebody edits at this moment is locked and skipped: the edit decides about its
 # next slot, and we look again at once.
-_DUE = """
+_DUE = f"""
 WITH due AS (
     SELECT id, tenant_id, next_run FROM automation
      WHERE status = 'active' AND next_run <= clock_timestamp()
@@ -47,8 +48,7 @@ fair AS (
 SELECT a.id, a.tenant_id, a.name, a.type, a.schedule_config, a.policy, a.priority, a.next_run,
        coalesce(a.next_slot, a.next_run) AS first_slot, a.created_at, a.version, a.fired_count,
        a.catch_up_on_resume, clock_timestamp() AS now, unfinished.active, unfinished.waiting,
-       CASE WHEN t.quota ? 'max_concurrent_runs' THEN (t.quota ->> 'max_concurrent_runs')::int
-            ELSE p.max_concurrent_runs END AS tenant_limit
+       {TENANT_LIMIT} AS tenant_limit
   FROM automation a
   JOIN fair USING (id)
   JOIN tenant t ON t.id = a.tenant_id

@@ -15,18 +15,19 @@ from common.events import AutomationChanged, EventRecord, NotificationRequested,
 from common.ids import new_id
 from common.messages import Message
 from scheduler.lease import Lease, Term
+from scheduler.limits import whole_number
 
 log = structlog.get_logger()
 
 BATCH = 500
 
-_STOP = """
+_STOP = f"""
 UPDATE automation a
    SET status = 'error', updated_at = now(), paused_at = now(),
        status_reason = format('stopped after %s failures in a row', a.failure_streak)
  WHERE a.id IN (SELECT id FROM automation
                  WHERE status = 'active' AND failure_streak > 0
-                   AND failure_streak >= (policy ->> 'pause_on_failure_after')::int
+                   AND failure_streak >= {whole_number("policy", "pause_on_failure_after")}
                  LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING a.id, a.tenant_id, a.name, a.version, a.failure_streak, a.next_run, clock_timestamp() AS now,
           (SELECT d.id FROM destination d JOIN tenant t ON t.id = a.tenant_id
