@@ -48,11 +48,13 @@ def test_the_text_is_not_in_the_sealed_value_and_no_two_are_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    "elsewhere", [{"tenant": UUID(int=9)}, {"row": UUID(int=9)}, {"column": "secret"}], ids=str
+    ("tenant", "row", "column"),
+    [(UUID(int=9), ROW, "token"), (TENANT, UUID(int=9), "token"), (TENANT, ROW, "secret")],
+    ids=["another tenant", "another row", "another column"],
 )
-def test_moved_elsewhere_it_does_not_open(elsewhere: dict[str, object]) -> None:
+def test_moved_elsewhere_it_does_not_open(tenant: UUID, row: UUID, column: str) -> None:
     with pytest.raises(Undecryptable):
-        opened(SEALED, **elsewhere)  # type: ignore[arg-type]
+        opened(SEALED, tenant=tenant, row=row, column=column)
 
 
 def test_tenant_and_row_cannot_be_swapped() -> None:
