@@ -62,6 +62,7 @@ async def test_a_report_is_delivered_and_a_restart_keeps_everything(start: Start
     await command.says("delivered to Telegram chat", within=DELIVERY_WITHIN)
     await command.says("delivered to webhook northwind: signature valid", within=DELIVERY_WITHIN)
     assert command.children().keys() == PROCESSES
+    assert "Open the demo" in await _console(port)
 
     before = await _automations(port, key)
     assert len(before) == 4
@@ -225,6 +226,14 @@ async def test_a_command_without_a_running_one_says_so(tmp_path: Path) -> None:
     status, output = await run("automations", "list", "--url", url, "--api-key", "car_x", cwd=tmp_path)
     assert status == 1
     assert "is `carillon up` running there?" in output
+
+
+async def _console(port: int) -> str:
+    """What a browser that opens the printed address shows."""
+    async with httpx.AsyncClient(follow_redirects=True, headers={"Accept": "text/html"}) as client:
+        answer = await client.get(f"http://localhost:{port}")
+        answer.raise_for_status()
+        return answer.text
 
 
 async def _automations(port: int, key: str) -> list[dict[str, Any]]:
