@@ -277,6 +277,8 @@ async def test_a_session_that_ends_while_somebody_watches_leads_to_signing_in(
     api = await serve(stack, team)
     page = await open_page(but="401 (Unauthorized)")
     await enter(page, api)
+    # From here on the page follows, and looks again when somebody comes back to it.
+    await expect(page.locator("[data-feed-state]")).to_have_text("live")
     await world.sql.execute("DELETE FROM api_key")
     async with asyncio.timeout(SHOWN_WITHIN / 1000):
         await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")

@@ -23,16 +23,9 @@ from common.settings import KafkaProfile, KafkaSettings
 DEFAULT_PORT = 8000
 SERVICES = ("api", "scheduler", "executor-1", "executor-2", "notifier")
 
-_PREFERRED_PORTS = {
-    "sandbox": 8090,
-    "scheduler": 8010,
-    "executor-1": 8020,
-    "executor-2": 8021,
-    "notifier": 8030,
-    "postgres": 54320,
-    "broker": 19092,
-    "controller": 19093,
-}
+_SANDBOX_PORT = 8090
+"""A person opens its page; nobody types the ports of the others."""
+_INTERNAL = ("scheduler", "executor-1", "executor-2", "notifier", "postgres", "broker", "controller")
 _DRAIN_SECONDS = "4"
 
 
@@ -162,8 +155,9 @@ def make_plan(options: Options, secrets: Secrets) -> Plan:
 
 def _ports(console: int | None) -> dict[str, int]:
     if console is None:
-        return {name: free_port() for name in ("api", *_PREFERRED_PORTS)}
-    return {"api": console} | {name: free_port(port) for name, port in _PREFERRED_PORTS.items()}
+        return {name: free_port() for name in ("api", "sandbox", *_INTERNAL)}
+    named = {"api": console, "sandbox": free_port(_SANDBOX_PORT)}
+    return named | {name: free_port() for name in _INTERNAL}
 
 
 def _broker(options: Options, ports: Mapping[str, int]) -> tuple[Program, KafkaSettings]:
