@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from common.crypto import hash_api_key
+from common.errors import Conflict
 from common.tenants import bootstrap
 from tests.factories import World
 
@@ -49,6 +52,14 @@ async def test_asking_from_two_sides_at_once_makes_one(world: World, database_ur
             for _ in range(4)
         )
     )
+    assert [await count(world, table) for table in ("tenant", "user_account", "api_key")] == [1, 1, 1]
+
+
+async def test_another_teams_key_is_refused_and_nothing_is_made(world: World, database_url: str) -> None:
+    await bootstrap(database_url, tenant_name="Northwind", user_email="owner@example.org", api_key=KEY)
+    with pytest.raises(Conflict) as refused:
+        await bootstrap(database_url, tenant_name="Southwind", user_email="owner@example.org", api_key=KEY)
+    assert KEY not in refused.value.detail
     assert [await count(world, table) for table in ("tenant", "user_account", "api_key")] == [1, 1, 1]
 
 

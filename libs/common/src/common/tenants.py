@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from common.crypto import hash_api_key, new_api_key
 from common.database import connect
+from common.errors import Conflict
 from common.ids import new_id
 
 _TENANT = """
@@ -16,7 +17,7 @@ ON CONFLICT (tenant_id, email) DO UPDATE SET email = excluded.email RETURNING id
 """
 _KEY = """
 INSERT INTO api_key (id, tenant_id, user_id, name, hint, key_hash) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (key_hash) DO NOTHING
+ON CONFLICT (key_hash) DO UPDATE SET key_hash = excluded.key_hash RETURNING tenant_id
 """
 
 
@@ -30,7 +31,8 @@ async def bootstrap(
 ) -> str:
     """Make sure that the tenant and its owner exist and give the owner a key; returns the key in clear.
 
-    Idempotent when `api_key` is given.
+    Idempotent when `api_key` is given. Raises Conflict when that key is another tenant's: whoever got it
+    would see the other one's data.
     """
     key = api_key or new_api_key()
     connection = await connect(database_url, application_name="carillon-tenant")
@@ -38,7 +40,11 @@ async def bootstrap(
         async with connection.transaction():
             tenant_id = await connection.fetchval(_TENANT, new_id(), tenant_name)
             user_id = await connection.fetchval(_USER, new_id(), tenant_id, user_email)
-            await connection.execute(_KEY, new_id(), tenant_id, user_id, key_name, key[:8], hash_api_key(key))
+            owner = await connection.fetchval(
+                _KEY, new_id(), tenant_id, user_id, key_name, key[:8], hash_api_key(key)
+            )
+            if owner != tenant_id:
+                raise Conflict("this API key belongs to another team; give this one a key of its own")
     finally:
         await connection.close()
     return key
