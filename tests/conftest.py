@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from carillon.services import vendors_at
@@ -18,6 +20,12 @@ from tests.support.databases import create_template, fresh_database
 from tests.support.stack import Service, Stack
 
 pytest_plugins = ["tests.support.figures"]
+
+# How long an example takes says something about the machine, not about the code: benchmarks measure time. In
+# CI the examples are the same every time, so that a red build is about the change; people explore.
+hypothesis.settings.register_profile("carillon", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "carillon")
 
 _ROOT = Path(__file__).parent.parent
 _CACHE = _ROOT / ".carillon" / "cache"
