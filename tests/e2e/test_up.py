@@ -16,7 +16,7 @@ import pytest
 
 from carillon.ports import free_port
 from common.settings import KafkaSettings
-from tests.support.command import Command, run
+from tests.support.command import Command, is_alive, run
 from tests.support.polling import eventually
 
 READY_WITHIN = 90.0
@@ -51,7 +51,7 @@ async def _stop(command: Command) -> None:
     command.interrupt()
     assert await command.ended(within=STOP_WITHIN) == 0, command.output
     assert time.monotonic() - begun < STOP_WITHIN
-    assert not [process for process in everything if process.is_running()]
+    assert not [process for process in everything if is_alive(process)]
 
 
 async def test_a_report_is_delivered_and_a_restart_keeps_everything(start: Start, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ async def test_nothing_outlives_it_when_it_is_killed_and_the_next_start_cleans_u
     await command.says("Carillon runs", within=READY_WITHIN)
     children = psutil.Process(command.pid).children(recursive=True)
     command.kill()
-    await eventually(lambda: not any(child.is_running() for child in children), within=STOP_WITHIN)
+    await eventually(lambda: not any(is_alive(child) for child in children), within=STOP_WITHIN)
     again = await start(port)
     await again.says("Carillon runs", within=READY_WITHIN)
     await _stop(again)
@@ -230,7 +230,8 @@ async def test_a_command_without_a_running_one_says_so(tmp_path: Path) -> None:
 
 async def _console(port: int) -> str:
     """What a browser that opens the printed address shows."""
-    async with httpx.AsyncClient(follow_redirects=True, headers={"Accept": "text/html"}) as client:
+    browser = {"Accept": "text/html"}
+    async with httpx.AsyncClient(follow_redirects=True, headers=browser, timeout=30) as client:
         answer = await client.get(f"http://localhost:{port}")
         answer.raise_for_status()
         return answer.text

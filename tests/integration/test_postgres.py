@@ -15,6 +15,7 @@ import pytest
 from carillon.child import Child, NotReady
 from carillon.ports import free_port
 from carillon.postgres import Postgres, UnusableDataFolder
+from tests.support.command import is_alive
 from tests.support.polling import eventually
 
 
@@ -143,4 +144,4 @@ async def test_no_process_is_left_after_a_kill(server: Child) -> None:
     workers = psutil.Process(server.pid).children(recursive=True)
     assert workers
     server.kill()
-    await eventually(lambda: not any(worker.is_running() for worker in workers))
+    await eventually(lambda: not any(is_alive(worker) for worker in workers))

@@ -112,6 +112,14 @@ class Command:
             self._news.notify_all()
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process still does anything; one that only waits for its parent to notice does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 async def run(
     *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None, within: float = 60.0
 ) -> tuple[int, str]:

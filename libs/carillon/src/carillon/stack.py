@@ -23,7 +23,7 @@ from common.migrate import upgrade_async
 from common.tenants import bootstrap
 
 # Seconds for the services, for the sandbox, for the servers: within ten together.
-_PATIENCE = (5.5, 1.0, 2.5)
+_PATIENCE = (5.0, 1.0, 2.0)
 
 
 class Stack:
