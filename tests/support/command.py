@@ -87,7 +87,10 @@ class Command:
         """What it runs, by name; the two executors are `executor` and `executor-2`."""
         found: dict[str, psutil.Process] = {}
         for child in psutil.Process(self.pid).children():
-            words = child.cmdline()
+            try:
+                words = child.cmdline()
+            except psutil.NoSuchProcess:  # it ends just now
+                continue
             if not words:
                 continue
             name = words[words.index("-m") + 1] if "-m" in words else _SERVERS.get(Path(words[0]).name)
