@@ -14,15 +14,16 @@ import pytest
 import structlog
 
 from carillon.ports import free_port
-from common.automation_config import ScheduledReportConfig
+from common.automation_config.scheduled_report import ScheduledReportConfig
 from common.crypto import new_encryption_key
 from common.errors import Consequence, PlatformError
 from common.http import create_client
 from executor.handlers.base import Account, RunContext, RunLog
 from executor.handlers.scheduled_report import ScheduledReport
-from executor.platforms.facebook import AdFigures, Days, Endpoint, FacebookClient, Graph, Page
+from executor.platforms.facebook import Endpoint, FacebookClient, Graph, Page
 from executor.platforms.facebook.ads_insights import InsightsQuery, Sleep, fetch
 from executor.platforms.facebook.graph import Target
+from executor.platforms.figures import AdFigures, Days
 from executor.platforms.usage import UsageLimiter
 from executor.settings import ExecutorSettings
 from tests.support.channels import PATIENCE, Sandbox, unique

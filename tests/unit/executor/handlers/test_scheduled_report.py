@@ -13,7 +13,7 @@ import httpx
 import pytest
 import structlog
 
-from common.automation_config import ScheduledReportConfig
+from common.automation_config.scheduled_report import ScheduledReportConfig
 from common.errors import CarillonError, Consequence, PlatformError
 from executor.handlers.base import Account, RunContext, RunLog
 from executor.handlers.scheduled_report import ScheduledReport

@@ -8,7 +8,8 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from common.automation_config import BUILT_IN, ScheduledReportConfig
+from common.automation_config import BUILT_IN
+from common.automation_config.scheduled_report import ScheduledReportConfig
 
 
 @pytest.mark.parametrize(("period", "days"), [("daily", 1), ("weekly", 7), ("monthly", 30)])

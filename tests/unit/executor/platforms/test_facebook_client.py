@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from common.errors import Consequence, PlatformError
-from executor.platforms.facebook import AdFigures, Days, FacebookClient, Graph, Page
+from executor.platforms.facebook import FacebookClient, Graph, Page
 from executor.platforms.facebook.ads_insights import POLL_SECONDS, InsightsQuery, fetch
-from executor.platforms.facebook.figures import number
+from executor.platforms.figures import AdFigures, Days, number
 from tests.unit.executor.platforms.fake_graph import Asked, FakeGraph, failure, page
 
 WEEK = Days(date(2026, 11, 14), date(2026, 11, 20))

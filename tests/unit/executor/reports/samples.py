@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from common.automation_config import ReportPeriod
-from executor.platforms.facebook import AdFigures, Days
+from common.automation_config.scheduled_report import ReportPeriod
+from executor.platforms.figures import AdFigures, Days
 from executor.reports.content import AccountFigures, Omission, PageFigures, Pair, Report, Subject
 
 WEEK = Days(date(2026, 11, 14), date(2026, 11, 20))

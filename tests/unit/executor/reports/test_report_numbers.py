@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from executor.platforms.facebook import Days
+from executor.platforms.figures import Days
 from executor.reports import numbers
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executor.platforms.facebook import AdFigures
+from executor.platforms.figures import AdFigures
 from executor.reports.content import AccountFigures, Omission, PageFigures, Pair, Report, Subject
 from executor.reports.record import record
 from executor.reports.rendering import PAGE_LABELS, ReportRenderer

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from common.automation_config import ReportPeriod
+from common.automation_config.scheduled_report import ReportPeriod
 from executor.reports.content import Omission, PageFigures, Pair, Report, Subject
 from executor.reports.record import record, summary
 from tests.unit.executor.reports import samples

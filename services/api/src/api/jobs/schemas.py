@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.automations.schemas import SCHEDULE, SCHEDULE_EXAMPLE
 from api.fields import UNSET, Input, Name, Patch
-from common.automation_config import (
+from common.automation_config.recording_sync import (
     MAX_TEMPLATES,
     RecordingFilters,
     RecordingSyncConfig,

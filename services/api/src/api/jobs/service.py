@@ -23,7 +23,7 @@ from api.pagination import PageRequest
 from api.problems import pointer, unacceptable
 from api.quotas.service import require_room
 from api.security import Principal
-from common.automation_config import RecordingSyncConfig
+from common.automation_config.recording_sync import RecordingSyncConfig
 from common.errors import FieldError, NotFound, RequestError
 from common.models import Automation, AutomationStatus, Platform
 from common.quotas import JOB_TYPE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from common.automation_config import ReportFormat, ScheduledReportConfig
+from common.automation_config.scheduled_report import ReportFormat, ScheduledReportConfig
 from common.errors import Consequence, PlatformError
 from common.messages import Message
 from executor.handlers.base import Handler, Outcome, RunContext

@@ -14,17 +14,10 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from common.automation_config import MetricType, ScheduledReportConfig
+from common.automation_config.scheduled_report import MetricType, ScheduledReportConfig
 from common.errors import Consequence, PlatformError
-from executor.platforms.facebook import (
-    PLATFORM,
-    AdAccount,
-    DailyValues,
-    Days,
-    FacebookClient,
-    Page,
-    page_insights,
-)
+from executor.platforms.facebook import PLATFORM, DailyValues, FacebookClient, Page, page_insights
+from executor.platforms.figures import AdAccount, Days
 from executor.reports.content import AccountFigures, PageFigures, Pair, Subject
 
 PAGE_METRICS = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from common.automation_config import ReportPeriod
-from executor.platforms.facebook import AdFigures, Days
+from common.automation_config.scheduled_report import ReportPeriod
+from executor.platforms.figures import AdFigures, Days
 
 
 class Subject(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from executor.platforms.facebook import Days
+from executor.platforms.figures import Days
 
 _MINOR_DIGITS = {  # ISO 4217, where they are not two
     **dict.fromkeys(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from executor.platforms.facebook import AdFigures, Days
+from executor.platforms.figures import AdFigures, Days
 from executor.reports import numbers
 from executor.reports.content import AccountFigures, PageFigures, Report, Total
 

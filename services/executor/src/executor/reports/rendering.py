@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from common.automation_config import ReportPeriod
-from executor.platforms.facebook import Days
+from common.automation_config.scheduled_report import ReportPeriod
+from executor.platforms.figures import Days
 from executor.reports import numbers
 from executor.reports.content import AccountFigures, PageFigures, Report, Subject, Total
 from executor.reports.names import shown

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from common.errors import Consequence, PlatformError
-from executor.platforms.facebook.figures import Days
 from executor.platforms.facebook.graph import SMALLEST_PAGE, Graph, Json, Target
+from executor.platforms.figures import Days
 
 Sleep = Callable[[float], Awaitable[object]]
 POLL_SECONDS = (5.0, 10.0, 20.0, 30.0, 30.0, 30.0, 30.0, 30.0)

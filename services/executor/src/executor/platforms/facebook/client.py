@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from common.errors import Consequence
 from executor.platforms.facebook import ads_insights, page_insights
 from executor.platforms.facebook.ads_insights import InsightsQuery, Sleep
-from executor.platforms.facebook.figures import AdAccount, AdFigures, Days, Page
+from executor.platforms.facebook.figures import Page
 from executor.platforms.facebook.graph import Graph, Json, Target
 from executor.platforms.facebook.page_insights import DailyValues
+from executor.platforms.figures import AdAccount, AdFigures, Days
 
 _LIST_SIZE = 100
 _ACCOUNT_FIELDS = "id,name,currency,timezone_name,timezone_offset_hours_utc"

@@ -1,53 +1,8 @@
-"""The figures Facebook reports, parsed: numbers come as text, and what is zero is left out."""
+"""What only Facebook has: pages with tokens of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta, tzinfo
-from decimal import Decimal, InvalidOperation
-from typing import Any
-
-ZERO = Decimal(0)
-_MOST_DIGITS = 18
-
-
-@dataclass(frozen=True, slots=True)
-class Days:
-    """A stretch of calendar days, both ends included."""
-
-    since: date
-    until: date
-
-    @classmethod
-    def ending(cls, until: date, count: int) -> Days:
-        """The `count` days that end with `until`."""
-        return cls(until - timedelta(days=count - 1), until)
-
-    @property
-    def count(self) -> int:
-        """How many days."""
-        return (self.until - self.since).days + 1
-
-    def before(self) -> Days:
-        """As many days, just before these."""
-        return Days.ending(self.since - timedelta(days=1), self.count)
-
-    def halves(self) -> tuple[Days, Days]:
-        """The two halves of two days or more, the earlier first."""
-        middle = self.since + timedelta(days=self.count // 2 - 1)
-        return Days(self.since, middle), Days(middle + timedelta(days=1), self.until)
-
-
-@dataclass(frozen=True, slots=True)
-class AdAccount:
-    """An ad account. `zone` is the one its days are counted in, `zone_name` how Facebook calls it."""
-
-    id: str
-    name: str
-    currency: str
-    zone: tzinfo
-    zone_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,53 +12,3 @@ class Page:
     id: str
     name: str
     token: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class AdFigures:
-    """What ads delivered in a period. `spend` is in the account's currency; `reach` counts each person once,
-    so that it cannot be added up."""
-
-    spend: Decimal = ZERO
-    impressions: int = 0
-    clicks: int = 0
-    reach: int = 0
-
-    @property
-    def ctr(self) -> Decimal | None:
-        """Clicks in percent of impressions."""
-        return Decimal(100 * self.clicks) / self.impressions if self.impressions else None
-
-    @property
-    def cpc(self) -> Decimal | None:
-        """Spend per click."""
-        return self.spend / self.clicks if self.clicks else None
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> AdFigures:
-        """Read an insights row; raises ValueError for a figure that is no number."""
-        return cls(
-            spend=number(row.get("spend")),
-            impressions=int(number(row.get("impressions"))),
-            clicks=int(number(row.get("clicks"))),
-            reach=int(number(row.get("reach"))),
-        )
-
-
-def number(value: object) -> Decimal:
-    """Facebook's number as it wrote it, whether text or JSON number; absent is 0.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    if value is None:
-        return ZERO
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"not a number: {value!r}")
-    try:
-        parsed = Decimal(str(value))
-    except InvalidOperation:
-        raise ValueError(f"not a number: {value!r}") from None
-    if not parsed.is_finite() or parsed.adjusted() > _MOST_DIGITS:
-        raise ValueError(f"not a number: {value!r}")
-    return parsed

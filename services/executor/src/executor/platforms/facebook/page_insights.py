@@ -10,8 +10,9 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from common.errors import Consequence, PlatformError
-from executor.platforms.facebook.figures import Days, Page, number
+from executor.platforms.facebook.figures import Page
 from executor.platforms.facebook.graph import Graph, Json, Target
+from executor.platforms.figures import Days, number
 
 ZONE_NAME = "America/Los_Angeles"
 ZONE = ZoneInfo(ZONE_NAME)
