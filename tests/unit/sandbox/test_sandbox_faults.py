@@ -99,6 +99,24 @@ async def test_expired_tokens_and_server_errors_are_worded_by_each_platform(benc
     assert (answer.json()["error"]["code"], answer.json()["error"]["is_transient"]) == (2, True)
 
 
+async def test_any_code_in_the_platforms_own_envelope(bench: Bench) -> None:
+    await bench.fault("code", code="190/467", message="Logged out.", times=1)
+    answer = await bench.graph("me")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["error_subcode"]) == (400, 190, 467)
+    assert error["message"] == "Logged out."
+    await bench.fault("code", code=368, status=403, times=1)
+    blocked = await bench.graph("me")
+    assert (blocked.status_code, blocked.json()["error"]["code"]) == (403, 368)
+    await bench.fault("code", code=403, message="bot was kicked", times=1)
+    assert (await send(bench)).json()["description"] == "Forbidden: bot was kicked"
+    await bench.fault("code", code=40105, times=1)
+    assert (await send(bench)).status_code == 400
+    await bench.fault("code", code="gone", status=410, times=1)
+    webhook = await bench.http.post("/hooks/a", content=b"{}")
+    assert (webhook.status_code, webhook.json()) == (410, {"error": "gone"})
+
+
 async def test_any_status_body_and_headers(bench: Bench) -> None:
     await bench.fault(
         "status",
@@ -151,6 +169,11 @@ async def test_without_a_connection_to_break_a_reset_is_raised(bench: Bench) -> 
         ({"kind": "status", "code": 42}, "code"),
         ({"kind": "status", "body": {}}, "body"),
         ({"kind": "status", "headers": {"a": 1}}, "headers"),
+        ({"kind": "code"}, "code"),
+        ({"kind": "code", "code": True}, "code"),
+        ({"kind": "code", "code": "190/467/1"}, "code"),
+        ({"kind": "code", "code": 1, "status": 42}, "status"),
+        ({"kind": "code", "code": 1, "message": 5}, "message"),
         ({"kind": "html", "times": 0}, "times"),
         ({"kind": "html", "times": True}, "times"),
         ({"kind": "html", "probability": 2}, "probability"),

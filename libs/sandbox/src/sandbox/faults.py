@@ -9,13 +9,16 @@ from typing import Any
 
 from sandbox.exchange import Call
 
-DONE_BY_PLATFORM = frozenset({"rate_limit", "server_error", "expired_token"})
+DONE_BY_PLATFORM = frozenset({"rate_limit", "server_error", "expired_token", "code"})
 """Kinds each platform words in its own way."""
-DIRECTIVES = {"report_failed": ("POST", "*/insights"), "report_skipped": ("POST", "*/insights")}
+_REPORT_STARTS = ("*/insights", "*/report/task/create/")
+DIRECTIVES = {"report_failed": ("POST", _REPORT_STARTS), "report_skipped": ("POST", _REPORT_STARTS)}
 """Kinds that change what the platform does instead of its answer, and the calls they are about."""
 KINDS = frozenset({"slow", "reset", "truncated", "html", "status", *DONE_BY_PLATFORM, *DIRECTIVES})
 _MATCHERS = ("platform", "path", "method", "token", "chat", "hook")
 _LONGEST_SLEEP = 600.0
+_CODE = re.compile(r"-?\d{1,9}(/\d{1,9})?|[a-zA-Z_]{1,64}")
+_WHOLE = re.compile(r"-?\d+")
 
 
 class InvalidFault(Exception):
@@ -51,17 +54,28 @@ class Fault:
     seconds: float
     retry_after: int
     status: int
+    """The HTTP status; of the kind "code" 0 leaves it to the platform."""
     body: str
     headers: dict[str, str]
+    code: str = ""
+    """The platform's own error code, of the kind "code": "40105", "190/463", "access_token_invalid"."""
+    message: str = ""
+    """What the platform says about ``code``; empty for its usual words."""
     struck: int = 0
     chance: random.Random = field(default_factory=random.Random)
+
+    @property
+    def number(self) -> int:
+        """``code`` as a number; 0 where it is a word, which only some platforms know."""
+        head = self.code.partition("/")[0]
+        return int(head) if _WHOLE.fullmatch(head) else 0
 
     def concerns(self, platform: str, call: Call, traits: Traits) -> bool:
         """Whether the call is one of those this fault is meant for."""
         wanted = self.match
         if self.kind in DIRECTIVES:
-            method, pattern = DIRECTIVES[self.kind]
-            if call.method != method or not _path_matches(pattern, call.path):
+            method, patterns = DIRECTIVES[self.kind]
+            if call.method != method or not any(_path_matches(pattern, call.path) for pattern in patterns):
                 return False
         return (
             wanted.get("platform") in (None, platform)
@@ -84,6 +98,7 @@ class Fault:
             "seconds": self.seconds,
             "retry_after": self.retry_after,
             "status": self.status,
+            "code": self.code,
             "struck": self.struck,
         }
 
@@ -151,6 +166,7 @@ def _parse(description: dict[str, Any], fault_id: int) -> Fault:
         "code",
         "body",
         "headers",
+        "message",
         *_MATCHERS,
     }
     if unknown := sorted(description.keys() - known):
@@ -166,9 +182,7 @@ def _parse(description: dict[str, Any], fault_id: int) -> Fault:
     times = description.get("times")
     if times is not None and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
         raise InvalidFault("times", "must be a whole number of at least 1")
-    body = description.get("body", "")
-    if not isinstance(body, str):
-        raise InvalidFault("body", "must be text")
+    body, message = _text(description, "body"), _text(description, "message")
     headers = description.get("headers", {})
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise InvalidFault("headers", "must map names to text")
@@ -181,11 +195,34 @@ def _parse(description: dict[str, Any], fault_id: int) -> Fault:
         stage=stage,
         seconds=_number(description, "seconds", 5.0, 0.0, _LONGEST_SLEEP),
         retry_after=int(_number(description, "retry_after", 5.0, 0.0, 86_400.0)),
-        status=int(_number(description, "code" if "code" in description else "status", 503, 200, 599)),
+        status=_status(description),
         body=body,
         headers={name.lower(): value for name, value in headers.items()},
+        code=_code(description) if kind == "code" else "",
+        message=message,
         chance=random.Random(description.get("seed", fault_id)),
     )
+
+
+def _text(description: dict[str, Any], name: str) -> str:
+    value = description.get(name, "")
+    if not isinstance(value, str):
+        raise InvalidFault(name, "must be text")
+    return value
+
+
+def _code(description: dict[str, Any]) -> str:
+    """The code a fault of the kind "code" is about: a number, a number with a subcode, or a word."""
+    value = description.get("code")
+    if isinstance(value, bool) or not isinstance(value, str | int) or not _CODE.fullmatch(str(value)):
+        raise InvalidFault("code", "must be a platform's error code, such as 40105, 190/463 or invalid_grant")
+    return str(value)
+
+
+def _status(description: dict[str, Any]) -> int:
+    if description["kind"] == "code":
+        return int(_number(description, "status", 0, 200, 599)) if "status" in description else 0
+    return int(_number(description, "code" if "code" in description else "status", 503, 200, 599))
 
 
 def _match(description: dict[str, Any]) -> dict[str, str]:

@@ -29,7 +29,7 @@ class Platform(Protocol):
         """The answer to a body that does not parse."""
 
     def refuse(self, fault: Fault, call: Call) -> Answer:
-        """This platform's wording of `rate_limit`, `server_error` or `expired_token`."""
+        """This platform's wording of `rate_limit`, `server_error`, `expired_token` or `code`."""
 
     def observe(self, call: Call, status: int, fault: str) -> None:
         """Record a finished call; status 0 means that the client got no answer."""

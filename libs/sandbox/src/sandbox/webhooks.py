@@ -96,6 +96,8 @@ class Webhooks:
     def refuse(self, fault: Fault, call: Call) -> Answer:
         if fault.kind == "rate_limit":
             return Answer.of_json(429, {"error": "slow down"}, [("retry-after", str(fault.retry_after))])
+        if fault.kind == "code":
+            return Answer.of_json(fault.status or 400, {"error": fault.message or fault.code})
         status = 401 if fault.kind == "expired_token" else 503
         return Answer.of_json(status, {"error": fault.kind})
 

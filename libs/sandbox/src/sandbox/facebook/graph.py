@@ -80,6 +80,8 @@ class Facebook:
 
     def refuse(self, fault: Fault, call: Call) -> Answer:
         version, segments = _split(call.path)
+        if fault.kind == "code":
+            return self._refusal(_scripted(fault), version, [])
         if fault.kind == "server_error":
             error = GraphError(
                 2,
@@ -182,9 +184,17 @@ class Facebook:
         return batch.run(request, perform)
 
     def _refusal(self, error: GraphError, version: str, headers: Headerlist) -> Answer:
-        if error.code == 190:
+        if error.code == 190 and error.status == 400:
             error.status = self._settings.facebook_token_error_status
         return failure(error, version, headers)
+
+
+def _scripted(fault: Fault) -> GraphError:
+    """The error a fault spells out; a code Facebook cannot have is its unknown error."""
+    subcode = fault.code.partition("/")[2]
+    code = fault.number or 1
+    message = fault.message or f"(#{code}) The sandbox was told to answer with this code"
+    return GraphError(code, message, subcode=int(subcode) if subcode else None, status=fault.status or 400)
 
 
 def _split(path: str) -> tuple[str, list[str]]:

@@ -12,7 +12,7 @@ from sandbox.inbox import Inbox
 from sandbox.limits import Limits
 from sandbox.telegram import files
 from sandbox.telegram.chats import Chat, Chats
-from sandbox.telegram.errors import BotError, bad_request, too_many_requests
+from sandbox.telegram.errors import BotError, bad_request, scripted, too_many_requests
 from sandbox.telegram.flood import FloodControl
 from sandbox.telegram.html import parse_html
 from sandbox.telegram.markup import FormattedText, given_entities, utf16_length
@@ -72,6 +72,8 @@ class Telegram:
             return _refused(too_many_requests(max(fault.retry_after, 1)))
         if fault.kind == "expired_token":
             return _refused(BotError(401))
+        if fault.kind == "code":
+            return _refused(scripted(fault.number, fault.message))
         return _refused(BotError(500, "restart"))
 
     def observe(self, call: Call, status: int, fault: str) -> None:

@@ -32,6 +32,11 @@ class BotError(Exception):
         return body
 
 
+def scripted(code: int, detail: str) -> BotError:
+    """What a fault spells out; a code the Bot API does not have becomes 400."""
+    return BotError(code if code in _PREFIXES else 400, detail)
+
+
 def bad_request(detail: str) -> BotError:
     return BotError(400, detail)
 
