@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from sandbox.clock import Clock
 from sandbox.faults import Faults, InvalidFault
+from sandbox.grants import Grants
 from sandbox.inbox import Filter, Inbox
 from sandbox.limits import InvalidLimit, Limits
 from sandbox.signatures import InvalidSecret
@@ -56,6 +57,7 @@ class Control:
         webhooks: Webhooks,
         chats: Chats,
         limits: Limits,
+        grants: Sequence[Grants],
         reset: Callable[[], None],
     ) -> None:
         self._clock = clock
@@ -65,6 +67,7 @@ class Control:
         self._webhooks = webhooks
         self._chats = chats
         self._limits = limits
+        self._grants = grants
         self._reset = reset
 
     async def received(self, request: Request) -> Response:
@@ -177,6 +180,12 @@ class Control:
                 raise BadRequest(error.name, error.detail) from None
         return JSONResponse(asdict(self._limits))
 
+    async def grants(self, request: Request) -> Response:
+        """GET /_sandbox/grants"""
+        platform = request.query_params.get("platform", "")
+        shown = [book.as_json() for book in self._grants if platform in ("", book.platform)]
+        return JSONResponse({"grants": [grant for grants in shown for grant in grants]})
+
     async def clock(self, request: Request) -> Response:
         """GET and POST /_sandbox/clock"""
         if request.method == "POST":
@@ -231,6 +240,7 @@ def build_control(control: Control, page: str) -> Starlette:
         Route("/_sandbox/hooks/{name:path}", control.hook, methods=["GET", "PUT"]),
         Route("/_sandbox/chats/{id}", control.chat, methods=["PUT"]),
         Route("/_sandbox/limits", control.limits, methods=["GET", "PUT"]),
+        Route("/_sandbox/grants", control.grants),
         Route("/_sandbox/clock", control.clock, methods=["GET", "POST"]),
         Route("/_sandbox/reset", control.reset, methods=["POST"]),
     ]

@@ -21,6 +21,14 @@ class Limits:
 
     facebook_app_calls_per_hour: float
     facebook_account_calls_per_hour: float
+    tiktok_app_per_second: float
+    tiktok_app_per_minute: float
+    tiktok_app_per_day: float
+    tiktok_advertiser_per_second: float
+    tiktok_report_tasks_per_second: float
+    tiktok_report_tasks_per_minute: float
+    tiktok_report_tasks_per_day: float
+    tiktok_organic_per_minute: float
     telegram_chat_per_second: float
     telegram_chat_per_minute: float
     telegram_bot_per_second: float

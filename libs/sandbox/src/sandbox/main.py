@@ -48,7 +48,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
         stats.reset()
         clock.reset()
 
-    control = Control(clock, inbox, stats, faults, webhooks, telegram.chats, limits, reset)
+    control = Control(clock, inbox, stats, faults, webhooks, telegram.chats, limits, [], reset)
     return Sandbox(platforms, build_control(control, _PAGE.read_text("utf-8")), faults, inbox, stats)
 
 

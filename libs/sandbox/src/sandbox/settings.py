@@ -35,6 +35,40 @@ class Settings:
     facebook_report_seconds: float = 3.0
     """How long an asynchronous report takes, by the sandbox's clock."""
 
+    tiktok_advertisers: int = 4
+    tiktok_creators: int = 3
+    tiktok_app_id: str = ""
+    """The Business app; empty: any app id is accepted."""
+    tiktok_app_secret: str = ""
+    """Empty: any app secret is accepted."""
+    tiktok_client_key: str = ""
+    """The app of the organic API; empty: any client key is accepted."""
+    tiktok_client_secret: str = ""
+    """Empty: any client secret is accepted."""
+    tiktok_creator_access_seconds: float = 86_400.0
+    """How long a creator's token for the Business API lives."""
+    tiktok_creator_refresh_seconds: float = 31_536_000.0
+    tiktok_organic_access_seconds: float = 7_200.0
+    """TikTok used to give 86400, and a year for the refresh token."""
+    tiktok_organic_refresh_seconds: float = 15_552_000.0
+    tiktok_rotates_refresh_tokens: bool = True
+    """Of the organic API; off: a refresh token is for keeps, as it used to be."""
+    tiktok_oauth_error_status: int = 400
+    """The HTTP status of a refused token request; 200 and 401 have been seen too."""
+    tiktok_report_seconds: float = 3.0
+    """How long a report task takes, by the sandbox's clock."""
+    tiktok_app_per_second: int = 50
+    """Of the Business API; like the next two those of its highest tier. 0 switches a limit off."""
+    tiktok_app_per_minute: int = 3_000
+    tiktok_app_per_day: int = 4_320_000
+    tiktok_advertiser_per_second: int = 0
+    """For each advertiser and path; TikTok does not publish a figure."""
+    tiktok_report_tasks_per_second: int = 2
+    tiktok_report_tasks_per_minute: int = 60
+    tiktok_report_tasks_per_day: int = 4_500
+    tiktok_organic_per_minute: int = 600
+    """For each path of the organic API."""
+
     telegram_chat_per_second: float = 0.0
     """Flood limit per chat; 0 switches it off."""
     telegram_chat_per_minute: float = 0.0
