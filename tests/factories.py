@@ -13,6 +13,7 @@ import asyncpg
 from common.crypto import KeyRing, hash_api_key, new_api_key
 from common.database import connect
 from common.ids import new_id
+from common.models import ConnectionKind
 
 REPORT = {"period": "daily", "days": 1, "metric_types": ["ad_account", "pages"], "format": "html"}
 MESSAGE = {"type": "report.completed", "title": "Daily report", "text": "Spend 12.00 EUR", "data": {}}
@@ -63,18 +64,32 @@ class World:
 
     async def facebook(self, team: Team, token: str = "sandbox-fb-test") -> UUID:
         """A connected Facebook account."""
+        return await self.connection(team, ConnectionKind.FACEBOOK_USER, token, name="Facebook")
+
+    async def connection(
+        self, team: Team, kind: ConnectionKind, token: str | None = None, **columns: Any
+    ) -> UUID:
+        """A connected account. All that is secret is sealed as the services do it."""
         connection_id = new_id()
-        sealed = self._ring.seal(token, tenant_id=team.tenant_id, row_id=connection_id, column="token")
-        await self.sql.execute(
-            "INSERT INTO connection (id, tenant_id, platform, name, token_sealed)"
-            " VALUES ($1, $2, $3, $4, $5)",
-            connection_id,
-            team.tenant_id,
-            "facebook",
-            "Facebook",
-            sealed,
-        )
-        return connection_id
+        secrets = {
+            name: columns.pop(name, None) for name in ("refresh_token", "credentials", "webhook_secret")
+        }
+        sealed = {
+            f"{name}_sealed": self._ring.seal(
+                secret, tenant_id=team.tenant_id, row_id=connection_id, column=name
+            )
+            for name, secret in {"token": token, **secrets}.items()
+            if secret is not None
+        }
+        named = {
+            "tenant_id": team.tenant_id,
+            "platform": kind.platform.value,
+            "kind": kind.value,
+            "name": kind.value,
+            **sealed,
+            **columns,
+        }
+        return await self._insert("connection", named, row_id=connection_id)
 
     async def telegram(self, team: Team, chat_id: int = 4711, token: str = BOT_TOKEN) -> UUID:
         """A Telegram chat."""
@@ -194,8 +209,8 @@ class World:
         assert row is not None, f"no {table} {row_id}"
         return row
 
-    async def _insert(self, table: str, columns: Mapping[str, Any]) -> UUID:
-        row_id = new_id()
+    async def _insert(self, table: str, columns: Mapping[str, Any], *, row_id: UUID | None = None) -> UUID:
+        row_id = row_id or new_id()
         named = {"id": row_id, **columns}
         places = ", ".join(f"${number}" for number in range(1, len(named) + 1))
         await self.sql.execute(f"INSERT INTO {table} ({', '.join(named)}) VALUES ({places})", *named.values())

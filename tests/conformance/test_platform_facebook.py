@@ -7,18 +7,17 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
-import structlog
 
 from carillon.ports import free_port
 from common.automation_config.scheduled_report import ScheduledReportConfig
 from common.crypto import new_encryption_key
 from common.errors import Consequence, PlatformError
 from common.http import create_client
-from executor.handlers.base import Account, RunContext, RunLog
+from common.models import ConnectionKind
+from executor.handlers.base import RunContext
 from executor.handlers.scheduled_report import ScheduledReport
 from executor.platforms.facebook import Endpoint, FacebookClient, Graph, Page
 from executor.platforms.facebook.ads_insights import InsightsQuery, Sleep, fetch
@@ -27,6 +26,7 @@ from executor.platforms.figures import AdFigures, Days
 from executor.platforms.usage import UsageLimiter
 from executor.settings import ExecutorSettings
 from tests.support.channels import PATIENCE, Sandbox, unique
+from tests.support.contexts import account, run_context
 from tests.support.stack import Service
 
 ME = Target("me/adaccounts", "me/adaccounts")
@@ -474,19 +474,7 @@ async def _never(seconds: float) -> None:
 
 class TestReports:
     def _context(self, http: httpx.AsyncClient, token: str, slot: datetime) -> RunContext:
-        return RunContext(
-            run_id=uuid4(),
-            automation_id=uuid4(),
-            automation_name="Morning numbers",
-            tenant_id=uuid4(),
-            slot=slot,
-            attempt=1,
-            timezone="UTC",
-            platforms=("facebook",),
-            accounts=(Account(uuid4(), "facebook", "Main", {}, token),),
-            http=http,
-            log=RunLog(structlog.get_logger()),
-        )
+        return run_context(http, account(ConnectionKind.FACEBOOK_USER, token), slot=slot)
 
     def _report(self, service: Service) -> ScheduledReport:
         return ScheduledReport(

@@ -164,7 +164,7 @@ async def test_a_run_gets_its_own_teams_accounts_of_its_own_platforms(
         for owner, automation in ((team, ours), (other, theirs), (team, none))
     }
     claimed = await claims.claim(dict.fromkeys(runs))
-    tokens = {run.automation_id: [account.token for account in run.accounts] for run in claimed}
+    tokens = {run.automation_id: [account.credential.seen[0] for account in run.accounts] for run in claimed}
     assert tokens == {ours: ["token-of-northwind"], theirs: ["token-of-southwind"], none: []}
     assert next(run for run in claimed if run.automation_id == ours).accounts[0].connection_id == connection
     assert "token-of" not in repr(claimed), "a claimed run may be logged"

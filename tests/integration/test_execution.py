@@ -233,8 +233,9 @@ async def test_an_unexpected_error_shows_its_type_and_hides_its_text(
     run_id = await queue()
 
     async def leaks(context: RunContext) -> Outcome:
-        context.log.warning(f"asking with {context.accounts[0].token}", token_used=context.accounts[0].token)
-        raise KeyError(f"no field 'spend' in the answer to {context.accounts[0].token}")
+        token = await context.accounts[0].credential.current()
+        context.log.warning(f"asking with {token}", token_used=token)
+        raise KeyError(f"no field 'spend' in the answer to {token}")
 
     with structlog.testing.capture_logs() as logs:
         async with working(pool, ring, leaks) as worker:
@@ -640,3 +641,24 @@ async def _waits_for_a_lock(world: World) -> bool:
         " WHERE datname = current_database() AND wait_event_type = 'Lock')"
     )
     return waiting
+
+
+async def test_what_a_handler_remembers_is_there_for_the_next_run_and_only_if_the_run_completed(
+    world: World, team: Team, pool: ConnectionPool, ring: KeyRing
+) -> None:
+    [automation] = await world.automations(team, None, kind=SCRIPTED, config={})
+    seen: list[dict[str, Any]] = []
+
+    async def act(context: RunContext) -> Outcome:
+        seen.append(dict(context.state))
+        if context.dry_run:
+            return Outcome("dry", {}, state={"told": 99})
+        return Outcome("done", {}, state={"told": len(seen)})
+
+    async with working(pool, ring, act) as worker:
+        for trigger in ("schedule", "dry_run", "manual"):
+            run = await world.run(team, automation, trigger=trigger)
+            await worker.execution.take(Lane.NORMAL, {run: None})
+            await ended(world, run)
+    assert seen == [{}, {"told": 1}, {"told": 1}]
+    assert await world.sql.fetchval("SELECT state FROM automation_state") == {"told": 3}

@@ -115,7 +115,9 @@ async def working(
             claims,
             completions,
             capacity,
-            Attempts({SCRIPTED: handler} if handlers is None else handlers, http, run_timeout=run_timeout),
+            Attempts(
+                {SCRIPTED: handler} if handlers is None else handlers, http, pool, run_timeout=run_timeout
+            ),
             worker=name,
             lease_seconds=lease_seconds,
             sweep_after=sweep_after,

@@ -198,7 +198,8 @@ class ClaimConsumer(Generic[E]):
     Args:
         topic: without the prefix.
         group: consumer group, without the prefix.
-        event: the only type the topic carries.
+        event: the type this consumer takes from the topic.
+        passed_over: other types the topic carries, which are for others.
         item: what `event` asks to be claimed.
         take: claims; may wait for free places, and raises Stopping when the process takes no more work.
     """
@@ -215,10 +216,12 @@ class ClaimConsumer(Generic[E]):
         event: type[E],
         item: Callable[[E], UUID],
         take: Callable[[Mapping[UUID, str | None]], Awaitable[None]],
+        passed_over: Sequence[type[Event]] = (),
     ) -> None:
         self.name = group
         self._dead_letters = dead_letters
         self._event = event
+        self._passed_over = tuple(passed_over)
         self._item = item
         self._take = take
         self._busy = False
@@ -244,9 +247,16 @@ class ClaimConsumer(Generic[E]):
         self._busy = True
         try:
             records = message.raw_message
-            events, rejected = sort_batch(records if isinstance(records, tuple) else (records,), self._event)
+            known: tuple[type[Event], ...] = (self._event, *self._passed_over)
+            events, rejected = sort_batch(records if isinstance(records, tuple) else (records,), *known)
             # The good ones first: they need not wait for what becomes of the bad ones.
-            await self._claim({self._item(received.event): received.traceparent for received in events})
+            await self._claim(
+                {
+                    self._item(received.event): received.traceparent
+                    for received in events
+                    if isinstance(received.event, self._event)
+                }
+            )
             await self._dead_letters.send(rejected)
             await acknowledge(message)
         except Stopping:

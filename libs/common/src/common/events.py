@@ -192,6 +192,94 @@ class NotificationFailed(NotificationOutcome):
     retry_at: AwareDatetime | None
 
 
+class TokenEvent(Event):
+    """What every event about a connection's token says."""
+
+    topics = ("connection.token",)
+    key_field = "connection_id"
+
+    connection_id: UUID
+    tenant_id: UUID
+    platform: str
+    kind: str
+    version: int
+
+
+class TokenRefreshDue(TokenEvent):
+    """The token should be renewed: it expires soon, or it has not been looked at for a while."""
+
+    type = "carillon.connection.token.due.v1"
+    sources = ("scheduler",)
+
+    expires_at: AwareDatetime | None
+
+
+class TokenRefreshed(TokenEvent):
+    """The connection has a new token, its `version`th, stored before anything used it."""
+
+    type = "carillon.connection.token.refreshed.v1"
+    sources = ("executor",)
+
+    expires_at: AwareDatetime | None
+
+
+class TokenReauthRequired(TokenEvent):
+    """The token is dead and cannot be renewed: a person must connect the account again."""
+
+    type = "carillon.connection.token.reauth.v1"
+    sources = ("executor",)
+
+    reason: str
+    paused_automations: int
+
+
+class RecordingEvent(Event):
+    """What every event about a recording says."""
+
+    topics = ("recording.processing",)
+    key_field = "recording_id"
+
+    recording_id: UUID
+    source_id: UUID
+    tenant_id: UUID
+    trace_id: str | None = None
+
+
+class RecordingProcessingRequested(RecordingEvent):
+    """A recording is waiting to be downloaded, transcribed and uploaded."""
+
+    type = "carillon.recording.processing.requested.v1"
+    sources = ("executor", "api")
+
+    template_id: UUID | None
+    automation_id: UUID | None
+
+
+class RecordingProcessed(RecordingEvent):
+    """Every step its template asks for is done; `status` is the last of them."""
+
+    type = "carillon.recording.processing.processed.v1"
+    sources = ("executor",)
+
+    status: str
+    attempt: int
+    completed_at: AwareDatetime
+    uploads: int
+
+
+class RecordingFailed(RecordingEvent):
+    """A step failed. `retry_at` is None when it will not be tried again."""
+
+    type = "carillon.recording.processing.failed.v1"
+    sources = ("executor",)
+
+    step: str
+    attempt: int
+    error_code: str
+    error_message: str
+    retry_at: AwareDatetime | None
+
+
 EVENT_TYPES: dict[str, type[Event]] = {
     event.type: event
     for event in (
@@ -205,6 +293,12 @@ EVENT_TYPES: dict[str, type[Event]] = {
         NotificationRequested,
         NotificationDelivered,
         NotificationFailed,
+        TokenRefreshDue,
+        TokenRefreshed,
+        TokenReauthRequired,
+        RecordingProcessingRequested,
+        RecordingProcessed,
+        RecordingFailed,
     )
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,11 +11,36 @@ TEST_MESSAGE = "destination.test"
 """Type of the message a person sends to try a destination."""
 
 
+MAX_ATTACHMENT_BYTES = 2 * 1024 * 1024
+"""Largest attachment; it is kept with its delivery until that is cleaned up."""
+
+
+class Attachment(BaseModel):
+    """A file that comes with a message. `content` is its bytes in base64."""
+
+    model_config = ConfigDict(frozen=True)
+
+    filename: str = Field(min_length=1, max_length=200, pattern=r"^[^/\\\x00]+$")
+    media_type: str = Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$", examples=["text/csv", "image/png"])
+    content: str = Field(max_length=4 * (MAX_ATTACHMENT_BYTES // 3 + 1), repr=False)
+
+    @classmethod
+    def of(cls, filename: str, media_type: str, data: bytes) -> Self:
+        """Wrap the bytes; raises ValidationError when they are too many."""
+        return cls(filename=filename, media_type=media_type, content=base64.b64encode(data).decode())
+
+    @property
+    def data(self) -> bytes:
+        """The bytes."""
+        return base64.b64decode(self.content)
+
+
 class Message(BaseModel):
     """A message for any channel.
 
     `html` uses the tags Telegram accepts (b, i, u, s, a, code, pre, blockquote) and nothing else; `text` is
     the same for channels and receivers without markup. `type` and `data` are what a webhook receives.
+    `chart` is a picture for channels that can show one; `files` are what the owner asked to be sent along.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,3 +50,5 @@ class Message(BaseModel):
     text: str
     html: str | None = None
     data: dict[str, Any] = Field(default_factory=dict)
+    chart: Attachment | None = None
+    files: tuple[Attachment, ...] = Field((), max_length=5)

@@ -2,14 +2,19 @@
 
 from pydantic import Field, SecretStr
 
-from common.settings import KafkaSettings, OutboundSettings, SecretSettings, ServiceSettings
+from common.settings import AppSettings, KafkaSettings, OutboundSettings, SecretSettings, ServiceSettings
 
 
-class ApiSettings(ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings):
+class ApiSettings(ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, AppSettings):
     """The public API and the console."""
 
     demo_api_key: SecretStr | None = Field(
         None, description="API key behind the console's `Open the demo` button; leave unset outside of demos"
+    )
+    public_url: str = Field(
+        "http://localhost:8000",
+        pattern="^https?://",
+        description="Where people open the console; platforms send them back there after they agreed",
     )
     session_hours: float = Field(
         12.0, gt=0, le=168, description="Hours after which the console asks to sign in again"

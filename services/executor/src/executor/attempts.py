@@ -13,6 +13,7 @@ import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from common.database import ConnectionPool
 from common.errors import CarillonError, RemoteError
 from common.models import RunStatus
 from common.retry import next_attempt
@@ -20,6 +21,7 @@ from common.telemetry import hide_secrets
 from executor.claims import ClaimedRun
 from executor.completions import CANCELLED, HANDED_BACK, Completion
 from executor.handlers.base import Handler, Outcome, RunContext, RunLog
+from executor.platforms.usage import UsageLimiter
 
 log = structlog.get_logger()
 
@@ -42,10 +44,18 @@ class Attempts:
     """Makes attempts with the handlers installed here."""
 
     def __init__(
-        self, handlers: Mapping[str, Handler[Any]], http: httpx.AsyncClient, *, run_timeout: float
+        self,
+        handlers: Mapping[str, Handler[Any]],
+        http: httpx.AsyncClient,
+        pool: ConnectionPool,
+        *,
+        run_timeout: float,
+        limiter: UsageLimiter | None = None,
     ) -> None:
         self._handlers = handlers
         self._http = http
+        self._pool = pool
+        self._limiter = limiter or UsageLimiter()
         self._run_timeout = run_timeout
 
     async def make(
@@ -92,6 +102,9 @@ class Attempts:
             accounts=run.accounts,
             http=self._http,
             log=run_log,
+            limiter=self._limiter,
+            pool=self._pool,
+            state=run.state,
             last_attempt=run.dry_run or run.attempt >= run.max_attempts,
             dry_run=run.dry_run,
         )
@@ -112,6 +125,7 @@ def completed(run: ClaimedRun, run_log: RunLog, outcome: Outcome, traceparent: s
         messages=() if run.dry_run else outcome.messages,
         logs=run_log.entries,
         traceparent=traceparent,
+        state=outcome.state,
     )
 
 

@@ -16,9 +16,10 @@ from common import outbox, telemetry
 from common.crypto import KeyRing, Undecryptable
 from common.database import Connection, ConnectionPool
 from common.events import RunStarted, to_record
-from common.models import Lane, Trigger
+from common.models import Lane, Platform, Trigger
 from common.policies import AutomationPolicy
 from executor.handlers.base import Account
+from executor.platforms.credentials import FixedCredential
 
 log = structlog.get_logger()
 
@@ -55,16 +56,22 @@ SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.max_attempts, c.
        c.created_at, c.trigger,
        c.started_at, c.claimed_at, c.trace_id, c.traceparent,
        a.name, a.type, a.automation_config, a.policy, a.platforms, a.destination_id,
-       coalesce(a.schedule_config ->> 'timezone', 'UTC') AS timezone
+       coalesce(a.schedule_config ->> 'timezone', 'UTC') AS timezone,
+       coalesce(s.state, '{{}}'::jsonb) AS state
   FROM claimed c JOIN automation a ON a.id = c.automation_id
+  LEFT JOIN automation_state s ON s.automation_id = c.automation_id
 """
 _CLAIM_EVENTS = _CLAIM.format(wanted=_WANTED)
 _CLAIM_WAITING = _CLAIM.format(wanted=_WAITED_TOO_LONG)
 _CONNECTIONS = """
-SELECT id, tenant_id, platform, name, settings, token_sealed FROM connection
- WHERE tenant_id = ANY($1::uuid[]) AND status = 'active'
+SELECT id, tenant_id, platform, kind, name, settings, accounts, token_sealed, token_version FROM connection
+ WHERE tenant_id = ANY($1::uuid[]) AND status = 'active' AND token_sealed IS NOT NULL
  ORDER BY created_at
 """
+
+
+STORES = frozenset({Platform.POSTGRESQL.value, Platform.S3.value})
+"""What any automation may write to; its configuration names the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +98,12 @@ class ClaimedRun:
     platforms: Sequence[str]
     destination_id: UUID | None
     accounts: Sequence[Account]
+    state: Mapping[str, Any]
 
     @property
     def secrets(self) -> list[str]:
         """What must not be shown of it, wherever a vendor or a library repeats it."""
-        return [account.token for account in self.accounts]
+        return [secret for account in self.accounts for secret in account.credential.seen]
 
 
 class Claims:
@@ -172,7 +180,16 @@ class Claims:
                 )
                 continue
             accounts[row["tenant_id"]].append(
-                Account(row["id"], row["platform"], row["name"], row["settings"], token)
+                Account(
+                    row["id"],
+                    row["platform"],
+                    row["kind"],
+                    row["name"],
+                    row["settings"],
+                    FixedCredential(token, platform=row["platform"], connection_id=str(row["id"])),
+                    row["token_version"],
+                    row["accounts"],
+                )
             )
         return accounts
 
@@ -200,5 +217,8 @@ def _run(row: asyncpg.Record, traceparent: str | None, accounts: Sequence[Accoun
         dry_run=row["trigger"] == Trigger.DRY_RUN,
         platforms=platforms,
         destination_id=row["destination_id"],
-        accounts=[account for account in accounts if account.platform in platforms],
+        accounts=[
+            account for account in accounts if account.platform in platforms or account.platform in STORES
+        ],
+        state=row["state"] if isinstance(row["state"], dict) else {},
     )

@@ -81,6 +81,12 @@ UPDATE automation a
        failure_streak = CASE WHEN c.successes > 0 THEN 0 ELSE a.failure_streak + c.errors END
   FROM changes c JOIN locked USING (id) WHERE a.id = c.id
 """
+# What a handler remembers is written with the run that says so, or not at all.
+_REMEMBER = """
+INSERT INTO automation_state (automation_id, state)
+SELECT * FROM unnest($1::uuid[], $2::jsonb[])
+ON CONFLICT (automation_id) DO UPDATE SET state = excluded.state, updated_at = now()
+"""
 # A destination may have been deleted while the run was going on; its runs are recorded all the same.
 _DELIVER = """
 WITH kept AS (SELECT id FROM destination WHERE id = ANY($4::uuid[]) ORDER BY id FOR KEY SHARE)
@@ -111,6 +117,8 @@ class Completion:
     logs: Sequence[dict[str, Any]] = ()
     retry_after: timedelta = timedelta()
     traceparent: str | None = None
+    state: Mapping[str, Any] | None = None
+    """What the automation shall remember; None leaves it as it is."""
 
     @property
     def attempt(self) -> Attempt:
@@ -128,6 +136,7 @@ def without_result(completion: Completion) -> Completion:
         summary="",
         result=None,
         messages=(),
+        state=None,
         logs=(),
         error_code="unstorable",
         error_message="what the handler returned cannot be stored; see the executor's log",
@@ -190,6 +199,15 @@ class Completions:
                 [c.run.automation_id for c in finished],
                 [c.status.value for c in finished],
             )
+        # Two runs of one automation in a group: the later one's memory holds, and a row is written once.
+        remembered = {
+            c.run.automation_id: dict(c.state)
+            for c in accepted
+            if c.state is not None and c.status is RunStatus.COMPLETED and not c.run.dry_run
+        }
+        if remembered:
+            ordered = sorted(remembered)
+            await connection.execute(_REMEMBER, ordered, [remembered[key] for key in ordered])
         deliveries = [
             _Delivery(new_id(), c.run.destination_id, c, message)
             for c in accepted

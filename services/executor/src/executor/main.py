@@ -59,7 +59,7 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
                 Claims(pool, ring, worker=instance, lease_seconds=settings.lease_seconds),
                 completions,
                 capacity,
-                Attempts(handlers, http, run_timeout=settings.run_timeout),
+                Attempts(handlers, http, pool, run_timeout=settings.run_timeout),
                 worker=instance,
                 lease_seconds=settings.lease_seconds,
                 sweep_after=settings.sweep_after,

@@ -2,14 +2,19 @@
 
 from pydantic import Field
 
-from common.settings import KafkaSettings, OutboundSettings, SecretSettings, ServiceSettings
+from common.settings import AppSettings, KafkaSettings, OutboundSettings, SecretSettings, ServiceSettings
 
 
-class ExecutorSettings(ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings):
+class ExecutorSettings(ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, AppSettings):
     """How much an executor does at once, and how long it may take."""
 
     executor_concurrency: int = Field(50, ge=1, le=1000, description="Runs one executor works on at once")
     executor_batch_size: int = Field(50, ge=1, le=500, description="Records taken from a lane at a time")
+    public_url: str = Field(
+        "http://localhost:8000",
+        pattern="^https?://",
+        description="Where people open the console; used in links",
+    )
     platform_timeout: float = Field(
         30.0, gt=0, le=300, description="Seconds to wait for each step of a platform's answer"
     )

@@ -7,17 +7,19 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
-import structlog
 
 from common.automation_config.scheduled_report import ScheduledReportConfig
 from common.errors import CarillonError, Consequence, PlatformError
-from executor.handlers.base import Account, RunContext, RunLog
+from common.models import ConnectionKind
+from executor.handlers.base import Account, RunContext
 from executor.handlers.scheduled_report import ScheduledReport
+from executor.platforms.usage import UsageLimiter
 from executor.settings import ExecutorSettings
+from tests.support.contexts import account, run_context
 from tests.unit.executor.platforms.fake_graph import TOKEN, Asked, FakeGraph, failure, page
 
 SLOT = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
@@ -84,22 +86,14 @@ def report(settings: ExecutorSettings) -> ScheduledReport:
 
 
 def _account(name: str = "Main", token: str = TOKEN) -> Account:
-    return Account(uuid4(), "facebook", name, {}, token)
+    return account(ConnectionKind.FACEBOOK_USER, token, name=name)
 
 
-def _context(http: httpx.AsyncClient, *accounts: Account, slot: datetime = SLOT) -> RunContext:
-    return RunContext(
-        run_id=uuid4(),
-        automation_id=uuid4(),
-        automation_name="Morning numbers",
-        tenant_id=UUID(int=1),
-        slot=slot,
-        attempt=1,
-        timezone="UTC",
-        platforms=("facebook",),
-        accounts=accounts,
-        http=http,
-        log=RunLog(structlog.get_logger()),
+def _context(
+    http: httpx.AsyncClient, *accounts: Account, slot: datetime = SLOT, limiter: UsageLimiter | None = None
+) -> RunContext:
+    return run_context(
+        http, *accounts, slot=slot, platforms=("facebook",), tenant_id=UUID(int=1), limiter=limiter
     )
 
 
@@ -379,7 +373,7 @@ class TestSelection:
         assert failed.permanent
         assert "no ad accounts and no pages" in failed.detail
 
-    @pytest.mark.parametrize("accounts", [(), (Account(uuid4(), "zoom", "Z", {}, "zoom-token"),)])
+    @pytest.mark.parametrize("accounts", [(), (account(ConnectionKind.ZOOM_USER, "zoom-token"),)])
     async def test_without_a_connection_it_says_what_to_do(
         self,
         report: ScheduledReport,
@@ -407,9 +401,12 @@ class TestRunning:
         self, report: ScheduledReport, facebook: FakeGraph, http: httpx.AsyncClient
     ) -> None:
         facebook.on("me/adaccounts", failure(4, status=403))
+        limiter = UsageLimiter()
         for _ in range(2):
             with pytest.raises(PlatformError, match="Facebook"):
-                await report.run(_context(http, _account()), _config(metric_types=["ad_account"]))
+                await report.run(
+                    _context(http, _account(), limiter=limiter), _config(metric_types=["ad_account"])
+                )
         assert len(facebook.requests) == 1
 
     async def test_a_defect_is_raised_as_itself(
@@ -433,7 +430,3 @@ class TestRunning:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-
-    def test_it_is_built_from_settings(self, settings: ExecutorSettings) -> None:
-        handler = ScheduledReport.from_settings(settings)
-        assert (handler.name, handler.config) == ("scheduled_report", ScheduledReportConfig)

@@ -16,9 +16,16 @@ from api.security import Principal
 from common.crypto import KeyRing
 from common.errors import NotFound
 from common.ids import new_id
-from common.models import Connection, ConnectionStatus, Platform
+from common.models import Connection, ConnectionKind, ConnectionStatus, Platform
 
 COLUMN = "token"
+_USUAL_KIND = {
+    Platform.FACEBOOK: ConnectionKind.FACEBOOK_USER,
+    Platform.TIKTOK: ConnectionKind.TIKTOK_BUSINESS,
+    Platform.ZOOM: ConnectionKind.ZOOM_USER,
+    Platform.POSTGRESQL: ConnectionKind.POSTGRESQL,
+    Platform.S3: ConnectionKind.S3,
+}
 
 
 async def create(
@@ -29,6 +36,7 @@ async def create(
     connection = Connection(
         id=connection_id,
         tenant_id=principal.tenant_id,
+        kind=_USUAL_KIND[wanted.platform],
         token_sealed=keys.seal(
             wanted.token.get_secret_value(),
             tenant_id=principal.tenant_id,
@@ -90,6 +98,7 @@ async def change(
         connection.token_sealed = keys.seal(
             token.get_secret_value(), tenant_id=connection.tenant_id, row_id=connection.id, column=COLUMN
         )
+        connection.token_version += 1
         connection.status = ConnectionStatus.ACTIVE
         connection.status_reason = None
         connection.expires_at = None
@@ -108,4 +117,5 @@ async def remove(session: AsyncSession, principal: Principal, connection_id: UUI
 
 def shown(connection: Connection) -> ConnectionOut:
     """A connection as clients see it."""
-    return ConnectionOut(**connection.model_dump(exclude={"token_sealed"}), has_token=True)
+    shown = connection.model_dump(include=set(ConnectionOut.model_fields))
+    return ConnectionOut(**shown, has_token=connection.token_sealed is not None)

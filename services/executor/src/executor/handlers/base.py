@@ -12,7 +12,7 @@ automations against it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
@@ -22,8 +22,12 @@ import httpx
 import structlog
 from pydantic import BaseModel
 
+from common.database import ConnectionPool
+from common.errors import PlatformError
 from common.messages import Message
 from common.telemetry import hide_secrets
+from executor.platforms.credentials import Credential
+from executor.platforms.usage import UsageLimiter
 
 MAX_LOG_ENTRIES = 500
 C = TypeVar("C", bound=BaseModel)
@@ -65,13 +69,20 @@ class RunLog:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A connection a run may use. `token` is in clear and must stay in this process."""
+    """A connection a run may use. What its `credential` answers is in clear and must stay in this process.
+
+    `kind` is a `common.models.ConnectionKind`. `token_version` says which token the credential began with, so
+    that whoever finds it dead does not condemn its successor.
+    """
 
     connection_id: UUID
     platform: str
+    kind: str
     name: str
     settings: dict[str, Any]
-    token: str = field(repr=False)
+    credential: Credential = field(repr=False)
+    token_version: int = 1
+    accounts: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,12 @@ class RunContext:
     accounts: Sequence[Account]
     http: httpx.AsyncClient
     log: RunLog
+    limiter: UsageLimiter
+    """What all runs know about how full the platforms' limits are."""
+    pool: ConnectionPool
+    """Carillon's own database, for handlers whose work is in it; every query names the tenant."""
+    state: Mapping[str, Any] = field(default_factory=dict)
+    """What the last completed run of this automation left in `Outcome.state`."""
     last_attempt: bool = False
     """No other attempt follows this one: better a part of the result than none."""
     dry_run: bool = False
@@ -101,11 +118,18 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a handler did: a one-line summary, figures kept as the run's result, messages to deliver."""
+    """What a handler did: a one-line summary, figures kept as the run's result, messages to deliver.
+
+    `state` replaces what the automation remembers, in the transaction that records the run; None leaves it.
+    `faults` are errors the handler worked around that say something about a connection: a dead token of one
+    account out of three is no reason to fail the run, and a person must still be told.
+    """
 
     summary: str
     result: dict[str, Any]
     messages: Sequence[Message] = ()
+    state: Mapping[str, Any] | None = None
+    faults: Sequence[PlatformError] = ()
 
 
 class Handler(ABC, Generic[C]):

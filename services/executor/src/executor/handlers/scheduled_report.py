@@ -9,7 +9,6 @@ from common.errors import Consequence, PlatformError
 from common.messages import Message
 from executor.handlers.base import Handler, Outcome, RunContext
 from executor.platforms.facebook import PLATFORM, Endpoint, FacebookClient, Graph
-from executor.platforms.usage import UsageLimiter
 from executor.reports.collection import Refusal, Source, collect
 from executor.reports.content import Omission, Report
 from executor.reports.record import record, summary
@@ -36,20 +35,14 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
     title: ClassVar[str] = "Scheduled report"
     config = ScheduledReportConfig
 
-    def __init__(self, settings: ExecutorSettings, *, limiter: UsageLimiter | None = None) -> None:
+    def __init__(self, settings: ExecutorSettings) -> None:
         self._facebook = Endpoint(settings.facebook_base_url, settings.facebook_api_version)
-        self._limiter = limiter or UsageLimiter()
         self._renderer = ReportRenderer()
-
-    @classmethod
-    def from_settings(cls, settings: ExecutorSettings) -> ScheduledReport:
-        """With a limiter of its own."""
-        return cls(settings)
 
     async def run(self, context: RunContext, config: ScheduledReportConfig) -> Outcome:
         """Collect, compare, write. Raises PlatformError when there is nothing to report on, or not yet."""
         collected = await collect(
-            self._sources(context), config, context.slot, is_last_chance=context.last_attempt
+            await self._sources(context), config, context.slot, is_last_chance=context.last_attempt
         )
         for refusal in collected.refusals:
             context.log.warning(
@@ -79,7 +72,7 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
         )
         return Outcome(summary(report), figures, (message,))
 
-    def _sources(self, context: RunContext) -> list[Source]:
+    async def _sources(self, context: RunContext) -> list[Source]:
         """One client for each Facebook connection; raises PlatformError when there is none."""
         connected = [account for account in context.accounts if account.platform == PLATFORM]
         if not connected:
@@ -97,8 +90,8 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
                     Graph(
                         context.http,
                         self._facebook,
-                        account.token,
-                        limiter=self._limiter,
+                        await account.credential.current(),
+                        limiter=context.limiter,
                         scope=str(context.tenant_id),
                         connection_id=account.connection_id,
                         # If it was the batch that did not get through, its calls may, one by one.

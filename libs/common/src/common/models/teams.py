@@ -1,0 +1,86 @@
+"""Teams, their people and their keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+)
+from sqlmodel import Field, SQLModel
+
+from common.models.columns import (
+    instant,
+    json_column,
+    now_column,
+    pk,
+    plan_column,
+    ref,
+    text_column,
+)
+
+
+class Plan(SQLModel, table=True):
+    """The limits of a plan; NULL is unlimited. `common.quotas` says what each means."""
+
+    __tablename__ = "plan"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    max_automations: int | None = Field(default=None)
+    min_interval_minutes: float | None = Field(default=None)
+    max_automation_jobs: int | None = Field(default=None)
+    min_automation_interval_hours: float | None = Field(default=None)
+    max_concurrent_runs: int | None = Field(default=None)
+
+
+class Tenant(SQLModel, table=True):
+    """A team. Everything else belongs to exactly one.
+
+    `quota` overrides the plan's limits, null meaning unlimited. `alerts_destination_id` is told what the
+    owner should know; without it the automation's own destination is.
+    """
+
+    __tablename__ = "tenant"
+    id: UUID = pk()
+    name: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    plan: str = Field(default="standard", sa_column=plan_column())
+    quota: dict[str, Any] = json_column()
+    alerts_destination_id: UUID | None = Field(default=None)
+    created_at: datetime = now_column()
+
+
+class UserAccount(SQLModel, table=True):
+    """A person of a team."""
+
+    __tablename__ = "user_account"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "email"),
+        CheckConstraint("role IN ('owner', 'member')", name="role"),
+    )
+    id: UUID = pk()
+    tenant_id: UUID = ref("tenant.id")
+    email: str = text_column()
+    name: str = text_column("")
+    role: str = text_column("member")
+    quota: dict[str, Any] = json_column()
+    created_at: datetime = now_column()
+
+
+class ApiKey(SQLModel, table=True):
+    """A credential of a person. Only its hash is kept; `hint` is its first characters, to tell keys apart."""
+
+    __tablename__ = "api_key"
+    id: UUID = pk()
+    tenant_id: UUID = ref("tenant.id", index=True)
+    user_id: UUID = ref("user_account.id", index=True)
+    name: str = text_column("")
+    hint: str = text_column()
+    key_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    created_at: datetime = now_column()
+    last_used_at: datetime | None = instant()
+    expires_at: datetime | None = instant()

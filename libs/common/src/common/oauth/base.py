@@ -1,0 +1,105 @@
+"""What a grant is: the way one kind of account is connected, and its token renewed.
+
+Both the API (a person comes back from a platform with a code) and the executors (a token is about to expire)
+speak to the platforms' OAuth endpoints; they do it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from common.models import ConnectionKind
+
+ANSWER_LOST = "answer_lost"
+"""Code of an error after which the platform may have done what it was asked, and nobody learnt of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """Tokens as a platform granted them. What it did not say is None; a refresh token that is None stays as
+    it was."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+    refresh_expires_at: datetime | None = None
+    scopes: tuple[str, ...] = ()
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is kept of a connection and a renewal needs, in clear; must stay in this process.
+
+    `credentials` are those of a server-to-server app, as the tenant gave them.
+    """
+
+    access_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Whose account it is, and what it reaches.
+
+    `accounts` are documents with `id`, `name` and `type` (`ad_account`, `page`, `advertiser`, `profile`,
+    `user`), and `currency` and `timezone` where there are such.
+    """
+
+    external_id: str
+    external_name: str
+    accounts: Sequence[Mapping[str, Any]] = ()
+    scopes: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Grant(Protocol):
+    """One kind of connection. Every method that calls a platform raises `common.errors.PlatformError`:
+
+    REAUTH when the grant is dead, INVALID when the app's own credentials are wrong, RATE and TRANSIENT when
+    the same may work later, PERM when a scope is missing. Where an answer may have been lost after the
+    request was sent, the error's `code` is `ANSWER_LOST`.
+    """
+
+    kind: ClassVar[ConnectionKind]
+    has_dialog: ClassVar[bool]
+    """Whether a person agrees on the platform's own page."""
+    uses_pkce: ClassVar[bool]
+    rotates: ClassVar[bool]
+    """Whether a renewal kills the refresh token it was made with."""
+
+    def is_configured(self) -> bool:
+        """Whether the app's credentials are set."""
+        ...
+
+    def authorize_url(self, *, state: str, redirect_uri: str, challenge: str | None) -> str:
+        """Where to send the person; `challenge` is PKCE's S256 challenge."""
+        ...
+
+    async def exchange(
+        self, code: str, *, redirect_uri: str, verifier: str | None, now: datetime
+    ) -> TokenSet:
+        """Tokens for the code the person came back with; the longest-lived there are."""
+        ...
+
+    async def renew(self, stored: Stored, *, now: datetime) -> TokenSet:
+        """Another token."""
+        ...
+
+    async def discover(self, access_token: str, *, now: datetime) -> Discovered:
+        """Whose token it is and what it reaches; the cheapest question that also says whether it lives."""
+        ...
+
+    async def revoke(self, stored: Stored) -> None:
+        """Give the grant back; what is already dead is no error."""
+        ...
+
+    def renew_at(self, tokens: TokenSet, *, now: datetime) -> datetime | None:
+        """When the token should be renewed or looked at; None: never. Pure."""
+        ...
