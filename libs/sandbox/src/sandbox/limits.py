@@ -29,6 +29,10 @@ class Limits:
     tiktok_report_tasks_per_minute: float
     tiktok_report_tasks_per_day: float
     tiktok_organic_per_minute: float
+    zoom_light_per_second: float
+    zoom_light_per_day: float
+    zoom_medium_per_second: float
+    zoom_medium_per_day: float
     telegram_chat_per_second: float
     telegram_chat_per_minute: float
     telegram_bot_per_second: float

@@ -69,6 +69,29 @@ class Settings:
     tiktok_organic_per_minute: int = 600
     """For each path of the organic API."""
 
+    zoom_users: int = 5
+    zoom_account_id: str = "wTJw8LgeT8GlOSjLjOU9Hw"
+    zoom_client_id: str = ""
+    """Empty: any client id and secret are accepted."""
+    zoom_client_secret: str = ""
+    zoom_s2s_client_id: str = ""
+    """Of the server-to-server app; empty: any client id and secret are accepted."""
+    zoom_s2s_client_secret: str = ""
+    zoom_file_bytes: int = 65_536
+    """Mean size of a film; other files follow from it. Files are made as they are read."""
+    zoom_clamp: bool = True
+    """A list of recordings of more than a month silently begins a month before its end."""
+    zoom_rate_headers: bool = True
+    zoom_download_refusal: int = 200
+    """How a download without a valid token is answered: 200 with a page to sign in at, 401 or 403."""
+    zoom_light_per_second: float = 80.0
+    zoom_light_per_day: float = 0.0
+    zoom_medium_per_second: float = 60.0
+    zoom_medium_per_day: float = 0.0
+
+    transcription_max_bytes: int = 26_214_400
+    """A larger file is refused with 413."""
+
     telegram_chat_per_second: float = 0.0
     """Flood limit per chat; 0 switches it off."""
     telegram_chat_per_minute: float = 0.0
