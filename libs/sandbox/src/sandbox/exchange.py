@@ -1,8 +1,9 @@
 """One HTTP request and its answer, as the platforms see them."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers, UploadFile
@@ -58,6 +59,16 @@ class Call:
         return {**self.query, **self.form}
 
 
+class Stream(Protocol):
+    """A body too large to hold: ``size`` bytes that are made as they are sent."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterable[bytes]:
+        """The bytes from ``start`` up to ``stop``, in pieces."""
+
+
 @dataclass(slots=True)
 class Answer:
     """What goes back to the client."""
@@ -66,6 +77,17 @@ class Answer:
     body: bytes
     content_type: str = JSON_UTF8
     headers: Headerlist = field(default_factory=list)
+    stream: Stream | None = None
+    """Takes the place of ``body``."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        return len(self.body) if self.stream is None else self.stream.size
+
+    def pieces(self, stop: int | None = None) -> Iterable[bytes]:
+        """The body up to ``stop``."""
+        return (self.body[:stop],) if self.stream is None else self.stream.read(0, stop)
 
     @classmethod
     def of_json(cls, status: int, payload: object, headers: Headerlist | None = None) -> "Answer":

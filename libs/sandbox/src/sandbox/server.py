@@ -152,10 +152,13 @@ async def _read(scope: Scope, receive: Receive) -> Call:
 
 async def _send(answer: Answer, send: Send) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    if answer.status != 304:
+    if answer.status not in (204, 304):
         headers.append((b"content-type", answer.content_type.encode("latin-1")))
-        headers.append((b"content-length", str(len(answer.body)).encode()))
+        headers.append((b"content-length", str(answer.length).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.stream is not None:
+        for piece in answer.pieces():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": answer.body})
 
 

@@ -52,7 +52,7 @@ class Settings:
     """TikTok used to give 86400, and a year for the refresh token."""
     tiktok_organic_refresh_seconds: float = 15_552_000.0
     tiktok_rotates_refresh_tokens: bool = True
-    """Of the organic API; off: a refresh token is for keeps, as it used to be."""
+    """Off: a refresh token is for keeps, as it used to be."""
     tiktok_oauth_error_status: int = 400
     """The HTTP status of a refused token request; 200 and 401 have been seen too."""
     tiktok_report_seconds: float = 3.0
@@ -82,8 +82,6 @@ class Settings:
     zoom_clamp: bool = True
     """A list of recordings of more than a month silently begins a month before its end."""
     zoom_rate_headers: bool = True
-    zoom_download_refusal: int = 200
-    """How a download without a valid token is answered: 200 with a page to sign in at, 401 or 403."""
     zoom_light_per_second: float = 80.0
     zoom_light_per_day: float = 0.0
     zoom_medium_per_second: float = 60.0

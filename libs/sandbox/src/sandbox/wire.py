@@ -31,8 +31,10 @@ class Wire:
         phrase = HTTPStatus(answer.status).phrase
         head = [f"HTTP/1.1 {answer.status} {phrase}", f"content-type: {answer.content_type}"]
         head += [f"{name}: {value}" for name, value in answer.headers]
-        head += [f"content-length: {len(answer.body)}", "", ""]
-        self._transport.write("\r\n".join(head).encode("latin-1") + answer.body[: len(answer.body) // 2])
+        head += [f"content-length: {answer.length}", "", ""]
+        self._transport.write("\r\n".join(head).encode("latin-1"))
+        for piece in answer.pieces(answer.length // 2):
+            self._transport.write(piece)
 
     def close(self) -> None:
         """Close in order, once everything is sent."""

@@ -36,11 +36,7 @@ class Habits:
     @classmethod
     def of(cls, settings: Settings) -> "Habits":
         """The habits the sandbox starts with."""
-        return cls(
-            clamp=settings.zoom_clamp,
-            rate_headers=settings.zoom_rate_headers,
-            download_refusal=settings.zoom_download_refusal,
-        )
+        return cls(clamp=settings.zoom_clamp, rate_headers=settings.zoom_rate_headers)
 
     def change(self, wanted: Mapping[str, object]) -> None:
         """Take over what is named in ``wanted``, all or nothing; raises `InvalidHabit`."""
