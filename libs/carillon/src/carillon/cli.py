@@ -119,6 +119,12 @@ def new_key(name: Annotated[str, typer.Argument(help="What to call it.")] = "k1"
     operate(["keys", "new", name])
 
 
+@keys.command("rotate")
+def rotate_keys() -> None:
+    """Seal every secret in DATABASE_URL anew with the first of ENCRYPTION_KEYS; then the others may go."""
+    operate(["keys", "rotate"])
+
+
 @tenant.command("create")
 def create_tenant(
     name: Annotated[str, typer.Argument(help="The team's name.")],

@@ -20,10 +20,11 @@ import asyncpg
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
+from common import rotation
 from common.broker import TOPICS, ensure_topics
-from common.crypto import new_encryption_key
+from common.crypto import KeyRing, new_encryption_key
 from common.migrate import upgrade
-from common.settings import KafkaSettings, ServiceSettings, load
+from common.settings import KafkaSettings, SecretSettings, ServiceSettings, load
 from common.telemetry import hide_secrets
 from common.tenants import bootstrap
 
@@ -60,6 +61,15 @@ def _new_key(given: argparse.Namespace) -> str:
     return new_encryption_key(given.name)
 
 
+def _rotate_keys(_given: argparse.Namespace) -> str:
+    ring = KeyRing.parse(load(SecretSettings).encryption_keys.get_secret_value())
+    rotated = asyncio.run(rotation.rotate(_database_url(), ring))
+    told = rotation.report(rotated)
+    if any(each.unreadable for each in rotated):
+        sys.exit(told)
+    return told
+
+
 def _database_url() -> str:
     return load(ServiceSettings).database_url.get_secret_value()
 
@@ -87,6 +97,10 @@ def _parser() -> argparse.ArgumentParser:
     new = keys.add_parser("new", help="print a fresh entry for ENCRYPTION_KEYS")
     new.add_argument("name", nargs="?", default="k1", help="what to call it (k1)")
     new.set_defaults(command=_new_key)
+    rotate = keys.add_parser(
+        "rotate", help="seal every secret in the database anew with the first of ENCRYPTION_KEYS"
+    )
+    rotate.set_defaults(command=_rotate_keys)
     return parser
 
 

@@ -52,11 +52,14 @@ class KeyRing:
             raise ConfigurationError("no key given")
         return cls(keys)
 
+    def header(self) -> bytes:
+        """How every value begins that was sealed with the first key."""
+        label = next(iter(self.keys)).encode()
+        return bytes((_FORMAT, len(label))) + label
+
     def seal(self, plaintext: str, *, tenant_id: UUID, row_id: UUID, column: str) -> bytes:
         """Encrypt for one column of one row."""
-        name, key = next(iter(self.keys.items()))
-        label = name.encode()
-        header = bytes((_FORMAT, len(label))) + label
+        header, key = self.header(), next(iter(self.keys.values()))
         nonce = os.urandom(_NONCE)
         data = _associated(header, tenant_id, row_id, column)
         return header + nonce + AESGCM(key).encrypt(nonce, plaintext.encode(), data)
