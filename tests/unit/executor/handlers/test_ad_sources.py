@@ -1,0 +1,89 @@
+"""Which connections a run's advertising is read from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from common.crypto import new_encryption_key
+from common.errors import Consequence, PlatformError
+from common.models import ConnectionKind
+from executor.handlers.ad_sources import AdSources
+from executor.handlers.base import Account, RunContext
+from executor.platforms.facebook.ads import FacebookAds
+from executor.settings import ExecutorSettings
+from tests.support.contexts import account, run_context
+
+SLOT = datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+
+class LostCredential:
+    """A token that cannot be renewed now."""
+
+    seen = ()
+
+    async def current(self) -> str:
+        """Raises."""
+        raise PlatformError("no answer", Consequence.TRANSIENT, platform="facebook", code="renewal")
+
+    async def renewed(self, rejected: str) -> str:
+        """Raises."""
+        return await self.current()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"data": []})), trust_env=False
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def sources() -> AdSources:
+    return AdSources(
+        ExecutorSettings(
+            database_url=SecretStr("postgresql://nobody@localhost/none"),
+            kafka_bootstrap_servers="localhost:1",
+            encryption_keys=SecretStr(new_encryption_key("test")),
+        )
+    )
+
+
+def _context(http: httpx.AsyncClient, *accounts: Account) -> RunContext:
+    return run_context(http, *accounts, slot=SLOT)
+
+
+async def test_every_connection_with_advertising_is_one(http: httpx.AsyncClient, sources: AdSources) -> None:
+    facebook = account(ConnectionKind.FACEBOOK_USER, "EAA1", name="Shop")
+    zoom = account(ConnectionKind.ZOOM_USER, "zoom")
+    (found,) = await sources.of(_context(http, facebook, zoom))
+    assert (found.connection_id, found.name, found.platform) == (
+        str(facebook.connection_id),
+        "Shop",
+        "facebook",
+    )
+    assert await found.client.ad_accounts() == []
+
+
+async def test_without_one_somebody_must_connect_it(http: httpx.AsyncClient, sources: AdSources) -> None:
+    context = _context(http, account(ConnectionKind.ZOOM_USER, "zoom"))
+    with pytest.raises(PlatformError) as refused:
+        await sources.of(context)
+    assert (refused.value.consequence, refused.value.code) == (Consequence.REAUTH, "not_connected")
+
+
+async def test_a_token_that_cannot_be_had_costs_the_others_nothing(
+    http: httpx.AsyncClient, sources: AdSources
+) -> None:
+    lost = account(ConnectionKind.FACEBOOK_USER, "", credential=LostCredential())
+    found = await sources.of(_context(http, lost, account(ConnectionKind.FACEBOOK_USER, "EAA1")))
+    assert await found[1].client.ad_accounts() == []
+    assert found[0].client.metrics == FacebookAds.metrics
+    with pytest.raises(PlatformError) as refused:
+        await found[0].client.ad_accounts()
+    assert refused.value.code == "renewal"
