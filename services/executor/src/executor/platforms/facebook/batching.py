@@ -14,8 +14,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from common.errors import Consequence
+from common.refusals.facebook import GraphFault, read
 from common.telemetry import span, traceparent_of
-from executor.platforms.facebook.errors import GraphFault, read
 from executor.platforms.facebook.wire import Call, NoAnswer, Reply, Wire
 
 MAX_PARTS = 25

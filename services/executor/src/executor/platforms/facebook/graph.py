@@ -12,10 +12,10 @@ import httpx
 from opentelemetry.trace import SpanKind
 
 from common.errors import Consequence, PlatformError
+from common.refusals.facebook import GraphFault, read
 from common.telemetry import hide_secrets, span
-from executor.platforms.facebook import errors, usage
+from executor.platforms.facebook import usage
 from executor.platforms.facebook.batching import Batcher
-from executor.platforms.facebook.errors import GraphFault
 from executor.platforms.facebook.wire import Call, Endpoint, NoAnswer, Reply, Wire
 from executor.platforms.usage import Usage, UsageLimiter
 
@@ -161,7 +161,7 @@ class Graph:
             except NoAnswer as error:
                 raise self.error(str(error), error.consequence) from error
             current.set_attribute("http.response.status_code", reply.status)
-            answer = errors.read(reply.status, reply.body)
+            answer = read(reply.status, reply.body)
             fault = answer if isinstance(answer, GraphFault) else None
             await self._note_usage(buckets, reply.headers, fault)
             if isinstance(answer, GraphFault):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from common.errors import Consequence
-from executor.platforms.facebook.errors import GraphFault, consequence_of, read
+from common.refusals.facebook import GraphFault, consequence_of, read
 
 T, RATE, SPLIT, REAUTH = Consequence.TRANSIENT, Consequence.RATE, Consequence.SPLIT, Consequence.REAUTH
 PERM, GONE, INVALID, BLOCKED = Consequence.PERM, Consequence.GONE, Consequence.INVALID, Consequence.BLOCKED
