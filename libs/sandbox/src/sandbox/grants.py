@@ -86,16 +86,20 @@ class Grants:
         self._by_refresh: dict[str, Grant] = {}
         self._by_access: dict[str, tuple[Grant, float]] = {}
 
-    def open(self, client: str, owner: str, scopes: Iterable[str], refresh_token: str = "") -> Pair:
-        """A new consent with its first pair; ``refresh_token`` is one that came into the world elsewhere."""
+    def open(self, client: str, owner: str, scopes: Iterable[str]) -> Pair:
+        """A new consent with its first pair."""
+        return self._pair(self.adopt(client, owner, scopes, self._mint(1)))
+
+    def adopt(self, client: str, owner: str, scopes: Iterable[str], refresh_token: str) -> Grant:
+        """A consent whose refresh token came into the world elsewhere, and which has no access token yet."""
         self._opened += 1
-        grant = Grant(self._opened, client, owner, tuple(scopes), refresh_token or self._mint(1), 0.0)
-        grant.refresh_expires_at = self._clock.now() + self._refresh_seconds
+        expires_at = self._clock.now() + self._refresh_seconds
+        grant = Grant(self._opened, client, owner, tuple(scopes), refresh_token, expires_at)
         self._grants[grant.id] = grant
         self._remember_refresh(grant)
         if len(self._grants) > _KEPT:
             self._forget(next(iter(self._grants)))
-        return self._pair(grant)
+        return grant
 
     def refresh(self, token: str, client: str) -> Pair:
         """The next pair; where tokens rotate, ``token`` dies with this call. Raises `DeadToken`."""
@@ -112,10 +116,6 @@ class Grants:
             grant.refresh_expires_at = self._clock.now() + self._refresh_seconds
             self._remember_refresh(grant)
         return self._pair(grant)
-
-    def knows(self, refresh_token: str) -> bool:
-        """Whether the refresh token belongs, or belonged, to a consent."""
-        return refresh_token in self._by_refresh
 
     def identify(self, access_token: str) -> Grant:
         """The consent an access token stands for; raises `DeadToken`."""

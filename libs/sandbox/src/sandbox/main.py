@@ -18,9 +18,13 @@ from sandbox.server import Sandbox
 from sandbox.settings import Settings, SettingsError
 from sandbox.stats import Stats
 from sandbox.telegram.bot_api import Telegram
+from sandbox.tiktok_business.business_api import TikTokBusiness
+from sandbox.tiktok_organic.consents import CreatorConsents
+from sandbox.tiktok_organic.open_api import TikTokOrganic
 from sandbox.webhooks import Webhooks
 from sandbox.wire import WireProtocol
 from sandbox.world.population import World
+from sandbox.world.tiktok_creators import Creators
 
 _KEEP_ALIVE = 75
 """Seconds; as long as the real services hold an idle connection."""
@@ -37,7 +41,17 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
     limits = Limits.of(settings)
     telegram = Telegram(limits, clock, inbox)
     world = World(settings.seed, settings.ad_accounts, settings.pages)
-    platforms: list[Platform] = [webhooks, telegram, Facebook(settings, limits, clock, world, inbox)]
+    creators = Creators(settings.seed, settings.tiktok_creators)
+    consents = CreatorConsents(settings, clock, creators)
+    business = TikTokBusiness(settings, limits, clock, creators, consents, inbox, world.person_name)
+    organic = TikTokOrganic(settings, limits, clock, creators, consents, inbox)
+    platforms: list[Platform] = [
+        webhooks,
+        telegram,
+        business,
+        organic,
+        Facebook(settings, limits, clock, world, inbox),
+    ]
 
     def reset() -> None:
         for platform in platforms:
@@ -48,7 +62,17 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
         stats.reset()
         clock.reset()
 
-    control = Control(clock, inbox, stats, faults, webhooks, telegram.chats, limits, [], reset)
+    control = Control(
+        clock,
+        inbox,
+        stats,
+        faults,
+        webhooks,
+        telegram.chats,
+        limits,
+        [business.grants, organic.grants],
+        reset,
+    )
     return Sandbox(platforms, build_control(control, _PAGE.read_text("utf-8")), faults, inbox, stats)
 
 

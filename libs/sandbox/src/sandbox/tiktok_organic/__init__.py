@@ -1,0 +1,1 @@
+"""TikTok's API for creators, open.tiktokapis.com v2, with its sign-in page."""
