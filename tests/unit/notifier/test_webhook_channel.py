@@ -21,9 +21,10 @@ from standardwebhooks import Webhook
 from common import telemetry
 from common.errors import BlockedAddress, ChannelError, Consequence
 from common.retry import WEBHOOK_SCHEDULE
+from common.standard_webhooks import signed_headers, signing_keys
 from notifier.channels.base import OutcomeUnknown, Parcel
 from notifier.channels.exchange import KEPT_BODY, TOTAL_TIMEOUT
-from notifier.channels.webhook import WebhookChannel, message_id, payload, signed_headers, signing_keys
+from notifier.channels.webhook import WebhookChannel, message_id, payload
 from tests.support.parcels import SECRET, TRACEPARENT, message, parcel
 from tests.support.receivers import Handler, client_of
 from tests.support.spans import recorded_spans

@@ -52,6 +52,34 @@ class SystemResolver:
         return [address for pair in pairs for address in pair if address is not None]
 
 
+class AddressGuard:
+    """Finds where a host may be called: at public addresses, or anywhere if the operator allows the host."""
+
+    def __init__(self, allowed_hosts: Collection[str] = (), *, resolver: Resolver | None = None) -> None:
+        self._allowed_hosts = frozenset(allowed_hosts)
+        self._resolver = resolver or SystemResolver()
+
+    async def addresses(self, host: str, port: int) -> Sequence[Address]:
+        """The checked addresses of `host`, best first; connect to one of them and to nothing else.
+
+        Raises:
+            BlockedAddress: the host is private, or resolves to an address that is.
+            OSError, UnicodeError: the name cannot be resolved.
+        """
+        allowed = is_allowed(host, port, self._allowed_hosts)
+        if not allowed:
+            check_host(host)
+        addresses = await self._resolver(host, port)
+        if not allowed:
+            # One bad address condemns the name: a public receiver has no reason to mix them, an attacker has.
+            # The address itself is not told: it would let a tenant read our internal DNS.
+            for address in addresses:
+                kind = address_kind(address)
+                if kind is not None:
+                    raise BlockedAddress(f"{host} resolves to a {kind} address")
+        return addresses[:MAX_ADDRESSES]
+
+
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects to public addresses, and to the hosts the operator allows, and to nothing else."""
 
@@ -62,8 +90,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         resolver: Resolver | None = None,
         connector: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
-        self._allowed_hosts = frozenset(allowed_hosts)
-        self._resolver = resolver or SystemResolver()
+        self._guard = AddressGuard(allowed_hosts, resolver=resolver)
         self._connector = connector or httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -75,26 +102,14 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Resolve, check, connect to what was checked. Raises BlockedAddress."""
-        allowed = is_allowed(host, port, self._allowed_hosts)
-        if not allowed:
-            check_host(host)
         try:
             async with asyncio.timeout(timeout):
-                addresses = await self._resolver(host, port)
+                addresses = await self._guard.addresses(host, port)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("the name was not resolved in time") from error
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError("the name cannot be resolved") from error
-        if not allowed:
-            # One bad address condemns the name: a public receiver has no reason to mix them, an attacker has.
-            # The address itself is not told: it would let a tenant read our internal DNS.
-            for address in addresses:
-                kind = address_kind(address)
-                if kind is not None:
-                    raise BlockedAddress(f"{host} resolves to a {kind} address")
-        return await self._connect_any(
-            addresses[:MAX_ADDRESSES], port, timeout, local_address, list(socket_options or ())
-        )
+        return await self._connect_any(addresses, port, timeout, local_address, list(socket_options or ()))
 
     async def _connect_any(
         self,
