@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 import asyncpg
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from common.broker import TOPICS, ensure_topics
+from common.broker import MAX_RECORD_BYTES, TOPICS, ensure_topics
 from common.crypto import API_KEY_PREFIX, KeyRing, hash_api_key
 from common.database import current_revision
 from common.migrate import head
-from common.settings import KafkaSettings
+from common.settings import KafkaProfile, KafkaSettings
 
 
 async def _common(
@@ -113,3 +115,23 @@ async def test_a_command_that_makes_no_sense_is_refused(arguments: list[str]) ->
     status, output, errors = await _common(*arguments)
     assert (status, output) == (2, "")
     assert "usage:" in errors
+
+
+async def test_dead_letters_are_kept_as_long_as_the_setting_says_also_in_topics_that_exist(
+    kafka: KafkaSettings,
+) -> None:
+    if kafka.kafka_profile is KafkaProfile.EMBEDDED:
+        pytest.skip("the embedded broker keeps nothing")
+    name = kafka.kafka_topic_prefix + "automation.run.dlq"
+    for days in (3, 5):
+        await ensure_topics(kafka.model_copy(update={"dead_letter_retention_days": days}))
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap_servers)
+        await admin.start()
+        try:
+            [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+        finally:
+            await admin.close()
+        [resource] = answer.resources
+        configured = {entry[0]: entry[1] for entry in resource[4]}
+        assert configured["retention.ms"] == str(days * 86_400_000)
+        assert configured["max.message.bytes"] == str(2 * MAX_RECORD_BYTES)

@@ -14,6 +14,7 @@ from common import outbox
 from common.database import ConnectionPool
 from common.events import AutomationChanged, AutomationDue, to_record
 from scheduler.admission import Admission
+from scheduler.cleanup import Cleanup, Retention
 from scheduler.dispatch import Dispatcher
 from scheduler.failing import Failing
 from scheduler.lease import Lease
@@ -26,6 +27,8 @@ from tests.support.polling import eventually
 from tests.support.producers import StandIn
 
 Reigns = Callable[..., Reign]
+
+KEEP = Retention(*[timedelta(days=90)] * 4)
 
 
 @pytest.fixture
@@ -46,6 +49,7 @@ def reign_of(pool: ConnectionPool, database_url: str, producer: StandIn) -> Reig
             Admission(pool, lease, tenant_window=100),
             Failing(pool, lease, public_url="http://localhost:8000"),
             ZoneRules(pool, lease),
+            Cleanup(pool, lease, retention=KEEP, interval=86_400),
             database_url=database_url,
             # An hour: whatever happens sooner was caused by a wake-up.
             check_interval=3_600,

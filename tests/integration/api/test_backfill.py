@@ -238,3 +238,26 @@ async def test_a_range_backwards_is_refused(api: httpx.AsyncClient, automation: 
 
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == "/to"
+
+
+async def test_slots_whose_runs_may_have_been_cleaned_up_are_not_run_again(
+    api: httpx.AsyncClient, world: World, automation: UUID, first: datetime
+) -> None:
+    await world.sql.execute(
+        "UPDATE automation SET next_run = $1, next_slot = $1, created_at = $2",
+        first + 4 * TEN_MINUTES,
+        first - timedelta(minutes=1),
+    )
+    await world.sql.execute(
+        "INSERT INTO fact (name, value) VALUES ('history_kept_since', $1)",
+        (first + TEN_MINUTES).isoformat(),
+    )
+    path = f"/api/automations/{automation}/backfill"
+    until = {"to": datetime.now(UTC).isoformat()}
+    refused = await api.post(path, json={"from": first.isoformat(), **until})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "/from"
+    assert "cleaned up" in refused.json()["errors"][0]["detail"]
+    assert await world.sql.fetchval("SELECT count(*) FROM automation_run") == 0
+    allowed = await api.post(path, json={"from": (first + TEN_MINUTES).isoformat(), **until})
+    assert allowed.status_code == 202, allowed.text

@@ -313,3 +313,20 @@ async def test_a_bad_range_is_refused(
 
     assert response.status_code == 422
     assert [(fault["pointer"], fault["in"]) for fault in response.json()["errors"]] == [(name, "query")]
+
+
+async def test_what_was_cleaned_up_is_called_so_and_not_missed(
+    api: httpx.AsyncClient, world: World, acme: Team, automation: UUID, first: datetime
+) -> None:
+    kept_since = first + 2 * TEN_MINUTES
+    await world.sql.execute(
+        "INSERT INTO fact (name, value) VALUES ('history_kept_since', $1)", kept_since.isoformat()
+    )
+    await add_run(world, acme, automation, slot=first)
+    found = short(await slots(api, automation, first, first + 3 * TEN_MINUTES), first)
+    assert found == [
+        (0, "completed", None),
+        (1, "forgotten", "forgotten"),
+        (2, "skipped", "schedule_edited"),
+        (3, "skipped", "schedule_edited"),
+    ]

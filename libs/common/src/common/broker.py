@@ -7,12 +7,14 @@ producing nor long sessions; every figure was measured against that broker and A
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from common.events import EVENT_TYPES
@@ -106,6 +108,29 @@ async def ensure_topics(settings: KafkaSettings, *, replication: int = 1, timeou
             await asyncio.sleep(0.2)
 
 
+def _config(topic: Topic, settings: KafkaSettings) -> dict[str, str]:
+    if not topic.name.endswith(DEAD_LETTER_SUFFIX):
+        return dict(topic.config or {})
+    kept = timedelta(days=settings.dead_letter_retention_days)
+    return {**(topic.config or {}), "retention.ms": str(kept // timedelta(milliseconds=1))}
+
+
+async def _keep_dead_letters(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, existing: Container[str]
+) -> None:
+    """Let topics made under another retention follow the setting. The embedded broker keeps none."""
+    if settings.kafka_profile is KafkaProfile.EMBEDDED:
+        return
+    named = {settings.kafka_topic_prefix + topic.name: topic for topic in TOPICS}
+    resources = [
+        ConfigResource(ConfigResourceType.TOPIC, name, _config(topic, settings))
+        for name, topic in named.items()
+        if name in existing and topic.name.endswith(DEAD_LETTER_SUFFIX)
+    ]
+    if resources:
+        await admin.alter_configs(resources)
+
+
 async def _create_topics(settings: KafkaSettings, replication: int) -> int:
     admin = AIOKafkaAdminClient(
         bootstrap_servers=settings.kafka_bootstrap_servers,
@@ -120,11 +145,12 @@ async def _create_topics(settings: KafkaSettings, replication: int) -> int:
                 name=settings.kafka_topic_prefix + topic.name,
                 num_partitions=topic.partitions,
                 replication_factor=replication,
-                topic_configs=dict(topic.config or {}),
+                topic_configs=_config(topic, settings),
             )
             for topic in TOPICS
             if settings.kafka_topic_prefix + topic.name not in existing
         ]
+        await _keep_dead_letters(admin, settings, existing)
         if not missing:
             return 0
         response = await admin.create_topics(missing)

@@ -70,6 +70,9 @@ class KafkaSettings(BaseSettings):
     kafka_topic_prefix: str = Field(
         "", pattern="^[a-zA-Z0-9._-]{0,60}$", description="Put before every topic and consumer group name"
     )
+    dead_letter_retention_days: int = Field(
+        14, ge=1, le=3650, description="Days a dead letter is kept in its `.dlq` topic"
+    )
 
 
 class SecretSettings(BaseSettings):
@@ -105,8 +108,12 @@ class OutboundSettings(BaseSettings):
     tiktok_base_url: str = Field("https://business-api.tiktok.com", description="TikTok Business API")
     tiktok_open_base_url: str = Field("https://open.tiktokapis.com", description="TikTok organic API")
     tiktok_dialog_url: str = Field("https://www.tiktok.com", description="TikTok's OAuth dialog (organic)")
+    tiktok_portal_url: str = Field(
+        "https://business-api.tiktok.com", description="TikTok's OAuth dialog (Business)"
+    )
     zoom_base_url: str = Field("https://api.zoom.us/v2", description="Zoom API")
     zoom_oauth_url: str = Field("https://zoom.us/oauth", description="Zoom OAuth")
+    zoom_dialog_url: str = Field("https://zoom.us/oauth", description="Zoom's OAuth dialog")
     telegram_base_url: str = Field("https://api.telegram.org", description="Telegram Bot API")
     outbound_allowed_hosts: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from common import broker, database
 from common.health import Health, run
 from common.service import background, database_check, require_current_schema
 from scheduler.admission import Admission
+from scheduler.cleanup import Cleanup, Retention
 from scheduler.dispatch import Dispatcher
 from scheduler.failing import Failing
 from scheduler.lease import Lease
@@ -50,6 +52,17 @@ async def reigning(settings: SchedulerSettings, instance: str, health: Health) -
             Admission(pool, lease, tenant_window=settings.tenant_window),
             Failing(pool, lease, public_url=settings.public_url),
             ZoneRules(pool, lease),
+            Cleanup(
+                pool,
+                lease,
+                retention=Retention(
+                    runs=timedelta(days=settings.retention_runs_days),
+                    logs=timedelta(days=settings.retention_logs_days),
+                    deliveries=timedelta(days=settings.retention_deliveries_days),
+                    tokens=timedelta(days=settings.retention_tokens_days),
+                ),
+                interval=settings.cleanup_interval,
+            ),
             database_url=database_url,
             check_interval=settings.automation_check_interval,
         )

@@ -1,6 +1,6 @@
 """A leader's reign: its duties run while it holds the lease, and all end with it.
 
-candidate ──acquire──▶ leader: renew · dispatch · relay · rescue · admit · observe ──lost──▶ candidate
+candidate ──acquire──▶ leader: renew · dispatch · relay · rescue · admit · clean up ──lost──▶ candidate
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool, connect
 from common.models import Lane
 from common.outbox import SCHEDULE_CHANGED, WAKE_CHANNEL
 from scheduler.admission import Admission
+from scheduler.cleanup import Cleanup
 from scheduler.dispatch import Dispatcher
 from scheduler.failing import Failing
 from scheduler.lease import Lease, StaleTerm, Term
@@ -31,6 +32,8 @@ RELAY_INTERVAL = 1.0
 """Seconds after which the relay looks although no NOTIFY came: a connection may have missed one."""
 RESCUE_INTERVAL = 1.0
 OBSERVE_INTERVAL = 5.0
+CLEANUP_DELAY = 30.0
+"""Seconds into a reign before the first pass."""
 FAULT_PAUSE = 0.5
 
 _QUEUED = "SELECT lane, count(*) AS n FROM automation_run WHERE status = 'queued' GROUP BY lane"
@@ -55,6 +58,7 @@ class Reign:
         admission: Admission,
         failing: Failing,
         zone_rules: ZoneRules,
+        cleanup: Cleanup,
         *,
         database_url: str,
         check_interval: float,
@@ -67,6 +71,7 @@ class Reign:
         self._admission = admission
         self._failing = failing
         self._zone_rules = zone_rules
+        self._cleanup = cleanup
         self._database_url = database_url
         self._check_interval = check_interval
         self._outbox_written = asyncio.Event()
@@ -112,6 +117,7 @@ class Reign:
                 duties.create_task(self._duty("relay", self._publish))
                 duties.create_task(self._duty("rescue", lambda: self._rescue_lost(term)))
                 duties.create_task(self._duty("admission", lambda: self._admit(term)))
+                duties.create_task(self._duty("cleanup", lambda: self._clean_up(term)))
                 duties.create_task(self._duty("observe", self._observe))
         except* StaleTerm:
             log.warning("leadership lost", term=term.number, holder=self._lease.holder)
@@ -180,6 +186,11 @@ class Reign:
     async def _rescue_lost(self, term: Term) -> None:
         if not await self._rescue.rescue_batch(term):
             await asyncio.sleep(RESCUE_INTERVAL)
+
+    async def _clean_up(self, term: Term) -> None:
+        # Not at once: whoever takes over has runs to dispatch before anything else.
+        await asyncio.sleep(max(CLEANUP_DELAY, await self._cleanup.seconds_to_next()))
+        await self._cleanup.run(term)
 
     async def _observe(self) -> None:
         depths = dict.fromkeys(Lane, 0) | {

@@ -13,6 +13,21 @@ class SchedulerSettings(ServiceSettings, KafkaSettings):
         ge=10,
         description="Seconds after which the leader looks for due automations although nothing woke it",
     )
+    cleanup_interval: int = Field(
+        86_400,
+        ge=3_600,
+        description="Seconds between passes that delete what is older than its retention",
+    )
+    retention_runs_days: int = Field(
+        90, ge=1, le=3650, description="Days runs, skipped slots and renewals of tokens are kept"
+    )
+    retention_logs_days: int = Field(30, ge=1, le=3650, description="Days the logs of runs are kept")
+    retention_deliveries_days: int = Field(
+        90, ge=1, le=3650, description="Days deliveries are kept that were not deleted with their run"
+    )
+    retention_tokens_days: int = Field(
+        30, ge=1, le=3650, description="Days the token of an account that must be connected again is kept"
+    )
     leader_lease_seconds: float = Field(
         4.0, ge=2, le=60, description="Seconds a leader may be silent before another takes over"
     )

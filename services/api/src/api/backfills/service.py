@@ -19,6 +19,7 @@ from api.context import announce, current_trace
 from api.pagination import PageRequest
 from api.problems import unacceptable
 from api.security import Principal
+from api.slots.service import history_kept_since
 from common.errors import Conflict, FieldError, NotFound
 from common.events import RunCancelled
 from common.ids import new_id
@@ -51,6 +52,13 @@ async def create(
     slots = _slots(automation, wanted, now)
     if not slots:
         raise unacceptable([FieldError("/from", "no slot that was due lies in this range")])
+    kept_since = await history_kept_since(session)
+    if kept_since and any(automation.created_at <= slot < kept_since for slot in slots):
+        detail = (
+            f"runs from before {kept_since:%Y-%m-%d %H:%M} UTC have been cleaned up, "
+            "so that nobody can say which slots had none"
+        )
+        raise unacceptable([FieldError("/from", detail)])
     backfill = Backfill(
         tenant_id=automation.tenant_id,
         automation_id=automation.id,

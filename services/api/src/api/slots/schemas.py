@@ -60,8 +60,8 @@ class SlotOut(BaseModel):
     slots: int = Field(description="How many slots this is about")
     fire_at: datetime | None = Field(description="When it was or is to start; jitter or a window delay it")
     state: SlotState = Field(
-        description="The state of its run; without one `skipped`, `due` (still to come) or `overdue` "
-        "(passed, and nobody has decided about it)"
+        description="The state of its run; without one `skipped`, `due` (still to come) `overdue` "
+        "(passed, and nobody has decided about it) or `forgotten` (its record has been cleaned up)"
     )
     reason: str | None = Field(
         description="Why: `overlap`, `paused`, `expired`, `excluded`, `catch_up_latest`, `catch_up_none`, "

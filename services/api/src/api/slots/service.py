@@ -22,7 +22,8 @@ from api.slots.timeline import (
     fates,
     run_of,
 )
-from common.models import Automation, AutomationRun, AutomationStatus, Reign, SlotSkip
+from common.history import KEPT_SINCE
+from common.models import Automation, AutomationRun, AutomationStatus, Fact, Reign, SlotSkip
 from common.models import Leadership as LeadershipRow
 from common.schedule import (
     Schedule,
@@ -96,6 +97,7 @@ async def read_slots(
         skips=[skip for skip in skips if skip.first <= horizon],
         vacancies=await _vacancies(session, first, last),
         leadership=await _leadership(session),
+        kept_since=await history_kept_since(session),
     )
     found = fates(history, _standing(automation, schedule, first), first=first, now=now)
     if len(found) > limit:
@@ -194,6 +196,12 @@ async def _vacancies(session: AsyncSession, first: datetime, last: datetime) -> 
     )
     rows = await session.execute(query)
     return [Vacancy(since, until) for since, until in rows if since is not None]
+
+
+async def history_kept_since(session: AsyncSession) -> datetime | None:
+    """Runs and skipped slots from before then may have been cleaned up; None: nothing ever was."""
+    value = await session.scalar(select(col(Fact.value)).where(col(Fact.name) == KEPT_SINCE))
+    return None if value is None else datetime.fromisoformat(value)
 
 
 async def _leadership(session: AsyncSession) -> Leadership:

@@ -26,13 +26,17 @@ EXCLUDED = "excluded"
 ENDED = "ended"
 EDITED = "schedule_edited"
 EXPIRED = "expired"
+FORGOTTEN = "forgotten"
 NO_LEADER = "no_leader"
 LEADER_BUSY = "leader_busy"
 CANCELLED_BY_REQUEST = "cancelled_by_request"
 
 
 class SlotState(StrEnum):
-    """The state of a slot's run; without one skipped, due (still to come) or overdue (undecided)."""
+    """The state of a slot's run; without one skipped, due (still to come) or overdue (undecided).
+
+    `forgotten`: it was so long ago that its record has been cleaned up.
+    """
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -44,6 +48,7 @@ class SlotState(StrEnum):
     SKIPPED = "skipped"
     DUE = "due"
     OVERDUE = "overdue"
+    FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,8 @@ class History:
     skips: Sequence[RecordedSkip]
     vacancies: Sequence[Vacancy]
     leadership: Leadership
+    kept_since: datetime | None = None
+    """What was before has been cleaned up."""
 
 
 def fates(history: History, standing: Standing, *, first: datetime, now: datetime) -> list[SlotFate]:
@@ -167,6 +174,8 @@ def fates(history: History, standing: Standing, *, first: datetime, now: datetim
             found.append(_of_run(run, slot.fire_at, history.vacancies))
         elif skip is not None:
             found.append(SlotFate(slot.nominal, SlotState.SKIPPED, skip.reason, skip.detail))
+        elif history.kept_since is not None and slot.nominal < history.kept_since:
+            found.append(_forgotten(slot, history.kept_since))
         else:
             fate = _unrecorded(slot, standing, history.leadership, now)
             if fate.state in (SlotState.DUE, SlotState.OVERDUE) and runs_left is not None:
@@ -249,6 +258,11 @@ def _vacant(fire_at: datetime, dispatched_at: datetime, vacancies: Sequence[Vaca
         if vacancy.since <= dispatched_at and fire_at <= vacancy.until:
             return f"no leader for {duration_words(vacancy.until - vacancy.since)}"
     return None
+
+
+def _forgotten(slot: Slot, kept_since: datetime) -> SlotFate:
+    detail = f"what was before {_reading(kept_since)} has been cleaned up"
+    return SlotFate(slot.nominal, SlotState.FORGOTTEN, FORGOTTEN, detail, fire_at=slot.fire_at)
 
 
 def _unrecorded(slot: Slot, standing: Standing, leadership: Leadership, now: datetime) -> SlotFate:

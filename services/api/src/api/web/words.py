@@ -47,6 +47,7 @@ _STATES: Mapping[str, tuple[str, tuple[str, str]]] = {
     "lost": ("Lost", _WARN),
     "due": ("To come", ("still", "ring")),
     "overdue": ("Overdue", _WARN),
+    "forgotten": ("Cleaned up", _STILL),
 }
 
 
