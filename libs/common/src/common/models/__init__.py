@@ -11,7 +11,8 @@ rewriting a type.
                     ├─ recording_template              which recordings, and what to do with them
                     ├─ destination                     a chat or a webhook
                     └─ automation ─┬─ automation_run ─┬─ run_attempt
-                                   ├─ backfill        └─ delivery ── delivery_attempt
+                                   ├─ backfill        ├─ delivery ── delivery_attempt
+                                   │                  └─ sync_batch ── sync_chunk
                                    ├─ automation_state what its handler remembers
                                    └─ slot_skip        slots that did not become runs, and why
     outbox            events on their way to Kafka     leadership, reign   who leads, who led
@@ -27,6 +28,8 @@ from common.models.automations import (
     Backfill,
     RunAttempt,
     SlotSkip,
+    SyncBatch,
+    SyncChunk,
 )
 from common.models.columns import Timestamp, metadata
 from common.models.connections import Connection, OAuthAttempt, TokenRefresh, UsageSighting
@@ -51,7 +54,7 @@ from common.models.states import (
 )
 from common.models.teams import ApiKey, Plan, Tenant, UserAccount
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The migration this code needs; a test holds it against the newest script. Known without loading Alembic,
 which would take a quarter of a service's start-up."""
 
@@ -91,6 +94,8 @@ __all__ = [
     "RunStatus",
     "SlotSkip",
     "SourceStatus",
+    "SyncBatch",
+    "SyncChunk",
     "Tenant",
     "Timestamp",
     "TokenRefresh",

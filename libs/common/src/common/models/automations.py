@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
+    LargeBinary,
     Text,
     UniqueConstraint,
     text,
@@ -246,3 +247,33 @@ class AutomationState(SQLModel, table=True):
     )
     state: dict[str, Any] = json_column()
     updated_at: datetime = now_column()
+
+
+class SyncBatch(SQLModel, table=True):
+    """What a run of `data_sync` has to send, put together once and then sent chunk by chunk.
+
+    A retry sends the same bytes under the same ids and goes on after the last chunk that was accepted,
+    however the platform restates its figures meanwhile. `facts` are what the run's result and memory are
+    made of.
+    """
+
+    __tablename__ = "sync_batch"
+    run_id: UUID = Field(
+        sa_column=Column(ForeignKey("automation_run.id", ondelete="CASCADE"), primary_key=True)
+    )
+    automation_id: UUID = ref("automation.id", index=True)
+    facts: dict[str, Any] = json_column()
+    prepared_at: datetime = now_column()
+
+
+class SyncChunk(SQLModel, table=True):
+    """One request of a batch. `body` is compressed, and wiped once the receiver has accepted it."""
+
+    __tablename__ = "sync_chunk"
+    run_id: UUID = Field(
+        sa_column=Column(ForeignKey("sync_batch.run_id", ondelete="CASCADE"), primary_key=True)
+    )
+    sequence: int = Field(primary_key=True)
+    rows: int = count_column()
+    body: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    accepted_at: datetime | None = instant()
