@@ -214,8 +214,8 @@ class Control:
         return wanted, int(_number(request, "limit", 100.0, _LARGEST_PAGE))
 
 
-def build_control(control: Control, page: str) -> Starlette:
-    """The ASGI application of the control API and of the ``page`` at /."""
+def build_control(control: Control, page: str, platform_routes: Sequence[Route] = ()) -> Starlette:
+    """The ASGI application of the control API, with what platforms add to it, and of the ``page`` at /."""
 
     async def index(request: Request) -> Response:
         return HTMLResponse(page, headers={"content-security-policy": _POLICY})
@@ -243,6 +243,7 @@ def build_control(control: Control, page: str) -> Starlette:
         Route("/_sandbox/grants", control.grants),
         Route("/_sandbox/clock", control.clock, methods=["GET", "POST"]),
         Route("/_sandbox/reset", control.reset, methods=["POST"]),
+        *platform_routes,
     ]
 
     async def bad_request(request: Request, error: Any) -> Response:

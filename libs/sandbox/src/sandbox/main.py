@@ -21,10 +21,13 @@ from sandbox.telegram.bot_api import Telegram
 from sandbox.tiktok_business.business_api import TikTokBusiness
 from sandbox.tiktok_organic.consents import CreatorConsents
 from sandbox.tiktok_organic.open_api import TikTokOrganic
+from sandbox.transcription import Transcription
 from sandbox.webhooks import Webhooks
 from sandbox.wire import WireProtocol
 from sandbox.world.population import World
 from sandbox.world.tiktok_creators import Creators
+from sandbox.zoom.api import Zoom
+from sandbox.zoom.control import ZoomControl
 
 _KEEP_ALIVE = 75
 """Seconds; as long as the real services hold an idle connection."""
@@ -45,9 +48,12 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
     consents = CreatorConsents(settings, clock, creators)
     business = TikTokBusiness(settings, limits, clock, creators, consents, inbox, world.person_name)
     organic = TikTokOrganic(settings, limits, clock, creators, consents, inbox)
+    zoom = Zoom(settings, limits, clock, inbox)
     platforms: list[Platform] = [
         webhooks,
         telegram,
+        zoom,
+        Transcription(settings, inbox),
         business,
         organic,
         Facebook(settings, limits, clock, world, inbox),
@@ -70,10 +76,12 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
         webhooks,
         telegram.chats,
         limits,
-        [business.grants, organic.grants],
+        [business.grants, organic.grants, zoom.tokens.grants],
         reset,
     )
-    return Sandbox(platforms, build_control(control, _PAGE.read_text("utf-8")), faults, inbox, stats)
+    zoom_routes = ZoomControl(settings, clock, inbox, zoom).routes()
+    control_app = build_control(control, _PAGE.read_text("utf-8"), zoom_routes)
+    return Sandbox(platforms, control_app, faults, inbox, stats)
 
 
 class SandboxServer(uvicorn.Server):

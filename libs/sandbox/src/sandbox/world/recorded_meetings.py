@@ -19,6 +19,9 @@ TRANSCRIBING = 1_200
 _TOPICS = ("Weekly marketing call", "Course 101: live lesson", "Product demo", "Office hours")
 _SINGLE_TOPICS = ("Kick-off", "Interview", "Workshop: landing pages", "Retrospective", "Guest lecture")
 SCHEDULED, RECURRING = 2, 8
+SOUND = "audio_only"
+SOUND_SHARE = 8
+"""A film is so many times as large as its sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,8 @@ def recording_of(seed: int, host: Host, plan: Plan, number: int) -> Recording:
     recording_types = _recorded(luck, blank=blank, transcripts=plan.transcripts)
     size = 0 if blank and luck[3] < 0.5 else 1 if blank else int(plan.file_bytes * between(0.5, 1.5, luck[3]))
     files = tuple(
-        make_file(uuid, slot, kind, topic, start, seconds, size) for slot, kind in enumerate(recording_types)
+        make_file(uuid, slot, kind, topic, start, seconds, size // SOUND_SHARE if kind == SOUND else size)
+        for slot, kind in enumerate(recording_types)
     )
     return Recording(
         uuid=uuid,
@@ -117,7 +121,7 @@ def _recorded(luck: tuple[float, ...], *, blank: bool, transcripts: float) -> tu
         return ("shared_screen_with_speaker_view",)
     return (
         "shared_screen_with_speaker_view",
-        "audio_only",
+        SOUND,
         *(("audio_transcript",) if luck[4] < transcripts else ()),
         *(("chat_file",) if luck[5] < 0.3 else ()),
         *(("timeline",) if luck[6] < 0.15 else ()),
@@ -125,7 +129,7 @@ def _recorded(luck: tuple[float, ...], *, blank: bool, transcripts: float) -> tu
 
 
 _TYPES = {
-    "audio_only": ("M4A", "M4A"),
+    SOUND: ("M4A", "M4A"),
     "audio_transcript": ("TRANSCRIPT", "VTT"),
     "chat_file": ("CHAT", "TXT"),
     "timeline": ("TIMELINE", "JSON"),
@@ -136,7 +140,7 @@ _TYPES = {
 def make_file(
     uuid: str, slot: int, recording_type: str, topic: str, start: int, seconds: int, size: int
 ) -> RecordedFile:
-    """A file of a meeting. ``size`` is of a film (0 for nothing at all); other files follow from it."""
+    """A file of a meeting. ``size`` is what a film or its sound is to have; 0 for nothing at all."""
     file_type, extension = _TYPES.get(recording_type, ("MP4", "MP4"))
     name = f"{uuid}|{slot}"
     wait = PROCESSING
@@ -150,7 +154,7 @@ def make_file(
     elif size == 0:
         media = EMPTY
     elif file_type == "M4A":
-        media = audio(name, size // 8)
+        media = audio(name, size)
     else:
         media = video(name, size)
     return RecordedFile(slot, file_type, extension, recording_type, media, start + seconds + wait)

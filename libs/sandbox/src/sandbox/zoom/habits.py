@@ -52,6 +52,10 @@ class Habits:
         for name, value in wanted.items():
             setattr(self, name, value)
 
+    def as_json(self) -> dict[str, bool | int]:
+        """Every habit."""
+        return asdict(self)
+
     def reset(self, settings: Settings) -> None:
         """Back to what the sandbox started with."""
         initial = Habits.of(settings)

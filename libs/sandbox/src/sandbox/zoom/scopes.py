@@ -1,4 +1,4 @@
-"""What an app may be allowed to do; every scope has a classic and a granular name."""
+"""What an app may be allowed to do; every permission has a granular name and a classic one."""
 
 READ_USER = ("user:read:user", "user:read")
 READ_ANY_USER = ("user:read:user:admin", "user:read:admin")
@@ -10,20 +10,18 @@ READ_ANY_RECORDING = ("cloud_recording:read:list_recording_files:admin", "record
 DELETE_RECORDING = ("cloud_recording:delete:meeting_recording", "recording:write")
 DELETE_ANY_RECORDING = ("cloud_recording:delete:meeting_recording:admin", "recording:write:admin")
 
-EXPLAINED = {
-    "user:read:user": "See your name and e-mail address",
-    "user:read": "See your name and e-mail address",
-    "cloud_recording:read:list_user_recordings": "See a list of your cloud recordings",
-    "cloud_recording:read:list_recording_files": "See and download the files of your cloud recordings",
-    "recording:read": "See and download your cloud recordings",
-    "cloud_recording:delete:meeting_recording": "Delete your cloud recordings",
-    "recording:write": "Change and delete your cloud recordings",
-}
-"""What a person reads in the dialog."""
-USER_SCOPES = tuple(EXPLAINED)
-ACCOUNT_SCOPES = tuple(
-    dict.fromkeys(
-        READ_ANY_USER + LIST_USERS + LIST_ANY_RECORDINGS + READ_ANY_RECORDING + DELETE_ANY_RECORDING
-    )
+_MEANINGS = (
+    (READ_USER, "See your name and e-mail address"),
+    (LIST_RECORDINGS, "See a list of your cloud recordings"),
+    (READ_RECORDING, "See and download the files of your cloud recordings"),
+    (DELETE_RECORDING, "Delete your cloud recordings"),
+    (READ_ANY_USER, "See the name and e-mail address of anybody in the account"),
+    (LIST_USERS, "See a list of everybody in the account"),
+    (LIST_ANY_RECORDINGS, "See a list of anybody's cloud recordings"),
+    (READ_ANY_RECORDING, "See and download the files of anybody's cloud recordings"),
+    (DELETE_ANY_RECORDING, "Delete anybody's cloud recordings"),
 )
-KNOWN = frozenset((*USER_SCOPES, *ACCOUNT_SCOPES))
+MEANINGS = {scope: meaning for scopes, meaning in _MEANINGS for scope in scopes}
+"""What a person reads in the dialog, by scope."""
+USER_SCOPES = tuple(scope for scope in MEANINGS if not scope.endswith(":admin"))
+ACCOUNT_SCOPES = tuple(scope for scope in MEANINGS if scope.endswith(":admin"))

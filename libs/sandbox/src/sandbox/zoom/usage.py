@@ -73,7 +73,7 @@ class Usage:
         return []
 
     def refused(self, category: Category, wait: int) -> ZoomError:
-        """429 as a fault has it: for ``wait`` seconds, which tells whether the second or the day is used up."""
+        """429 as a fault has it: a ``wait`` in seconds tells whether the second or the day is used up."""
         if wait < _LONG_WAIT:
             return self.too_fast(category)
         return self.exhausted(category, int(self._clock.now()) + wait)
