@@ -89,10 +89,9 @@ class LocalUsageStore:
 
 
 class UsageLimiter:
-    """Slows and stops calls by what was last seen of their buckets.
+    """Slows and stops calls by what was last seen of their buckets; one serves all runs of a process.
 
-    `clock` answers seconds that only grow; with a store that several processes share it must be one they
-    share too, such as Unix time.
+    `clock` answers seconds that only grow, and is the store's clock too.
     """
 
     def __init__(
@@ -105,6 +104,7 @@ class UsageLimiter:
         self._store = store or LocalUsageStore()
         self._clock = clock
         self._sleep = sleep
+        self._held_until: dict[str, float] = {}
 
     async def admit(self, *buckets: str) -> float:
         """Wait as the fullest bucket asks, and answer 0; or the seconds until it takes calls again."""
@@ -114,9 +114,16 @@ class UsageLimiter:
         if closed:
             return closed
         pause = max((pause_before_call(sighting, now) for sighting in seen), default=0.0)
-        if pause:
+        pause = max([pause, *(self._held_until.get(bucket, now) - now for bucket in buckets)])
+        if pause > 0:
             await self._sleep(pause)
         return 0.0
+
+    def hold(self, bucket: str, seconds: float) -> None:
+        """Let calls of this process to the bucket wait for a moment: it counts them by the second."""
+        now = self._clock()
+        self._held_until = {name: until for name, until in self._held_until.items() if until > now}
+        self._held_until[bucket] = max(now + seconds, self._held_until.get(bucket, now))
 
     async def note(self, bucket: str, usage: Usage) -> None:
         """Remember what the platform said of the bucket."""
