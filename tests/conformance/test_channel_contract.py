@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.support.channels import (
     WebhookReceiving,
     notifier_settings,
 )
+from tests.support.parcels import chart, message, table
 from tests.support.stack import Service
 
 
@@ -60,6 +62,36 @@ async def test_a_delivery_arrives_once(receiving: Receiving) -> None:
     assert receipt.status_code == 200
     assert receipt.config is None
     assert len(await receiving.arrived()) == 1
+
+
+async def test_files_arrive_with_the_message(receiving: Receiving) -> None:
+    tables = (table("report.csv"), table("Отчёт за неделю.csv", b"spend\r\n" * 1_000))
+    receipt = await send(receiving, receiving.parcel(message(chart=chart(), files=tables)))
+    assert receipt.status_code == 200
+    assert await receiving.filed() == [
+        ("report.csv", "text/csv", tables[0].size),
+        ("Отчёт за неделю.csv", "text/csv", tables[1].size),
+    ]
+
+
+async def test_a_message_with_enclosures_is_not_repeated_by_its_retry(
+    receiving: Receiving, sandbox: Sandbox
+) -> None:
+    parcel = receiving.parcel(message(chart=chart(), files=(table(),)))
+
+    async def fail_the_next(_progress: Mapping[str, Any]) -> None:
+        await sandbox.fault(kind="server_error", match=receiving.match)
+
+    await sandbox.fault(kind="server_error", match=receiving.match)
+    await refused(receiving, parcel)
+    progress: Mapping[str, Any] = {}
+    try:
+        await send(receiving, replace(parcel, note=fail_the_next))
+    except Interrupted as interrupted:
+        progress = interrupted.progress
+        await send(receiving, replace(parcel, progress=progress))
+    assert len(await receiving.filed()) == 1
+    assert len(await receiving.arrived()) == receiving.channel.messages(parcel.message)
 
 
 async def test_a_slow_receiver_is_waited_for(receiving: Receiving, sandbox: Sandbox) -> None:

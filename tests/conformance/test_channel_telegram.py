@@ -13,8 +13,9 @@ import pytest
 from common.errors import ChannelError, Consequence
 from common.messages import Message
 from notifier.channels.base import Interrupted, OutcomeUnknown, Receipt
+from notifier.channels.telegram_posts import MAX_CAPTION
 from tests.support.channels import Sandbox, TelegramReceiving, unique
-from tests.support.parcels import message
+from tests.support.parcels import PNG, chart, message, table
 
 ROWS = [f"Campaign {number}: 1 234,56 € spent, {number} 😀 clicks & <more>" for number in range(200)]
 LONG = "\n".join(ROWS)
@@ -179,3 +180,33 @@ async def test_a_page_in_place_of_an_answer_is_of_unknown_outcome(
 ) -> None:
     await sandbox.fault(kind="html", status=200, match=telegram.match)
     assert isinstance(await refused(telegram), OutcomeUnknown)
+
+
+async def test_a_short_report_is_the_caption_of_its_chart(telegram: TelegramReceiving) -> None:
+    await send(telegram, message(chart=chart()))
+    [arrived] = await telegram.arrived()
+    assert (arrived["text"], arrived["photo"][0]["file_size"]) == ("Spend & reach", len(PNG))
+    assert [entity["type"] for entity in arrived["entities"]] == ["bold"]
+
+
+async def test_a_long_report_follows_its_chart_and_the_files_follow_it(telegram: TelegramReceiving) -> None:
+    content = message(LONG, LONG_HTML, chart=chart(), files=(table(),))
+    receipt = await send(telegram, content)
+    first, *texts, last = await telegram.arrived()
+    assert ("photo" in first, "document" in last) == (True, True)
+    assert words("".join(part["text"] for part in texts)) == words(LONG)
+    assert receipt.progress["parts"] == telegram.channel.messages(content) == len(texts) + 2
+
+
+async def test_a_caption_has_its_own_longest(telegram: TelegramReceiving) -> None:
+    for length in (MAX_CAPTION, MAX_CAPTION + 1):
+        await send(telegram, message("x" * length, f"<b>{'x' * length}</b>", chart=chart()))
+    arrived = await telegram.arrived()
+    assert [len(part["text"]) for part in arrived] == [MAX_CAPTION, 0, MAX_CAPTION + 1]
+
+
+async def test_a_picture_that_is_none_costs_only_itself(telegram: TelegramReceiving) -> None:
+    await send(telegram, message(chart=chart(b"not a picture"), files=(table(),)))
+    text, document = await telegram.arrived()
+    assert (text["text"], "photo" in text) == ("Spend & reach", False)
+    assert document["document"]["file_name"] == "report-2026-11-05.csv"

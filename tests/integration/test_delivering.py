@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
 import structlog
 
@@ -19,12 +20,16 @@ from common.events import NotificationDelivered, NotificationFailed
 from common.models import Lane
 from common.retry import TELEGRAM_SCHEDULE
 from notifier.channels.base import Interrupted, OutcomeUnknown, Parcel, Receipt
+from notifier.channels.telegram import TelegramChannel
 from notifier.claims import Claims
 from notifier.pacing import Limit
 from tests.factories import BOT_TOKEN, MESSAGE, Team, World
+from tests.support.channels import notifier_settings
 from tests.support.notifiers import Notifier, notifying
 from tests.support.outbox import Announcements
+from tests.support.parcels import chart, message, table
 from tests.support.polling import eventually
+from tests.support.receivers import client_of
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ITS_OWN = " WHERE id = (SELECT destination_id FROM delivery WHERE id = $1)"
@@ -316,6 +321,39 @@ async def test_a_crash_between_two_parts_does_not_repeat_the_first(
     [again] = await successor.claim_due(limit=1, waited_seconds=60)
     assert again.parcel.progress == {"sent": [11], "parts": 2}
     assert again.id == delivery_id, "the same idempotency key"
+
+
+async def test_a_notifier_that_dies_between_picture_and_text_repeats_neither(
+    world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
+) -> None:
+    calls: list[str] = []
+    dying = asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        method = request.url.path.rpartition("/")[2]
+        if method == "sendMessage" and not dying.is_set():
+            dying.set()
+            await asyncio.Event().wait()
+        calls.append(method)
+        return httpx.Response(200, json={"ok": True, "result": {"message_id": len(calls)}})
+
+    telegram = TelegramChannel(client_of(answer), notifier_settings())
+
+    async def send(parcel: Parcel) -> Receipt:
+        return await telegram.send(parcel, now=datetime.now(UTC))
+
+    report = message("word " * 300, None, chart=chart(), files=(table(),))
+    delivery_id = await world.delivery(team, destination_id, message=report.model_dump(mode="json"))
+    async with notifying(pool, ring, send) as first:
+        await take(first, delivery_id)
+        await asyncio.wait_for(dying.wait(), 10)
+    assert calls == ["sendPhoto"]
+    await world.sql.execute("UPDATE delivery SET lease_expires_at = now() - interval '1 s'")
+    async with notifying(pool, ring, send, name="notifier-2", looking=True):
+        await _delivered(world, delivery_id)
+    assert calls == ["sendPhoto", "sendMessage", "sendDocument"]
+    delivery = await world.row("delivery", delivery_id)
+    assert delivery["progress"] == {"sent": [1, 2, 3], "parts": 3}
 
 
 async def test_a_silent_notifiers_deliveries_go_on_and_the_record_says_that_nobody_knows(

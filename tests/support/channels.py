@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 from collections.abc import Mapping
@@ -83,6 +84,10 @@ class Receiving(Protocol):
         """What the destination took."""
         ...
 
+    async def filed(self) -> list[tuple[str, str, int]]:
+        """Name, media type and size of the files the destination took, in the order of their arrival."""
+        ...
+
     def elsewhere(self, url: str, http: httpx.AsyncClient) -> tuple[Channel, Parcel]:
         """The channel and a delivery whose receiver is at `url`."""
         ...
@@ -108,6 +113,11 @@ class TelegramReceiving:
     async def arrived(self) -> list[dict[str, Any]]:
         """The messages in the bot's chats."""
         return await self.sandbox.received("telegram", bot_id=self.token.partition(":")[0])
+
+    async def filed(self) -> list[tuple[str, str, int]]:
+        """The documents in the bot's chats."""
+        documents = [record["document"] for record in await self.arrived() if "document" in record]
+        return [(each["file_name"], each["mime_type"], each["file_size"]) for each in documents]
 
     def elsewhere(self, url: str, http: httpx.AsyncClient) -> tuple[Channel, Parcel]:
         """A Bot API at another address."""
@@ -137,6 +147,14 @@ class WebhookReceiving:
     async def arrived(self) -> list[dict[str, Any]]:
         """The calls the hook accepted."""
         return [record for record in await self.attempts() if 200 <= int(record["status"]) < 300]
+
+    async def filed(self) -> list[tuple[str, str, int]]:
+        """The attachments in the payloads, their size as decoded."""
+        return [
+            (each["filename"], each["media_type"], len(base64.b64decode(each["content"])))
+            for record in await self.arrived()
+            for each in record["json"]["data"].get("attachments", ())
+        ]
 
     def elsewhere(self, url: str, http: httpx.AsyncClient) -> tuple[Channel, Parcel]:
         """A webhook at another address."""

@@ -25,7 +25,7 @@ from common.standard_webhooks import signed_headers, signing_keys
 from notifier.channels.base import OutcomeUnknown, Parcel
 from notifier.channels.exchange import KEPT_BODY, TOTAL_TIMEOUT
 from notifier.channels.webhook import WebhookChannel, message_id, payload
-from tests.support.parcels import SECRET, TRACEPARENT, message, parcel
+from tests.support.parcels import SECRET, TRACEPARENT, chart, message, parcel, table
 from tests.support.receivers import Handler, client_of
 from tests.support.spans import recorded_spans
 
@@ -374,3 +374,18 @@ def test_endpoints_on_one_host_do_not_hold_each_other_back() -> None:
     assert webhooks.schedule is WEBHOOK_SCHEDULE
     assert TOTAL_TIMEOUT == 15.0
     assert message_id(delivery()).startswith("msg_")
+
+
+def test_files_that_were_asked_for_come_along_and_the_chart_does_not() -> None:
+    sent = delivery(content=message(chart=chart(), files=(table(),)))
+    data = json.loads(payload(sent))["data"]
+    assert data["attachments"] == [
+        {
+            "filename": "report-2026-11-05.csv",
+            "media_type": "text/csv",
+            "size": len(table().data),
+            "content": base64.b64encode(table().data).decode(),
+        }
+    ]
+    assert b"chart" not in payload(sent)
+    assert "attachments" not in json.loads(payload(delivery()))["data"]

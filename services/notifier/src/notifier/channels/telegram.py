@@ -1,30 +1,35 @@
-"""Telegram, by the Bot API's sendMessage."""
+"""Telegram, by the Bot API's sendMessage, sendPhoto and sendDocument."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
 import httpx
+import structlog
 
 from common.errors import ChannelError, Consequence
-from common.http import bounded_wait, parse_retry_after
 from common.messages import Message
 from common.retry import TELEGRAM_SCHEDULE, RetrySchedule
-from common.telemetry import hide_secrets
-from notifier.channels.base import Interrupted, OutcomeUnknown, Parcel, Receipt, Target
-from notifier.channels.exchange import Answer, excerpt, post, request_span
-from notifier.channels.telegram_errors import Remedy, Rule, rule_for
-from notifier.channels.telegram_markup import Part, message_parts
+from notifier.channels.base import Interrupted, Parcel, Receipt, Target
+from notifier.channels.exchange import TOTAL_TIMEOUT, post, request_span
+from notifier.channels.telegram_answers import Refused, message_id
+from notifier.channels.telegram_errors import Remedy
+from notifier.channels.telegram_posts import Method, Post, body_of, posts_of
 from notifier.pacing import Limit
 from notifier.settings import NotifierSettings
 
+log = structlog.get_logger()
+
 _TOKEN = re.compile(r"(?P<bot>[0-9]{1,20}):[A-Za-z0-9_-]{1,80}")
-_URL_TEMPLATE = "/bot{token}/sendMessage"
+UPLOAD_TIMEOUT = 60.0
+"""Seconds for a request that carries a picture or a file."""
+_LEFT_OUT = 0
+"""Stands among the message ids for a picture that Telegram would not have."""
+_ABOUT_THE_PICTURE = frozenset({Consequence.INVALID, Consequence.SPLIT, Consequence.PERM})
 CHAT_BURST = 3
 """Messages a chat gets at once before they are spaced out; Telegram tolerates short bursts."""
 
@@ -37,6 +42,13 @@ class _Chat:
     thread: int | None
     moved: bool = False
 
+    def address(self) -> dict[str, Any]:
+        """As requests name it."""
+        address: dict[str, Any] = {"chat_id": self.chat_id}
+        if self.thread is not None:
+            address["message_thread_id"] = self.thread
+        return address
+
     def config(self, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The destination's new configuration; None when it stays as it is."""
         if not self.moved:
@@ -47,33 +59,20 @@ class _Chat:
         return config
 
 
-class _Refused(ChannelError):
-    """Telegram's refusal, with what may be done about it at once."""
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What all parts of one delivery share."""
 
-    def __init__(
-        self,
-        detail: str,
-        rule: Rule,
-        *,
-        http_status: int,
-        retry_after: float | None,
-        new_chat: int | None,
-    ) -> None:
-        super().__init__(
-            detail,
-            rule.consequence,
-            code=str(rule.status),
-            http_status=http_status,
-            retry_after=retry_after,
-        )
-        self.remedy = rule.remedy
-        self.new_chat = new_chat
+    parcel: Parcel
+    chat: _Chat
+    token: str
+    now: datetime
 
 
 class TelegramChannel:
-    """Messages to a chat, in as many parts as Telegram's limit makes necessary.
+    """Messages to a chat: a picture, texts and files, in as many parts as Telegram's limits make necessary.
 
-    sendMessage has no idempotency key: a part whose answer was lost is sent again, and may be there twice.
+    The Bot API has no idempotency key: a part whose answer was lost is sent again, and may be there twice.
     Parts that were acknowledged are noted and never sent again.
     """
 
@@ -105,37 +104,50 @@ class TelegramChannel:
 
     def messages(self, message: Message) -> int:
         """The number of parts."""
-        return max(1, len(_parts(message)))
+        return max(1, len(posts_of(message)))
 
     async def send(self, parcel: Parcel, *, now: datetime) -> Receipt:
         """Send the parts no earlier attempt noted. Raises Interrupted once there is something to keep."""
         chat, token = _address(parcel.target)
-        parts = _parts(parcel.message)
-        if not parts:
+        posts = posts_of(parcel.message)
+        if not posts:
             raise ChannelError("message text is empty", Consequence.INVALID, code="empty")
-        sent = _already_sent(parcel.progress, len(parts))
+        sent = _already_sent(parcel.progress, len(posts))
+        call = _Call(parcel, chat, token, now)
         try:
-            for part in parts[len(sent) :]:
-                sent.append(await self._send_part(part, chat, token, parcel.traceparent, now))
-                if len(sent) < len(parts):
-                    await parcel.note(_progress(sent, parts))
+            for each in posts[len(sent) :]:
+                sent.append(await self._send_post(each, call))
+                if len(sent) < len(posts):
+                    await parcel.note(_progress(sent, posts))
         except ChannelError as error:
             config = chat.config(parcel.target.config)
             if sent or config is not None:
-                raise Interrupted(error, _progress(sent, parts), config) from error
+                raise Interrupted(error, _progress(sent, posts), config) from error
             raise
-        return Receipt(200, _progress(sent, parts), chat.config(parcel.target.config))
+        return Receipt(200, _progress(sent, posts), chat.config(parcel.target.config))
 
-    async def _send_part(
-        self, part: Part, chat: _Chat, token: str, traceparent: str | None, now: datetime
-    ) -> int:
-        """Send one part, with each remedy tried once. Answers the message id; updates `chat`."""
-        html = part.html
+    async def _send_post(self, each: Post, call: _Call) -> int:
+        """Send one part; the message id. What a picture is refused for must not cost the words below it."""
+        try:
+            return await self._with_remedies(each, call)
+        except ChannelError as error:
+            is_refused = error.http_status in (400, 413) and error.consequence in _ABOUT_THE_PICTURE
+            if each.method is not Method.PHOTO or not is_refused:
+                raise
+            log.warning("picture refused", delivery_id=str(call.parcel.id), error=error.detail)
+        if each.words is None:
+            return _LEFT_OUT
+        return await self._with_remedies(replace(each, method=Method.TEXT, upload=None), call)
+
+    async def _with_remedies(self, each: Post, call: _Call) -> int:
+        """Send one part, with each remedy tried once. Updates the chat."""
+        html = None if each.words is None else each.words.html
+        chat = call.chat
         untried = set(Remedy)
         while True:
             try:
-                return await self._call(_request(part, html, chat), token, traceparent, now)
-            except _Refused as refused:
+                return await self._perform(each, html, call)
+            except Refused as refused:
                 if refused.remedy not in untried:
                     raise
                 untried.remove(refused.remedy)
@@ -149,19 +161,19 @@ class TelegramChannel:
                     case _:
                         raise
 
-    async def _call(
-        self, request: Mapping[str, Any], token: str, traceparent: str | None, now: datetime
-    ) -> int:
-        url = httpx.URL(f"{self._base_url}/bot{token}/sendMessage")
-        with request_span(url, traceparent, template=_URL_TEMPLATE) as current:
+    async def _perform(self, each: Post, html: str | None, call: _Call) -> int:
+        url = httpx.URL(f"{self._base_url}/bot{call.token}/{each.method}")
+        with request_span(url, call.parcel.traceparent, template=f"/bot{{token}}/{each.method}") as current:
+            body = body_of(each, html, call.chat.address())
             answer = await post(
                 self._client,
                 url,
-                content=json.dumps(request).encode(),
-                headers={"content-type": "application/json"},
+                content=body.content,
+                headers={"content-type": body.content_type},
+                timeout=TOTAL_TIMEOUT if each.upload is None else UPLOAD_TIMEOUT,
             )
             current.set_attribute("http.response.status_code", answer.status)
-            return _message_id(answer, token, now)
+            return message_id(answer, call.token, call.now)
 
 
 def _bot_key(target: Target) -> str:
@@ -181,23 +193,6 @@ def _address(target: Target) -> tuple[_Chat, str]:
     return _Chat(chat_id, thread if isinstance(thread, int) else None), target.secret or ""
 
 
-def _parts(message: Message) -> list[Part]:
-    return message_parts(message.html, message.text)
-
-
-def _request(part: Part, html: str | None, chat: _Chat) -> dict[str, Any]:
-    request: dict[str, Any] = {
-        "chat_id": chat.chat_id,
-        "text": part.plain if html is None else html,
-        "link_preview_options": {"is_disabled": True},
-    }
-    if html is not None:
-        request["parse_mode"] = "HTML"
-    if chat.thread is not None:
-        request["message_thread_id"] = chat.thread
-    return request
-
-
 def _already_sent(progress: Mapping[str, Any], parts: int) -> list[int]:
     """The message ids of the parts sent before.
 
@@ -210,67 +205,5 @@ def _already_sent(progress: Mapping[str, Any], parts: int) -> list[int]:
     return list(sent[:parts])
 
 
-def _progress(sent: Sequence[int], parts: Sequence[Part]) -> dict[str, Any]:
-    return {"sent": list(sent), "parts": len(parts)}
-
-
-def _message_id(answer: Answer, token: str, now: datetime) -> int:
-    """The id of the accepted message. Raises OutcomeUnknown or _Refused."""
-    try:
-        document = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise _unreadable(answer, token, now)
-    if document.get("ok") is True:
-        result = document.get("result")
-        identifier = result.get("message_id") if isinstance(result, dict) else None
-        return identifier if isinstance(identifier, int) else 0
-    status = document.get("error_code")
-    status = status if isinstance(status, int) else answer.status
-    description = str(document.get("description", ""))[:300]
-    parameters = document.get("parameters")
-    parameters = parameters if isinstance(parameters, dict) else {}
-    new_chat = parameters.get("migrate_to_chat_id")
-    raise _Refused(
-        f"Telegram answered {status}: {_without(token, description)}",
-        rule_for(status, description),
-        http_status=answer.status,
-        retry_after=_wait(parameters.get("retry_after"), answer, now),
-        new_chat=new_chat if isinstance(new_chat, int) else None,
-    )
-
-
-def _unreadable(answer: Answer, token: str, now: datetime) -> ChannelError:
-    """The answer did not come from the Bot API, or not whole: only its status says something."""
-    if answer.status == 200:
-        return OutcomeUnknown(
-            "Telegram's answer cannot be read; the message may have been delivered",
-            Consequence.TRANSIENT,
-            code="unreadable",
-            http_status=answer.status,
-        )
-    if answer.status in (413, 429):
-        consequence = rule_for(answer.status, "").consequence
-    elif 400 <= answer.status < 500:
-        consequence = Consequence.INVALID
-    else:
-        consequence = Consequence.TRANSIENT
-    said = _without(token, excerpt(answer.body, characters=100))
-    return ChannelError(
-        f"something other than Telegram answered {answer.status}: {said or 'nothing'}",
-        consequence,
-        code=str(answer.status),
-        http_status=answer.status,
-        retry_after=_wait(None, answer, now),
-    )
-
-
-def _without(token: str, text: str) -> str:
-    return hide_secrets(text.replace(token, "[hidden]"))
-
-
-def _wait(seconds: object, answer: Answer, now: datetime) -> float | None:
-    if isinstance(seconds, int | float) and not isinstance(seconds, bool):
-        return bounded_wait(float(seconds))
-    return parse_retry_after(answer.headers.get("retry-after"), now=now)
+def _progress(sent: Sequence[int], posts: Sequence[Post]) -> dict[str, Any]:
+    return {"sent": list(sent), "parts": len(posts)}

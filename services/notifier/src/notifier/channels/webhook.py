@@ -69,7 +69,11 @@ def message_id(parcel: Parcel) -> str:
 
 
 def payload(parcel: Parcel) -> bytes:
-    """The request body; the same bytes for the same delivery, whenever they are made."""
+    """The request body; the same bytes for the same delivery, whenever they are made.
+
+    Files the owner asked for are in `data.attachments`, their `content` in base64. The chart is left out: who
+    reads JSON has the figures it is drawn from.
+    """
     message = parcel.message
     created = parcel.created_at.astimezone(UTC).isoformat(timespec="milliseconds")
     data: dict[str, Any] = {
@@ -80,6 +84,8 @@ def payload(parcel: Parcel) -> bytes:
     }
     if parcel.run_id is not None:
         data["run_id"] = str(parcel.run_id)
+    if message.files:
+        data["attachments"] = [file.model_dump(mode="json") for file in message.files]
     document = {"type": message.type, "timestamp": created.replace("+00:00", "Z"), "data": data}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(
         errors="replace"
