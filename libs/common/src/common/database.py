@@ -9,7 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import Pool
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -103,6 +104,22 @@ def create_engine(
         pool_pre_ping=poolclass is None,
         **options,
     )
+
+
+async def driver_connection(session: AsyncSession) -> Connection:
+    """asyncpg's own connection behind a session, in the session's transaction, for statements shared with the
+    services that have no session. It must not be used after the session's commit.
+
+    Documents travel as text and are cast in SQL: this connection and those of `create_pool` encode jsonb
+    differently, and decode it alike.
+    """
+    # SQLAlchemy begins the transaction with the first statement, which must not come after one of ours.
+    await session.execute(text("SELECT 1"))
+    raw = await (await session.connection()).get_raw_connection()
+    connection: Connection | None = raw.driver_connection
+    if connection is None:
+        raise RuntimeError("the session has no connection")
+    return connection
 
 
 async def current_revision(connection: Connection) -> str | None:

@@ -6,6 +6,7 @@ commit. Nothing is announced that did not happen, and nothing happens unannounce
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from common.database import Connection
@@ -17,9 +18,11 @@ WAKE_CHANNEL = "carillon_wake"
 SCHEDULE_CHANGED = "schedule"
 """Payload for whoever moves a `next_run` by SQL: `SELECT pg_notify('carillon_wake', 'schedule')`."""
 
+# Headers travel as text: a connection that a session of SQLAlchemy's has lent encodes jsonb otherwise.
 _INSERT = """
 INSERT INTO outbox (topic, key, headers, value)
-SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::bytea[])
+SELECT topic, key, headers::jsonb, value
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) AS event (topic, key, headers, value)
 """
 _WAKE = f"SELECT pg_notify('{WAKE_CHANNEL}', '')"
 
@@ -35,7 +38,7 @@ async def write(connection: Connection, records: Sequence[EventRecord]) -> None:
         _INSERT,
         [record.topic for record in records],
         [record.key for record in records],
-        [record.headers for record in records],
+        [json.dumps(record.headers) for record in records],
         [record.value for record in records],
     )
     await connection.execute(_WAKE)

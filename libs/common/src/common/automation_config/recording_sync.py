@@ -7,11 +7,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from common.automation_config.values import unique
+from common.models.states import RecordingStatus
+from common.recordings.settings import check_overrides
 
 MAX_TEMPLATES = 100
 MAX_SYNC_DAYS = 30
 TemplateId = Annotated[int, Field(strict=True, ge=1)] | Annotated[str, Field(min_length=1, max_length=100)]
-RecordingStatus = Annotated[str, Field(min_length=1, max_length=50)]
+Overrides = Annotated[dict[str, Any], AfterValidator(check_overrides)]
+"""Settings that override those of a template: any part of `common.recordings.settings.ProcessingSettings`."""
 
 
 class SyncWindow(BaseModel):
@@ -20,7 +23,11 @@ class SyncWindow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sync_days: int = Field(
-        2, strict=True, ge=1, le=MAX_SYNC_DAYS, description="Days back from the run's slot"
+        2,
+        strict=True,
+        ge=1,
+        le=MAX_SYNC_DAYS,
+        description="Days of the job's zone before the day of the run, which is looked at too",
     )
 
 
@@ -30,7 +37,9 @@ class RecordingFilters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: Annotated[tuple[RecordingStatus, ...], AfterValidator(unique)] = Field(
-        ("INITIALIZED",), min_length=1, max_length=20, description="Those in one of these states"
+        (RecordingStatus.INITIALIZED,),
+        min_length=1,
+        description="Those in one of these states; only INITIALIZED, SKIPPED and FAILED can be started",
     )
     exclude_blank: bool = Field(True, description="Leave out recordings without content")
 
@@ -60,6 +69,6 @@ class RecordingSyncConfig(BaseModel):
     )
     sync_config: SyncWindow = Field(SyncWindow(), description="How far back to look")
     filters: RecordingFilters = Field(RecordingFilters(), description="What to take of what is found")
-    processing_config: dict[str, Any] = Field(
+    processing_config: Overrides = Field(
         default_factory=dict, description="Settings that override those of the matched template"
     )

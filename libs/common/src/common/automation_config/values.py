@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from common.scheduling.zones import UnknownZone, check_zone
+from common.uniqueness import unique as unique
 
 MAX_SELECTED = 200
 _AD_ACCOUNT = re.compile(r"(?:act_)?([0-9]{1,20})", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
-T = TypeVar("T", bound=Hashable)
-
-
-def unique(values: tuple[T, ...]) -> tuple[T, ...]:
-    """The same values; refuses one that is written twice."""
-    repeated = next((value for index, value in enumerate(values) if value in values[:index]), None)
-    if repeated is not None:
-        raise PydanticCustomError("repeated", "write {value} only once", {"value": str(repeated)})
-    return values
 
 
 def _known_zone(name: str) -> str:

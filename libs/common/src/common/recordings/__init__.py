@@ -1,0 +1,6 @@
+"""Recordings: reading what a platform tells of them, matching them to templates, taking them in.
+
+`zoom` and `files` read, `matching` and `selection` decide, all without I/O; `catalog` and `intake` are the
+statements. Executors and the API use the same ones: they take an asyncpg connection within a transaction,
+which a session of SQLAlchemy's lends by `common.database.driver_connection`.
+"""
