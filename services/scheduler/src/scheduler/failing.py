@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from html import escape
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from common import outbox
+from common import outbox, owner_notices
 from common.database import ConnectionPool
-from common.events import AutomationChanged, EventRecord, NotificationRequested, to_record
-from common.ids import new_id
+from common.events import AutomationChanged, EventRecord, to_record
 from common.messages import Message
+from common.owner_notices import DESTINATION_OF_OWNER, OwnerNotice, owner_message
 from scheduler.lease import Lease, Term
 from scheduler.limits import whole_number
 
@@ -30,17 +28,10 @@ UPDATE automation a
                    AND failure_streak >= {whole_number("policy", "pause_on_failure_after")}
                  LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING a.id, a.tenant_id, a.name, a.version, a.failure_streak, a.next_run, clock_timestamp() AS now,
-          (SELECT d.id FROM destination d JOIN tenant t ON t.id = a.tenant_id
-            WHERE d.tenant_id = a.tenant_id AND d.status = 'active'
-              AND d.id IN (t.alerts_destination_id, a.destination_id)
-            ORDER BY (d.id = t.alerts_destination_id) DESC NULLS LAST LIMIT 1) AS tell,
+          {DESTINATION_OF_OWNER} AS tell,
           (SELECT r.error_message FROM automation_run r
             WHERE r.automation_id = a.id AND r.status = 'failed'
             ORDER BY r.created_at DESC LIMIT 1) AS last_error
-"""
-_TELL = """
-INSERT INTO delivery (id, tenant_id, destination_id, message)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::jsonb[])
 """
 
 
@@ -49,17 +40,13 @@ def stopped_message(
 ) -> Message:
     """What the owner is told. The link leads to the page whose first button is Resume. Pure."""
     link = f"{public_url.rstrip('/')}/automations/{automation_id}"
-    title = f"{name} has been stopped"
-    reason = f"It failed {failures} times in a row."
-    error = f"Last error: {last_error}" if last_error else "No error was recorded."
-    return Message(
-        type="automation.stopped",
-        title=title,
-        text=f"{title}\n{reason}\n{error}\nLook and resume: {link}",
-        html=(
-            f"<b>{escape(title)}</b>\n{reason}\n<i>{escape(error)}</i>\n"
-            f'<a href="{escape(link, quote=True)}">Look and resume</a>'
-        ),
+    return owner_message(
+        "automation.stopped",
+        title=f"{name} has been stopped",
+        what=f"It failed {failures} times in a row.",
+        why=f"Last error: {last_error}" if last_error else "No error was recorded.",
+        link=link,
+        action="Look and resume",
         data={
             "automation_id": str(automation_id),
             "failures": failures,
@@ -83,17 +70,15 @@ class Failing:
             rows = await connection.fetch(_STOP, BATCH)
             if not rows:
                 return 0
-            told = [(new_id(), row) for row in rows if row["tell"] is not None]
-            if told:
-                await connection.execute(
-                    _TELL,
-                    [delivery_id for delivery_id, _ in told],
-                    [row["tenant_id"] for _, row in told],
-                    [row["tell"] for _, row in told],
-                    [self._message(row) for _, row in told],
-                )
-            events = [_stopped(row) for row in rows] + [_requested(key, row) for key, row in told]
-            await outbox.write(connection, events)
+            notices = [
+                OwnerNotice(row["tenant_id"], row["tell"], self._message(row))
+                for row in rows
+                if row["tell"] is not None
+            ]
+            requested = await owner_notices.deliver(
+                connection, notices, source="scheduler", now=rows[0]["now"]
+            )
+            await outbox.write(connection, [*(_stopped(row) for row in rows), *requested])
             await self._lease.fence(connection, term)
         for row in rows:
             log.warning(
@@ -105,18 +90,17 @@ class Failing:
             )
         return len(rows)
 
-    def _message(self, row: asyncpg.Record) -> dict[str, object]:
+    def _message(self, row: asyncpg.Record) -> Message:
         return stopped_message(
             automation_id=row["id"],
             name=row["name"],
             failures=row["failure_streak"],
             last_error=row["last_error"],
             public_url=self._public_url,
-        ).model_dump(mode="json")
+        )
 
 
 def _stopped(row: asyncpg.Record) -> EventRecord:
-    now: datetime = row["now"]
     event = AutomationChanged(
         automation_id=row["id"],
         tenant_id=row["tenant_id"],
@@ -124,12 +108,5 @@ def _stopped(row: asyncpg.Record) -> EventRecord:
         status="error",
         version=row["version"],
         next_run=None,
-    )
-    return to_record(event, source="scheduler", time=now)
-
-
-def _requested(delivery_id: UUID, row: asyncpg.Record) -> EventRecord:
-    event = NotificationRequested(
-        delivery_id=delivery_id, destination_id=row["tell"], tenant_id=row["tenant_id"], run_id=None
     )
     return to_record(event, source="scheduler", time=row["now"])
