@@ -16,7 +16,8 @@ from opentelemetry.trace import SpanKind
 from common.errors import Consequence
 from common.refusals.facebook import GraphFault, read
 from common.telemetry import span, traceparent_of
-from executor.platforms.facebook.wire import Call, NoAnswer, Reply, Wire
+from executor.platforms.exchange import NoAnswer, Reply
+from executor.platforms.facebook.wire import Call, Wire
 
 MAX_PARTS = 25
 """Half of what Facebook allows: the larger a batch, the more of it is not finished in time."""

@@ -14,9 +14,10 @@ from opentelemetry.trace import SpanKind
 from common.errors import Consequence, PlatformError
 from common.refusals.facebook import GraphFault, read
 from common.telemetry import hide_secrets, span
+from executor.platforms.exchange import NoAnswer, Reply, server_attributes
 from executor.platforms.facebook import usage
 from executor.platforms.facebook.batching import Batcher
-from executor.platforms.facebook.wire import Call, Endpoint, NoAnswer, Reply, Wire
+from executor.platforms.facebook.wire import Call, Endpoint, Wire
 from executor.platforms.usage import Usage, UsageLimiter
 
 PLATFORM = "facebook"
@@ -63,16 +64,12 @@ class Graph:
         connection_id: UUID | None = None,
         batched: bool = True,
     ) -> None:
-        url = httpx.URL(endpoint.base_url)
         self._token = token
         self._limiter = limiter
         self._bucket = f"{PLATFORM}/{scope}"
         self._connection_id = None if connection_id is None else str(connection_id)
         self._version = endpoint.version
-        self._server: dict[str, str | int] = {
-            "server.address": url.host,
-            "server.port": url.port or (443 if url.scheme == "https" else 80),
-        }
+        self._server = server_attributes(endpoint.base_url)
         self._wire = Wire(http, endpoint)
         self._send: Send = self._wire.get
         if batched:

@@ -10,8 +10,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from common.errors import Consequence
-from common.http import ResponseTooLarge
+from executor.platforms.exchange import Reply, Request, exchange
 
 MAX_IN_FLIGHT = 4
 """Requests one run has open at a time."""
@@ -32,23 +31,6 @@ class Call:
     path: str
     params: Mapping[str, str]
     token: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer as it came. Header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class NoAnswer(Exception):
-    """There is no answer, or none that can be used; `consequence` says what to do about it."""
-
-    def __init__(self, detail: str, consequence: Consequence) -> None:
-        super().__init__(detail)
-        self.consequence = consequence
 
 
 class Wire:
@@ -88,23 +70,10 @@ class Wire:
         params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Reply:
-        try:
-            async with self._turn:
-                response = await self._http.request(
-                    method,
-                    self._base + path,
-                    params=params,
-                    data=form,
-                    headers={"authorization": f"Bearer {token}"},
-                    follow_redirects=False,
-                )
-        except httpx.TimeoutException as error:
-            raise NoAnswer(f"no answer in time ({type(error).__name__})", Consequence.TRANSIENT) from error
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            raise NoAnswer(f"no usable answer ({type(error).__name__})", Consequence.TRANSIENT) from error
-        except ResponseTooLarge as error:
-            raise NoAnswer(error.detail, error.consequence) from error
-        return Reply(response.status_code, response.headers, response.content)
+        headers = {"authorization": f"Bearer {token}"}
+        request = Request(method, self._base + path, headers, params=params, form=form)
+        async with self._turn:
+            return await exchange(self._http, request)
 
 
 def _relative_url(call: Call, token: str) -> str:
