@@ -1,3 +1,5 @@
+from itertools import count
+
 import pytest
 
 from sandbox.clock import Clock
@@ -41,6 +43,15 @@ def test_reasons_of_death() -> None:
     assert grants.revoke(other.access_token)
     assert death(grants, other.refresh_token) == "revoked"
     assert not grants.revoke("never-was")
+
+
+def test_lifetimes_are_whole_while_time_goes_on() -> None:
+    ticks = count(NOON, 0.001)
+    clock = Clock(source=lambda: next(ticks))
+    grants = Grants("any", clock, 1, access_seconds=60, refresh_seconds=600)
+    pair = grants.open("app", "dana", ["read"])
+    assert (pair.expires_in, pair.refresh_expires_in) == (60, 600)
+    assert grants.refresh(pair.refresh_token, "app").refresh_expires_in == 600
 
 
 def test_a_token_dies_in_its_last_second() -> None:

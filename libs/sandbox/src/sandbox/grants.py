@@ -5,6 +5,7 @@ only here. Everything is in memory, and forgotten by a reset.
 """
 
 import hashlib
+import math
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -186,7 +187,7 @@ class Grants:
             access_token,
             int(self._access_seconds),
             grant.refresh_token,
-            max(int(grant.refresh_expires_at - now), 0),
+            max(math.ceil(grant.refresh_expires_at - now), 0),
         )
 
     def _mint(self, which: int) -> str:
