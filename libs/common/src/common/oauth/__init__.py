@@ -1,1 +1,25 @@
 """Connecting accounts and renewing their tokens: one file a kind of connection, one line in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx
+
+from common.models import ConnectionKind
+from common.oauth.base import Grant
+from common.oauth.facebook import FacebookUser
+from common.oauth.zoom import ZoomServer, ZoomUser
+from common.settings import AppSettings, OutboundSettings
+
+
+def grants(
+    http: httpx.AsyncClient, outbound: OutboundSettings, app: AppSettings
+) -> Mapping[ConnectionKind, Grant]:
+    """Every kind of connection that has tokens. Stores, which only have credentials, are not among them."""
+    known: tuple[Grant, ...] = (
+        FacebookUser(http, outbound, app),
+        ZoomUser(http, outbound, app),
+        ZoomServer(http, outbound),
+    )
+    return {grant.kind: grant for grant in known}

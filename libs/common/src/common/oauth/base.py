@@ -6,7 +6,7 @@ speak to the platforms' OAuth endpoints; they do it here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
@@ -15,6 +15,15 @@ from common.models import ConnectionKind
 
 ANSWER_LOST = "answer_lost"
 """Code of an error after which the platform may have done what it was asked, and nobody learnt of it."""
+NOT_CONFIGURED = "not_configured"
+"""Code of an error for want of the app's credentials in this process's settings."""
+NO_TOKEN = "no_token"  # noqa: S105 - a code, not a secret
+"""Code of an error for want of the token, or of the refresh token, that would be needed."""
+MAX_ACCOUNTS = 1_000
+"""Accounts kept of one connection; whoever reaches more reads the rest from the platform."""
+
+Need = tuple[str, ...]
+"""Scopes of which any one will do, the usual name first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,7 @@ class Stored:
     refresh_token: str | None = field(default=None, repr=False)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,8 @@ class Discovered:
     """Whose account it is, and what it reaches.
 
     `accounts` are documents with `id`, `name` and `type` (`ad_account`, `page`, `advertiser`, `profile`,
-    `user`), and `currency` and `timezone` where there are such.
+    `user`), and `currency` and `timezone` where there are such; `MAX_ACCOUNTS` at most. `settings` are worth
+    keeping with the connection. Scopes and expiry are empty where the platform does not tell them here.
     """
 
     external_id: str
@@ -62,20 +73,25 @@ class Discovered:
 class Grant(Protocol):
     """One kind of connection. Every method that calls a platform raises `common.errors.PlatformError`:
 
-    REAUTH when the grant is dead, INVALID when the app's own credentials are wrong, RATE and TRANSIENT when
-    the same may work later, PERM when a scope is missing. Where an answer may have been lost after the
-    request was sent, the error's `code` is `ANSWER_LOST`.
+    REAUTH when the grant is dead, REFRESH when only the access token is, INVALID when the app's own
+    credentials are wrong or missing, RATE and TRANSIENT when the same may work later, PERM when a scope is
+    missing. Where an answer may have been lost after the request was sent, the error's `code` is
+    `ANSWER_LOST`. No error's text holds a secret.
     """
 
     kind: ClassVar[ConnectionKind]
+    title: ClassVar[str]
+    """What a person calls it."""
     has_dialog: ClassVar[bool]
     """Whether a person agrees on the platform's own page."""
     uses_pkce: ClassVar[bool]
     rotates: ClassVar[bool]
     """Whether a renewal kills the refresh token it was made with."""
+    needs: ClassVar[tuple[Need, ...]]
+    """What it must be allowed for everything Carillon does with it."""
 
-    def is_configured(self) -> bool:
-        """Whether the app's credentials are set."""
+    def missing_settings(self) -> tuple[str, ...]:
+        """Settings without which its dialog and its renewal do not work; empty: it is configured."""
         ...
 
     def authorize_url(self, *, state: str, redirect_uri: str, challenge: str | None) -> str:
@@ -89,11 +105,11 @@ class Grant(Protocol):
         ...
 
     async def renew(self, stored: Stored, *, now: datetime) -> TokenSet:
-        """Another token."""
+        """Another token; or the same one, looked at, where it has no end that could be put off."""
         ...
 
-    async def discover(self, access_token: str, *, now: datetime) -> Discovered:
-        """Whose token it is and what it reaches; the cheapest question that also says whether it lives."""
+    async def discover(self, stored: Stored, *, now: datetime) -> Discovered:
+        """Whose token it is and what it reaches."""
         ...
 
     async def revoke(self, stored: Stored) -> None:
@@ -103,3 +119,8 @@ class Grant(Protocol):
     def renew_at(self, tokens: TokenSet, *, now: datetime) -> datetime | None:
         """When the token should be renewed or looked at; None: never. Pure."""
         ...
+
+
+def missing_scopes(needs: Iterable[Need], scopes: Sequence[str]) -> list[str]:
+    """What is needed and was not granted, by its usual name. Nothing where the scopes are not known."""
+    return [need[0] for need in needs if not set(need) & set(scopes)] if scopes else []
