@@ -13,6 +13,7 @@ from common.events import RunCancelled, parse
 from common.models import RunStatus
 from tests.factories import Team, World
 from tests.support.history import TRACE_ID, add_delivery, add_run
+from tests.support.parcels import PNG, chart, message, table
 from tests.support.polling import eventually
 
 
@@ -156,3 +157,29 @@ async def test_deliveries_are_listed_by_destination_and_state(
     assert len(of_one) == 2
     assert "message" not in of_one[0]
     assert [item["id"] for item in bad] == [str(failed)]
+
+
+async def test_what_came_with_a_message_is_named_and_its_contents_stay(
+    api: httpx.AsyncClient, world: World, acme: Team, automation: UUID, destination: UUID
+) -> None:
+    large = table("large.csv", b"spend\r\n" * 200_000)
+    enclosed = message(chart=chart(), files=(table("small.csv"), large)).model_dump(mode="json")
+    run = await add_run(world, acme, automation)
+    delivery = await add_delivery(world, acme, destination, run, message=enclosed)
+    plain = await add_delivery(world, acme, destination, run, message=message().model_dump(mode="json"))
+
+    shown = await api.get(f"/api/deliveries/{delivery}")
+    detail = (await api.get(f"/api/runs/{run}")).json()
+
+    assert shown.json()["message"] == {
+        **enclosed,
+        "chart": {"filename": "chart-2026-11-05.png", "media_type": "image/png", "size": len(PNG)},
+        "files": [
+            {"filename": "small.csv", "media_type": "text/csv", "size": table().size},
+            {"filename": "large.csv", "media_type": "text/csv", "size": large.size},
+        ],
+    }
+    assert len(shown.content) < 5_000
+    assert detail["deliveries"][0]["message"] == shown.json()["message"]
+    unaccompanied = (await api.get(f"/api/deliveries/{plain}")).json()["message"]
+    assert (unaccompanied["chart"], unaccompanied["files"]) == (None, [])

@@ -15,8 +15,10 @@ from api.manual_runs.dry_runs import parts
 from api.manual_runs.service import seconds_to_wait
 from common.events import AutomationDue, parse
 from common.messages import Message
+from notifier.channels.telegram_posts import posts_of
 from tests.factories import Team, World
 from tests.support.history import MESSAGE, add_run
+from tests.support.parcels import PNG, chart, message, table
 from tests.support.polling import eventually
 
 TEN_MINUTES = timedelta(minutes=10)
@@ -86,7 +88,7 @@ async def test_a_dry_run_answers_with_what_would_be_delivered(
     assert response.status_code == 200
     assert response.headers["location"] == f"/api/runs/{run}"
     body = response.json()
-    assert body["would_deliver"] == [MESSAGE]
+    assert body["would_deliver"] == [MESSAGE | {"chart": None, "files": []}]
     assert body["counts"] == {"accounts": 3, "messages": 1, "parts": 1}
     assert body["warnings"] == ["part left out: subject page"]
     assert (body["run"]["status"], body["run"]["trigger"], body["run"]["lane"]) == (
@@ -96,6 +98,29 @@ async def test_a_dry_run_answers_with_what_would_be_delivered(
     )
     assert body["run"]["max_attempts"] == 1
     assert await world.sql.fetchval("SELECT last_run FROM automation") is None
+
+
+async def test_what_would_be_sent_along_is_named_and_not_sent_to_the_client(
+    api: httpx.AsyncClient, automation: UUID, executor: Callable[..., Awaitable[UUID]]
+) -> None:
+    enclosed = message("x" * 2_000, None, chart=chart(), files=(table(),))
+    result = {"summary": "1 ad account", "would_deliver": [enclosed.model_dump(mode="json")]}
+
+    response, run = await asyncio.gather(
+        api.post(f"/api/automations/{automation}/run?dry_run=true"), executor(result=result)
+    )
+    body = response.json()
+    shown = (await api.get(f"/api/runs/{run}")).json()["result"]["would_deliver"]
+
+    assert body["counts"]["parts"] == 3
+    assert shown == body["would_deliver"]
+    assert body["would_deliver"][0]["chart"] == {
+        "filename": "chart-2026-11-05.png",
+        "media_type": "image/png",
+        "size": len(PNG),
+    }
+    assert [file["filename"] for file in body["would_deliver"][0]["files"]] == ["report-2026-11-05.csv"]
+    assert "content" not in body["would_deliver"][0]["files"][0]
 
 
 async def test_a_failed_dry_run_says_why(
@@ -272,3 +297,14 @@ def test_the_time_to_wait_is_bounded(prefer: str | None, seconds: float) -> None
 )
 def test_long_messages_take_several_parts_on_telegram(text: str, kind: str | None, expected: int) -> None:
     assert parts(Message(type="t", title="t", text=text), kind) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("x" * 1024, 2), ("x" * 1025, 3), ("😀" * 513, 3), ("x" * 4097, 4)]
+)
+def test_a_picture_takes_a_part_unless_the_text_fits_below_it_and_so_does_a_file(
+    text: str, expected: int
+) -> None:
+    enclosed = message(text, None, chart=chart(), files=(table(),))
+    assert parts(enclosed, "telegram") == expected == len(posts_of(enclosed))
+    assert parts(enclosed, "webhook") == 1

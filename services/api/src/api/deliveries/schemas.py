@@ -47,5 +47,7 @@ class DeliverySummary(BaseModel):
 class DeliveryOut(DeliverySummary):
     """A delivery: the message, where it goes, and how that went."""
 
-    message: dict[str, Any]
+    message: dict[str, Any] = Field(
+        description="What was to be said. Of its `chart` and `files`: `filename`, `media_type` and `size`"
+    )
     attempts: list[DeliveryAttemptOut] = Field(default_factory=list)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.context import announce, current_trace
+from api.deliveries.enclosures import picture, without_contents
 from api.deliveries.schemas import DeliveryAttemptOut, DeliveryOut, DeliverySummary
 from api.pagination import PageRequest
 from common.errors import NotFound
@@ -73,8 +74,21 @@ async def find_delivery(session: AsyncSession, tenant_id: UUID, delivery_id: UUI
     return found[0]
 
 
+async def chart_of(session: AsyncSession, tenant_id: UUID, delivery_id: UUID) -> bytes:
+    """The picture that came with a delivery's message; raises NotFound."""
+    stored = await session.scalar(
+        select(col(Delivery.message)["chart"]).where(
+            col(Delivery.id) == delivery_id, col(Delivery.tenant_id) == tenant_id
+        )
+    )
+    found = picture(stored)
+    if found is None:
+        raise NotFound("There is no such picture.")
+    return found
+
+
 async def _with_attempts(session: AsyncSession, which: ColumnElement[bool]) -> list[DeliveryOut]:
-    query = _deliveries(col(Delivery.message)).where(which)
+    query = _deliveries(without_contents(col(Delivery.message)).label("message")).where(which)
     rows = (await session.execute(query.order_by(col(Delivery.created_at), col(Delivery.id)))).all()
     attempts: dict[UUID, list[DeliveryAttemptOut]] = defaultdict(list)
     if rows:

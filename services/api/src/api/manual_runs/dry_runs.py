@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from api.context import Collaborators
 from api.live.feed import Ended, Subscription
-from api.manual_runs.schemas import DryRunCounts, DryRunOut
+from api.manual_runs.schemas import DryRunCounts, DryRunOut, MessageOut
 from api.runs.schemas import RunSummary
 from api.runs.service import UNFINISHED
 from common.messages import Message
@@ -34,7 +34,9 @@ _FIRST_LOOK = 0.1
 _LONGEST_PAUSE = 1.0
 _TELEGRAM_UNITS = 4_096
 """UTF-16 units in one Telegram message."""
-_READ = ("ad_accounts", "pages")
+_CAPTION_UNITS = 1_024
+"""UTF-16 units below a picture."""
+_READ = ("ad_accounts", "pages", "profiles")
 """Where a report's figures list what it read."""
 
 
@@ -99,7 +101,7 @@ async def outcome(session: AsyncSession, run: RunSummary, *, now: datetime) -> D
     return DryRunOut(
         run=run,
         summary=result.get("summary"),
-        would_deliver=messages,
+        would_deliver=[MessageOut.model_validate(message) for message in messages],
         counts=DryRunCounts(
             accounts=sum(map(len, read)) if read else None,
             messages=len(messages),
@@ -122,7 +124,9 @@ def parts(message: Message, destination_type: str | None) -> int:
     if destination_type != DestinationType.TELEGRAM:
         return 1
     units = len(message.text.encode("utf-16-le")) // 2
-    return max(1, -(-units // _TELEGRAM_UNITS))
+    is_caption = message.chart is not None and units <= _CAPTION_UNITS
+    pictures = 0 if message.chart is None or is_caption else 1
+    return max(1, -(-units // _TELEGRAM_UNITS)) + pictures + len(message.files)
 
 
 def _about_automation(status: str) -> Iterator[str]:

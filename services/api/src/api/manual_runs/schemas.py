@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.runs.schemas import RunSummary
-from common.messages import Message
+from common.messages import Enclosure
+
+
+class MessageOut(BaseModel):
+    """A message for any channel: what it says, and what comes with it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    type: str
+    title: str
+    text: str
+    html: str | None
+    data: dict[str, Any]
+    chart: Enclosure | None = Field(description="The picture a Telegram chat would show")
+    files: list[Enclosure] = Field(description="What would be sent along")
 
 
 class DryRunCounts(BaseModel):
@@ -34,9 +50,21 @@ class DryRunOut(BaseModel):
                             "text": "Spend 1,204.50 EUR",
                             "html": "<b>Daily report</b>\nSpend <code>1,204.50 EUR</code>",
                             "data": {"partial": False},
+                            "chart": {
+                                "filename": "chart-2026-11-20.png",
+                                "media_type": "image/png",
+                                "size": 21_504,
+                            },
+                            "files": [
+                                {
+                                    "filename": "report-2026-11-20.csv",
+                                    "media_type": "text/csv",
+                                    "size": 1_730,
+                                }
+                            ],
                         }
                     ],
-                    "counts": {"accounts": 2, "messages": 1, "parts": 1},
+                    "counts": {"accounts": 2, "messages": 1, "parts": 2},
                     "warnings": ["The automation is paused: it runs by itself only when it is resumed."],
                 }
             ]
@@ -45,6 +73,6 @@ class DryRunOut(BaseModel):
 
     run: RunSummary = Field(description="The run; where it failed, it says why")
     summary: str | None
-    would_deliver: list[Message]
+    would_deliver: list[MessageOut]
     counts: DryRunCounts
     warnings: list[str] = Field(description="What keeps results like these from arriving whole, or at all")

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.context import announce
+from api.deliveries.enclosures import picture, result_without_contents
 from api.deliveries.service import deliveries_of_run
 from api.pagination import PageRequest
 from api.runs.schemas import AttemptOut, RunDetail, RunSummary
@@ -80,10 +81,26 @@ async def detail_of(session: AsyncSession, tenant_id: UUID, run_id: UUID) -> Run
         select(RunAttempt).where(col(RunAttempt.run_id) == run_id).order_by(col(RunAttempt.number))
     )
     return RunDetail(
-        **row._mapping,
+        **{**row._mapping, "result": result_without_contents(row.result)},
         attempts=[AttemptOut.model_validate(attempt) for attempt in attempts.scalars()],
         deliveries=await deliveries_of_run(session, run_id),
     )
+
+
+async def chart_of(session: AsyncSession, tenant_id: UUID, run_id: UUID, number: int) -> bytes:
+    """The picture of the message of this number (from 0) that a dry run would have delivered.
+
+    Raises NotFound.
+    """
+    stored = await session.scalar(
+        select(col(AutomationRun.result)["would_deliver"][number]["chart"]).where(
+            col(AutomationRun.id) == run_id, col(AutomationRun.tenant_id) == tenant_id
+        )
+    )
+    found = picture(stored)
+    if found is None:
+        raise NotFound("There is no such picture.")
+    return found
 
 
 async def cancel(session: AsyncSession, tenant_id: UUID, run_id: UUID, *, now: datetime) -> RunSummary:

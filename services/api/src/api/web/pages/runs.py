@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 
 from api.context import Now, Transaction, Wired
 from api.deliveries import service as deliveries
+from api.deliveries.enclosures import SHOWN_TYPE
 from api.pagination import PageRequest, Position, page_request
 from api.runs import service
 from api.web.flashes import led_on
@@ -69,6 +70,14 @@ async def run(request: Request, run_id: UUID, viewer: SignedIn, session: Transac
     )
 
 
+@router.get("/runs/{run_id:uuid}/charts/{number}")
+async def run_chart(
+    run_id: UUID, number: Annotated[int, Path(ge=0, le=99)], viewer: SignedIn, session: Transaction
+) -> Response:
+    """The picture of a message that a dry run would have delivered."""
+    return _picture(await service.chart_of(session, viewer.tenant_id, run_id, number))
+
+
 @router.post("/runs/{run_id:uuid}/cancel")
 async def cancel(
     request: Request,
@@ -91,3 +100,13 @@ async def delivery(request: Request, delivery_id: UUID, viewer: SignedIn, sessio
     """One delivery: the message, and how it got there."""
     detail = await deliveries.find_delivery(session, viewer.tenant_id, delivery_id)
     return render(request, "delivery.html", viewer, delivery=detail)
+
+
+@router.get("/deliveries/{delivery_id:uuid}/chart")
+async def delivery_chart(delivery_id: UUID, viewer: SignedIn, session: Transaction) -> Response:
+    """The picture that came with a message."""
+    return _picture(await deliveries.chart_of(session, viewer.tenant_id, delivery_id))
+
+
+def _picture(content: bytes) -> Response:
+    return Response(content, media_type=SHOWN_TYPE, headers={"Cache-Control": "private, max-age=3600"})
