@@ -27,6 +27,9 @@ from common.events import Event, to_record
 log = structlog.get_logger()
 
 SERVICE = "api"
+ALLOWED_HOSTS = "outbound_allowed_hosts"
+"""Under this name a request's session says which private hosts the operator lets through, for what checks
+addresses deep inside what it stores."""
 
 Clock = Callable[[], datetime]
 
@@ -66,6 +69,7 @@ async def _transaction(wired: Wired) -> AsyncIterator[AsyncSession]:
         except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
             log.warning("database unavailable", error=type(error).__name__)
             raise Unavailable("The database does not answer. Nothing was changed; try again.") from error
+        session.info[ALLOWED_HOSTS] = wired.settings.outbound_allowed_hosts
         yield session
 
 

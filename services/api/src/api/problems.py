@@ -159,7 +159,7 @@ def faults_of(error: RequestValidationError) -> list[Fault]:
         if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
             path = [*path, item["ctx"]["discriminator"].strip("'")]
         elif place == "body":
-            path = _within(error.body, path, missing=item["type"] == "missing")
+            path = within(error.body, path, missing=item["type"] == "missing")
         fault = Fault(
             pointer=pointer(path), detail=item["msg"].removeprefix("Value error, "), **{"in": place}
         )
@@ -167,7 +167,7 @@ def faults_of(error: RequestValidationError) -> list[Fault]:
     return list(faults.values())
 
 
-def _within(document: Any, path: Sequence[str | int], *, missing: bool) -> list[str | int]:
+def within(document: Any, path: Sequence[str | int], *, missing: bool) -> list[str | int]:
     """`path` without the steps that are Pydantic's names for the members of a union, not the document's."""
     steps: list[str | int] = []
     here: Any = document

@@ -14,7 +14,7 @@ from sqlmodel import col
 from api.automations.schemas import AutomationCreate, AutomationPatch
 from api.automations.slots import EDITED, PAUSED, PassedOver, first_slot, in_words, passed_over
 from api.automations.types import check_config, known_types
-from api.context import announce
+from api.context import ALLOWED_HOSTS, announce
 from api.pagination import PageRequest
 from api.problems import PreconditionFailed, unacceptable
 from api.quotas.service import require_interval, require_room
@@ -60,7 +60,12 @@ async def create(
         updated_at=now,
     )
     slot, faults = first_slot(automation, wanted.schedule_config, now)
-    faults += check_config(wanted.type, wanted.automation_config, await known_types(session))
+    faults += check_config(
+        wanted.type,
+        wanted.automation_config,
+        await known_types(session),
+        allowed_hosts=session.info.get(ALLOWED_HOSTS),
+    )
     faults += await _check_destination(session, principal.tenant_id, wanted.destination_id)
     if faults:
         raise unacceptable(faults)
@@ -149,6 +154,7 @@ async def change(
             given.get("type", automation.type),
             given.get("automation_config", automation.automation_config),
             await known_types(session),
+            allowed_hosts=session.info.get(ALLOWED_HOSTS),
         )
     if "destination_id" in given:
         faults += await _check_destination(session, principal.tenant_id, given["destination_id"])

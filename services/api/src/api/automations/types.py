@@ -6,7 +6,7 @@ Built-in types are checked by their Pydantic models; types that executors announ
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.automations.schemas import AutomationTypeOut
-from api.problems import pointer
+from api.problems import pointer, within
 from common.automation_config import BUILT_IN
 from common.errors import FieldError
 from common.models import AutomationType
@@ -61,19 +61,29 @@ async def known_types(session: AsyncSession) -> dict[str, AutomationTypeOut]:
 
 
 def check_config(
-    type_name: str, config: Mapping[str, Any], known: Mapping[str, AutomationTypeOut]
+    type_name: str,
+    config: Mapping[str, Any],
+    known: Mapping[str, AutomationTypeOut],
+    *,
+    allowed_hosts: Collection[str] | None = None,
 ) -> list[FieldError]:
-    """What is wrong with a type and its configuration, field by field; empty when nothing is."""
+    """What is wrong with a type and its configuration, field by field; empty when nothing is.
+
+    `allowed_hosts` are the private hosts that addresses in it may name.
+    """
     if type_name not in known:
         return [FieldError("/type", f"unknown; the known types are: {', '.join(known)}")]
     model = BUILT_IN.get(type_name)
     if model is None:
         return _check_schema(config, known[type_name].config_schema)
     try:
-        model.model_validate(config)
+        model.model_validate(config, context={"allowed_hosts": allowed_hosts})
     except ValidationError as error:
         return [
-            FieldError(pointer((_FIELD, *fault["loc"])), fault["msg"])
+            FieldError(
+                pointer((_FIELD, *within(config, fault["loc"], missing=fault["type"] == "missing"))),
+                fault["msg"],
+            )
             for fault in error.errors(include_url=False, include_input=False)
         ]
     return []
