@@ -344,6 +344,16 @@ async def test_a_recording_that_cannot_be(bench: Bench, description: dict[str, A
     )["meetings"]
 
 
+async def test_added_recordings_have_numbers_of_their_own(bench: Bench) -> None:
+    first, second = await add(bench), await add(bench)
+    assert first["id"] != second["id"]
+    for made in (first, second):
+        path = f"meetings/{made['id']}/recordings"
+        assert (await ok(bench, path))["uuid"] == made["uuid"]
+        assert (await api(bench, path, method="DELETE")).status_code == 204
+        assert await refused(bench, path) == (404, 3001)
+
+
 async def test_a_blank_and_a_processing_recording_can_be_added(bench: Bench) -> None:
     blank = await add(bench, duration=0.2, files=[{"file_type": "MP4", "size": 0}])
     assert (blank["duration"], blank["total_size"]) == (0, 0)

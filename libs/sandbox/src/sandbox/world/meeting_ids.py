@@ -18,6 +18,8 @@ _SINGLES = 90_000_000_000
 _NUMBER_BITS = 18
 ROOMS = 4
 """Every fourth meeting stands alone; the others recur in three rooms."""
+_BEYOND, _BEYOND_COUNT = 50_000, 15_000
+"""Lone meetings that come after those of the longest series, and how many of them fit."""
 
 
 class Place(NamedTuple):
@@ -64,6 +66,11 @@ def meeting_number(host: int, number: int) -> int:
     if room := number % ROOMS:
         return _ROOMS + (host * ROOMS + room) * _FACTOR % _PRIME
     return _SINGLES + (host << _NUMBER_BITS | number) * _FACTOR % _PRIME
+
+
+def number_of_added(place: Place) -> int:
+    """The digits of a meeting that is in nobody's series."""
+    return meeting_number(place.host, ROOMS * (_BEYOND + place.number % _BEYOND_COUNT))
 
 
 def meeting_of(meeting: int) -> Room | Place | None:

@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.control import BadRequest
 from sandbox.settings import Settings
 from sandbox.world import media
-from sandbox.world.meeting_ids import Place, meeting_number, uuid_of
+from sandbox.world.meeting_ids import Place, number_of_added, uuid_of
 from sandbox.world.recorded_meetings import (
     SCHEDULED,
     SOUND,
@@ -40,7 +40,7 @@ def described(fields: Fields, host: Host, place: Place, settings: Settings, now:
     minutes = fields.number("duration", 30.0, 0.0, _LONGEST)
     seconds = int(minutes * 60)
     start = int(fields.instant("start_time", now - seconds - TRANSCRIBING))
-    meeting_id = fields.whole("meeting_id", meeting_number(host.number, place.number * 4), 1, 1 << 53)
+    meeting_id = fields.whole("meeting_id", number_of_added(place), 1, 1 << 53)
     kind = fields.whole("type", SCHEDULED, 1, 99)
     wanted = fields.take("files")
     if wanted is None:
