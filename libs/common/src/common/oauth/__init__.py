@@ -9,6 +9,8 @@ import httpx
 from common.models import ConnectionKind
 from common.oauth.base import Grant
 from common.oauth.facebook import FacebookUser
+from common.oauth.tiktok_business import TikTokBusiness
+from common.oauth.tiktok_organic import TikTokOrganic
 from common.oauth.zoom import ZoomServer, ZoomUser
 from common.settings import AppSettings, OutboundSettings
 
@@ -19,6 +21,8 @@ def grants(
     """Every kind of connection that has tokens. Stores, which only have credentials, are not among them."""
     known: tuple[Grant, ...] = (
         FacebookUser(http, outbound, app),
+        TikTokBusiness(http, outbound, app),
+        TikTokOrganic(http, outbound, app),
         ZoomUser(http, outbound, app),
         ZoomServer(http, outbound),
     )

@@ -1,97 +1,85 @@
-"""What the refusals of TikTok's organic API ask of us: one table from its words to consequences.
-
-Its resources tell errors as an object under their own HTTP status, and success as an error named "ok". Its
-token endpoints tell them as RFC 6749 has it, at times with HTTP 200.
-"""
+"""What the errors of TikTok's API for creators ask of us: those of its tokens, and those of its resources."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from common.errors import Consequence
-from common.refusals.http import UNREADABLE, by_status, of_unreadable
+from common.refusals.answers import Refusal, by_status, object_in, one_line, unreadable
 
-OK = "ok"
-BY_CODE: Mapping[str, Consequence] = {
-    "access_token_invalid": Consequence.REFRESH,
-    "scope_not_authorized": Consequence.PERM,
-    "scope_permission_missed": Consequence.PERM,
-    "rate_limit_exceeded": Consequence.RATE,
-    "internal_error": Consequence.TRANSIENT,
-    "invalid_params": Consequence.INVALID,
-    "invalid_file_upload": Consequence.INVALID,
-}
-BY_OAUTH_ERROR: Mapping[str, Consequence] = {
-    "invalid_grant": Consequence.REAUTH,
-    "access_denied": Consequence.REAUTH,
-    "invalid_client": Consequence.INVALID,
-    "invalid_request": Consequence.INVALID,
-    "invalid_scope": Consequence.INVALID,
-    "unauthorized_client": Consequence.INVALID,
-    "unsupported_grant_type": Consequence.INVALID,
-    "unsupported_response_type": Consequence.INVALID,
+_INVALID, _REAUTH, _PERM = Consequence.INVALID, Consequence.REAUTH, Consequence.PERM
+
+OAUTH: Mapping[str, Consequence] = {
+    "invalid_grant": _REAUTH,
+    "access_denied": _REAUTH,
+    "invalid_client": _INVALID,
+    "invalid_request": _INVALID,
+    "invalid_scope": _INVALID,
+    "unauthorized_client": _INVALID,
+    "unsupported_grant_type": _INVALID,
     "rate_limit_exceeded": Consequence.RATE,
     "server_error": Consequence.TRANSIENT,
     "temporarily_unavailable": Consequence.TRANSIENT,
 }
-WINDOW_SECONDS = 60.0
-"""How long a limit lasts at most: calls are counted over a sliding minute, and no header tells."""
-
-_SPACE = re.compile(r"\s+")
-
-
-@dataclass(frozen=True, slots=True)
-class OrganicFault:
-    """An error as TikTok tells it, its message unchanged."""
-
-    consequence: Consequence
-    code: str
-    message: str
-    log_id: str | None = None
+BY_CODE: Mapping[str, Consequence] = {
+    "access_token_invalid": Consequence.REFRESH,
+    "scope_not_authorized": _PERM,
+    "scope_permission_missed": _PERM,
+    "rate_limit_exceeded": Consequence.RATE,
+    "internal_error": Consequence.TRANSIENT,
+    "invalid_params": _INVALID,
+    "invalid_file_upload": _INVALID,
+}
+_OK = "ok"
 
 
-def read(status: int, body: bytes) -> Mapping[str, Any] | OrganicFault:
-    """The JSON object an answer carries, or the error: by its body first, then by its HTTP status."""
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        detail = f"HTTP {status} with a body that is not JSON"
-        return OrganicFault(of_unreadable(status, body), UNREADABLE, detail)
-    if not isinstance(payload, dict):
-        return _unnamed(status)
+def read_oauth(status: int, body: bytes) -> Mapping[str, Any] | Refusal:
+    """What the token endpoint answered, or its refusal, which the key `error` tells, not the HTTP status."""
+    if not body.strip() and status < HTTPStatus.BAD_REQUEST:
+        return {}  # as a revocation is answered
+    payload = object_in(body)
+    if payload is None:
+        return unreadable(status)
     error = payload.get("error")
-    if isinstance(error, dict):
-        code = error.get("code")
-        if code == OK and status < HTTPStatus.BAD_REQUEST:
-            return payload
-        if not isinstance(code, str) or code in (OK, ""):
-            return _unnamed(status)
-        consequence = BY_CODE.get(code) or _of_status(status)
-        return OrganicFault(consequence, code, _text(error.get("message")), _id(error.get("log_id")))
-    if isinstance(error, str) and error:
-        consequence = BY_OAUTH_ERROR.get(error) or by_status(status)
-        return OrganicFault(
-            consequence, error, _text(payload.get("error_description")), _id(payload.get("log_id"))
-        )
-    return _unnamed(status) if status >= HTTPStatus.BAD_REQUEST else payload
+    if error is None and status < HTTPStatus.BAD_REQUEST:
+        return payload
+    if not isinstance(error, str):
+        return _refusal(status, error)
+    return Refusal(
+        OAUTH.get(error) or _unknown(status), error, one_line(payload.get("error_description")) or error
+    )
 
 
-def _of_status(status: int) -> Consequence:
-    return by_status(status, unauthorized=Consequence.REFRESH)
+def read(status: int, body: bytes) -> Mapping[str, Any] | Refusal:
+    """What a resource answered, or its refusal; a success says `ok` in its `error`."""
+    payload = object_in(body)
+    if payload is None:
+        return unreadable(status)
+    error = payload.get("error")
+    if isinstance(error, dict) and error.get("code") == _OK and status < HTTPStatus.BAD_REQUEST:
+        return payload
+    if error is None and status < HTTPStatus.BAD_REQUEST:
+        return payload
+    return _refusal(status, error)
 
 
-def _unnamed(status: int) -> OrganicFault:
-    return OrganicFault(_of_status(status), UNREADABLE, f"HTTP {status} without a reason")
+def consequence_of(code: str, *, status: int) -> Consequence:
+    """What an error of a resource asks of us."""
+    if code in BY_CODE:
+        return BY_CODE[code]
+    return Consequence.REFRESH if status == HTTPStatus.UNAUTHORIZED else by_status(status)
 
 
-def _text(value: object) -> str:
-    return _SPACE.sub(" ", value).strip() if isinstance(value, str) else ""
+def _refusal(status: int, error: object) -> Refusal:
+    told = error if isinstance(error, dict) else {}
+    code = told.get("code")
+    name = code if isinstance(code, str) and code else str(status)
+    return Refusal(consequence_of(name, status=status), name, one_line(told.get("message")) or name)
 
 
-def _id(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _unknown(status: int) -> Consequence:
+    """An error of the token endpoint nobody has described: about the request, unless its status says more."""
+    consequence = by_status(status)
+    return consequence if consequence in (Consequence.TRANSIENT, Consequence.RATE) else _INVALID
