@@ -365,3 +365,14 @@ async def test_secrets_are_not_on_record(bench: Bench) -> None:
     text += (await bench.http.get("/_sandbox/grants")).text
     for secret in (code, VERIFIER, pair["refresh_token"], pair["access_token"], "hush"):
         assert secret not in text
+
+
+async def test_lifetimes_can_be_chosen() -> None:
+    bench = bench_of(replace(Settings(), zoom_access_seconds=10.0, zoom_refresh_seconds=60.0))
+    async with bench.http:
+        pair = await signed_in(bench)
+        assert pair["expires_in"] == 10
+        bench.clock.advance(10)
+        assert await refused(bench, "users/me", pair["access_token"]) == (401, 124)
+        bench.clock.advance(50)
+        assert (await refresh(bench, pair["refresh_token"])).json() == DEAD

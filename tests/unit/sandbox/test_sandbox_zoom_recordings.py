@@ -141,6 +141,14 @@ async def test_more_than_a_month_is_silently_cut(bench: Bench) -> None:
     assert (whole["from"], whole["total_records"]) == ("2026-01-01", 90)
 
 
+async def test_a_setting_switches_the_cut_and_the_headers_off() -> None:
+    bench = bench_of(Settings(zoom_clamp=False, zoom_rate_headers=False))
+    async with bench.http:
+        answer = await api(bench, "users/me/recordings", **{"from": "2026-01-01", "to": "2026-03-31"})
+    assert answer.json()["from"] == "2026-01-01"
+    assert "x-ratelimit-category" not in answer.headers
+
+
 @pytest.mark.parametrize(
     ("params", "field"),
     [

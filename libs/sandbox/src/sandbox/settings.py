@@ -77,6 +77,8 @@ class Settings:
     zoom_s2s_client_id: str = ""
     """Of the server-to-server app; empty: any client id and secret are accepted."""
     zoom_s2s_client_secret: str = ""
+    zoom_access_seconds: float = 3_599.0
+    zoom_refresh_seconds: float = 7_776_000.0
     zoom_file_bytes: int = 65_536
     """Mean size of a film; other files follow from it. Files are made as they are read."""
     zoom_clamp: bool = True

@@ -14,7 +14,7 @@ from sandbox.zoom.consents import Consents
 from sandbox.zoom.errors import OAuthError, dead_grant
 from sandbox.zoom.habits import Habits
 from sandbox.zoom.scopes import ACCOUNT_SCOPES
-from sandbox.zoom.tokens import ACCESS_LIFE, Tokens
+from sandbox.zoom.tokens import Tokens
 
 _FORM = "application/x-www-form-urlencoded"
 _NO_STORE = [("cache-control", "no-store"), ("pragma", "no-cache")]
@@ -82,7 +82,7 @@ class OAuth:
             return {
                 "access_token": self._tokens.whole_account(client),
                 "token_type": "bearer",
-                "expires_in": ACCESS_LIFE,
+                "expires_in": self._tokens.access_seconds,
                 "scope": " ".join(ACCOUNT_SCOPES),
                 "api_url": _api_url(call),
             }

@@ -12,8 +12,6 @@ from sandbox.zoom.habits import Habits
 from sandbox.zoom.scopes import ACCOUNT_SCOPES, USER_SCOPES
 from sandbox.zoom.sealed import HEAD, Seal
 
-ACCESS_LIFE = 3_599
-REFRESH_LIFE = 90 * 86_400
 DOWNLOAD_LIFE = 86_400
 PASTED_REFRESH = "sandbox-zoom-refresh-"
 _PASTED_ACCOUNT = "sandbox-zoom-account-"
@@ -43,12 +41,13 @@ class Tokens:
         self._directory = directory
         self._habits = habits
         self._seal = seal
+        self.access_seconds = int(settings.zoom_access_seconds)
         self.grants = Grants(
             "zoom",
             clock,
             settings.seed,
-            access_seconds=ACCESS_LIFE,
-            refresh_seconds=REFRESH_LIFE,
+            access_seconds=settings.zoom_access_seconds,
+            refresh_seconds=settings.zoom_refresh_seconds,
             prefixes=(HEAD, HEAD),
         )
         self._live: dict[tuple[str, str], Grant] = {}
@@ -80,7 +79,7 @@ class Tokens:
 
     def whole_account(self, client: str) -> str:
         """A token of the whole account; any number of them live side by side."""
-        return self._seal.mint("account", ACCESS_LIFE, client=client)
+        return self._seal.mint("account", self.access_seconds, client=client)
 
     def is_of_account(self, token: str) -> bool:
         """Whether it was handed out for the whole account, dead or alive."""
