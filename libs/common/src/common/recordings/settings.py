@@ -151,6 +151,7 @@ class ProcessingSettings(_Settings):
 
         Raises pydantic.ValidationError, which names what is unknown or wrong.
         """
+        check_overrides(dict(overrides))
         own = self.model_dump(mode="json", exclude_unset=True)
         return type(self).model_validate(_merged(own, _spelled_out(overrides)))
 

@@ -96,11 +96,7 @@ def read_meeting(document: Mapping[str, Any]) -> FoundRecording:
         meeting = _Meeting.model_validate(document)
     except (ValidationError, ValueError) as error:
         raise UnreadableRecording(_reason(error)) from error
-    files = tuple(
-        _recorded(file, position)
-        for position, file in enumerate(meeting.recording_files)
-        if not file.deleted_time
-    )
+    files = tuple(_recorded(file) for file in meeting.recording_files if not file.deleted_time)
     return FoundRecording(
         external_id=meeting.uuid,
         meeting_id=meeting.id,
@@ -114,10 +110,11 @@ def read_meeting(document: Mapping[str, Any]) -> FoundRecording:
     )
 
 
-def _recorded(file: _File, position: int) -> RecordedFile:
+def _recorded(file: _File) -> RecordedFile:
+    start = "" if file.recording_start is None else file.recording_start.isoformat()
     return RecordedFile(
         # A timeline has come without an id of its own.
-        id=file.id or f"{file.file_type or 'file'}-{position}",
+        id=file.id or f"{file.file_type}/{file.recording_type}/{start}",
         kind=_KINDS.get(file.file_type.upper(), FileKind.OTHER),
         view=file.recording_type,
         extension=file.file_extension.upper(),

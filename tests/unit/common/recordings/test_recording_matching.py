@@ -1,0 +1,129 @@
+"""Which template takes a recording."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import ValidationError
+
+from common.recordings.matching import Matcher, SlowPattern, SourceName, Template
+from common.recordings.rules import MatchingRules
+
+SOURCE = SourceName(UUID("0198c0de-0000-7000-8000-000000000001"), 7)
+
+
+def template(number: int = 1, **rules: Any) -> Template:
+    return Template(uuid4(), number, f"template {number}", MatchingRules.model_validate(rules))
+
+
+def taken(topic: str, source: SourceName = SOURCE, **rules: Any) -> bool:
+    return Matcher([template(**rules)]).match(topic, source) is not None
+
+
+@pytest.mark.parametrize(
+    ("rules", "topic", "expected"),
+    [
+        ({"exact_matches": ["Weekly call"]}, "weekly  CALL ", True),
+        ({"exact_matches": ["Weekly call"]}, "The weekly call", False),
+        ({"keywords": ["lecture"]}, "Guest Lecture 4", True),
+        ({"keywords": ["lecture"]}, "Guest talk", False),
+        ({"keywords": ["straße"]}, "Hauptstrasse 4", True),
+        ({"keywords": ["caf\u00e9"]}, "Cafe\u0301 talk", True),
+        ({"keywords": ["Лекция"]}, "ЛЕКЦИЯ 3", True),
+        ({"keywords": ["1"]}, "第１回", True),
+        ({"patterns": [r"^course \d+:"]}, "Course 101: live lesson", True),
+        ({"patterns": [r"^course \d+:"]}, "A course 101: live lesson", False),
+        ({"patterns": [r"\bлекция\b"]}, "Первая ЛЕКЦИЯ курса", True),
+        ({"patterns": ["caf\u00e9"]}, "Cafe\u0301 talk", True),
+        ({"keywords": ["no"], "patterns": ["yes$"]}, "oh yes", True),
+        ({"source_ids": [7]}, "anything", True),
+        ({"source_ids": [8]}, "anything", False),
+        ({"source_ids": [str(SOURCE.id)], "keywords": ["x"]}, "anything", False),
+        ({"source_ids": [str(SOURCE.id)], "keywords": ["any"]}, "anything", True),
+        ({"source_ids": [8], "keywords": ["any"]}, "anything", False),
+        ({}, "anything", False),
+    ],
+)
+def test_rules(rules: dict[str, Any], topic: str, expected: bool) -> None:
+    assert taken(topic, **rules) is expected
+
+
+def test_the_first_that_matches_takes_it() -> None:
+    narrow, wide = template(1, keywords=["course 101"]), template(2, keywords=["course"])
+
+    matcher = Matcher([narrow, wide])
+
+    assert matcher.match("Course 101", SOURCE) is narrow
+    assert matcher.match("Course 102", SOURCE) is wide
+    assert matcher.match("Demo", SOURCE) is None
+    assert Matcher([wide, narrow]).match("Course 101", SOURCE) is wide
+    first, second = uuid4(), uuid4()
+    assert matcher.first_matches({first: "Course 101", second: "Demo"}, SOURCE) == {
+        first: narrow,
+        second: None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "topic"),
+    [
+        (r"(a|aa)+$", "a" * 200 + "!"),
+        (r"(x+x+)+y", "x" * 300),
+    ],
+)
+def test_a_pattern_that_backtracks_is_given_up_and_named(pattern: str, topic: str) -> None:
+    """It may not hold up everybody else in the process."""
+    matcher = Matcher([template(3, patterns=[pattern])])
+    started = time.process_time()
+
+    with pytest.raises(SlowPattern, match="template 3") as slow:
+        matcher.match(topic, SOURCE)
+
+    assert repr(pattern) in slow.value.detail
+    assert slow.value.permanent
+    assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"keyword": ["x"]}, "keyword"),
+        ({"keywords": ["  "]}, "keywords.0"),
+        ({"keywords": [""]}, "keywords.0"),
+        ({"keywords": ["x", "x"]}, "keywords"),
+        ({"keywords": "x"}, "keywords"),
+        ({"exact_matches": ["x" * 301]}, "exact_matches.0"),
+        ({"patterns": ["(a"]}, "patterns.0"),
+        ({"patterns": ["ok", "[[a"]}, "patterns.1"),
+        ({"patterns": ["a" * 201]}, "patterns.0"),
+        ({"patterns": ["(?R)"]}, "patterns.0"),
+        ({"patterns": [r"\L<words>"]}, "patterns.0"),
+        ({"patterns": ["(?:foo){e<=3}"]}, "patterns.0"),
+        ({"patterns": ["(((a{100}){100}){100})"]}, "patterns.0"),
+        ({"patterns": ["a{99999999999999999999}"]}, "patterns.0"),
+        ({"patterns": [f"a{n}" for n in range(51)]}, "patterns"),
+        ({"source_ids": [0]}, "source_ids.0"),
+        ({"source_ids": [True]}, "source_ids.0"),
+        ({"source_ids": ["me"]}, "source_ids.0"),
+    ],
+)
+def test_bad_rules_are_named(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        MatchingRules.model_validate(given)
+
+    assert {".".join(map(str, fault["loc"])) for fault in refused.value.errors()} == {field}
+
+
+@pytest.mark.parametrize("pattern", [r"a{2,5}", r"\{x\}", r"a{3}b{4}", r"\d{1,3}", r"é+"])
+def test_ordinary_patterns_are_accepted(pattern: str) -> None:
+    assert MatchingRules.model_validate({"patterns": [pattern]}).patterns == (pattern,)
+
+
+def test_rules_survive_their_document() -> None:
+    rules = MatchingRules.model_validate({"patterns": ["x"], "source_ids": [3, str(SOURCE.id)]})
+
+    assert MatchingRules.model_validate(rules.model_dump(mode="json")) == rules
+    assert rules.source_ids == (3, SOURCE.id)
