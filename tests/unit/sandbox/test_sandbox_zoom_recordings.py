@@ -161,10 +161,12 @@ async def test_a_setting_switches_the_cut_and_the_headers_off() -> None:
         ({"page_size": "301"}, "page_size"),
         ({"page_size": "0"}, "page_size"),
         ({"page_size": "many"}, "page_size"),
+        ({"page_size": "1" * 5_000}, "page_size"),
         ({"trash": "perhaps"}, "trash"),
         ({"trash_type": "bin"}, "trash_type"),
         ({"mc": "1"}, "mc"),
         ({"meeting_id": "x"}, "meeting_id"),
+        ({"meeting_id": "9" * 19}, "meeting_id"),
     ],
 )
 async def test_a_question_that_makes_no_sense(bench: Bench, params: dict[str, str], field: str) -> None:
@@ -242,6 +244,7 @@ async def test_a_meetings_number_leads_to_its_latest_recording(bench: Bench) -> 
         ("12345678901", {"code": 3001, "message": "Meeting does not exist: 12345678901."}),
         ("ODfDKShNRqKkXbGD09Sk4A==", {"code": 3301, "message": "This recording does not exist."}),
         ("x", {"code": 3301, "message": "This recording does not exist."}),
+        ("1" * 5_000, {"code": 3301, "message": "This recording does not exist."}),
     ],
 )
 async def test_meetings_there_are_none_of(bench: Bench, meeting: str, error: dict[str, Any]) -> None:
@@ -335,6 +338,7 @@ async def test_an_added_recording_is_as_described(bench: Bench) -> None:
         ({"user": "nobody"}, "user"),
         ({"start_time": "today"}, "start_time"),
         ({"start_time": "2026-11-20T09:00:00"}, "start_time"),
+        ({"start_time": "9999-12-31T23:00:00Z"}, "start_time"),
         ({"duration": -1}, "duration"),
         ({"topic": 5}, "topic"),
         ({"files": "MP4"}, "files"),

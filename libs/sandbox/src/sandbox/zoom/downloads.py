@@ -29,7 +29,7 @@ _SIGN_IN = (
     "<!DOCTYPE html><html><head><title>Sign In - Zoom</title></head><body><h1>Sign In</h1>"
     "<p>You must sign in to view this recording.</p></body></html>"
 )
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _OWN = (*READ_RECORDING, *LIST_RECORDINGS)
 _ANYBODYS = (*READ_ANY_RECORDING, *LIST_ANY_RECORDINGS)
 
@@ -123,13 +123,22 @@ def _serve(call: Call, recording: Recording, file: RecordedFile) -> Answer:
     ]
     content_type = _CONTENT_TYPES[file.extension]
     size = file.media.size
-    wanted = _RANGE.fullmatch(call.headers.get("range", ""))
-    if wanted is None or wanted.groups() == ("", ""):
+    first, last = _wanted(call.headers.get("range", ""))
+    if first is None and last is None:
         return Answer(200, b"", content_type, headers, file.media)
-    first, last = wanted.groups()
-    start = int(first) if first else max(size - int(last), 0)
-    stop = min(int(last) + 1, size) if first and last else size
+    start = max(size - (last or 0), 0) if first is None else first
+    stop = size if first is None or last is None else min(last + 1, size)
     if start >= stop:
         return Answer(416, b"", content_type, [*headers, ("content-range", f"bytes */{size}")])
     headers.append(("content-range", f"bytes {start}-{stop - 1}/{size}"))
     return Answer(206, b"", content_type, headers, _Part(file.media, start, stop))
+
+
+def _wanted(header: str) -> tuple[int | None, int | None]:
+    """First and last byte of a single range; without a first the last so many, without both all."""
+    found = _RANGE.fullmatch(header)
+    if found is None:
+        return None, None
+    first, last = (int(digits) if digits else None for digits in found.groups())
+    backwards = first is not None and last is not None and last < first
+    return (None, None) if backwards else (first, last)

@@ -8,6 +8,8 @@ from starlette.requests import Request
 
 from sandbox.control import BadRequest
 
+_YEARS = (2000, 2999)
+
 
 class Fields:
     """The members of one object."""
@@ -67,6 +69,8 @@ class Fields:
             raise BadRequest(name, "must be an ISO 8601 time") from None
         if moment.tzinfo is None:
             raise BadRequest(name, "must say its offset from UTC")
+        if not _YEARS[0] <= moment.year <= _YEARS[1]:
+            raise BadRequest(name, f"must be in the years {_YEARS[0]} to {_YEARS[1]}")
         return moment.timestamp()
 
     def finish(self) -> None:

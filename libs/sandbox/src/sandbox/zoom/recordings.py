@@ -11,7 +11,7 @@ from sandbox.zoom.errors import ZoomError, invalid_field, no_such_meeting
 from sandbox.zoom.habits import Habits
 from sandbox.zoom.library import Library
 from sandbox.zoom.paging import Pages
-from sandbox.zoom.request import ZoomRequest
+from sandbox.zoom.request import ZoomRequest, whole_number
 from sandbox.zoom.scopes import (
     DELETE_ANY_RECORDING,
     DELETE_RECORDING,
@@ -26,6 +26,7 @@ from sandbox.zoom.users import Users
 from sandbox.zoom.views import iso, meeting
 
 _LONGEST_LIFE = 604_800
+_LARGEST_ID = (1 << 63) - 1
 _TRASH_TYPES = ("", "meeting_recordings", "recording_file")
 
 
@@ -60,7 +61,7 @@ class Recordings:
             raise invalid_field("trash_type")
         if request.flag("trash"):
             return self._trash(request, host, span, size)
-        meeting_id = _meeting_id(request.params.get("meeting_id", ""))
+        meeting_id = request.whole("meeting_id", _LARGEST_ID)
         asked = ("recordings", host.id, span.first, span.last, size, meeting_id)
         position = self._pages.position(request.params.get("next_page_token", ""), asked)
         after = (position[0], position[1], position[2]) if position else None
@@ -81,11 +82,9 @@ class Recordings:
             "password": recording.passcode,
             "participant_audio_files": [],
         }
-        lifetime = request.params.get("ttl", "")
-        if lifetime and not (lifetime.isascii() and lifetime.isdigit() and int(lifetime) <= _LONGEST_LIFE):
-            raise invalid_field("ttl")
+        lifetime = request.whole("ttl", _LONGEST_LIFE)
         if "download_access_token" in request.params.get("include_fields", "").split(","):
-            seconds = int(lifetime) if lifetime else DOWNLOAD_LIFE
+            seconds = DOWNLOAD_LIFE if lifetime is None else lifetime
             document["download_access_token"] = self._tokens.download(recording.uuid, seconds)
         return document
 
@@ -103,8 +102,9 @@ class Recordings:
         """The recording of that UUID, or the latest of a meeting by its number."""
         request.require(own, anybodys, of_others=False)
         of_anybody = request.identity.may(*anybodys)
-        if name.isascii() and name.isdigit():
-            recording = self._library.latest(int(name))
+        meeting_id = whole_number(name)
+        if meeting_id is not None:
+            recording = self._library.latest(meeting_id)
             if recording is None:
                 raise no_such_meeting(name)
         else:
@@ -149,11 +149,3 @@ class Recordings:
 
     def _show(self, recording: Recording, base_url: str) -> dict[str, Any]:
         return meeting(recording, self._clock.now(), base_url, self._account_id)
-
-
-def _meeting_id(raw: str) -> int | None:
-    if not raw:
-        return None
-    if not raw.isascii() or not raw.isdigit():
-        raise invalid_field("meeting_id")
-    return int(raw)

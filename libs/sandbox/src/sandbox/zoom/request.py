@@ -9,6 +9,11 @@ _LARGEST_PAGE = 300
 _DEFAULT_PAGE = 30
 
 
+def whole_number(raw: str) -> int | None:
+    """What the digits say; None for anything else and for more digits than an int64 has."""
+    return int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 20 else None
+
+
 @dataclass(slots=True)
 class ZoomRequest:
     """``path`` is decoded once and begins after the version, as "users/me"."""
@@ -21,10 +26,20 @@ class ZoomRequest:
 
     def page_size(self) -> int:
         """From 1 to 300, or code 300."""
-        raw = self.params.get("page_size", "") or str(_DEFAULT_PAGE)
-        if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= _LARGEST_PAGE:
+        size = self.whole("page_size", _LARGEST_PAGE)
+        if size == 0:
             raise invalid_field("page_size")
-        return int(raw)
+        return size or _DEFAULT_PAGE
+
+    def whole(self, name: str, largest: int) -> int | None:
+        """A whole number up to ``largest``, or code 300; None when it is not given."""
+        raw = self.params.get(name, "")
+        if not raw:
+            return None
+        number = whole_number(raw)
+        if number is None or number > largest:
+            raise invalid_field(name)
+        return number
 
     def flag(self, name: str) -> bool:
         """ "true" or "false", or code 300."""
