@@ -15,6 +15,8 @@ UNREADABLE = "unreadable"
 """Code of an answer that is not what the platform speaks: cut short, or somebody else's page."""
 
 _SPACE = re.compile(r"\s+")
+_DOWN = b"Service Unavailable"
+_LOOKED_AT = 2048
 _BY_STATUS: Mapping[int, Consequence] = {
     HTTPStatus.UNAUTHORIZED: Consequence.REAUTH,
     HTTPStatus.FORBIDDEN: Consequence.PERM,
@@ -49,14 +51,19 @@ def object_in(body: bytes) -> Mapping[str, Any] | None:
     return payload if isinstance(payload, dict) else None
 
 
-def unreadable(status: int) -> Refusal:
-    """The refusal an answer is that nobody can read; worth another try unless its status says otherwise."""
+def unreadable(status: int, body: bytes = b"") -> Refusal:
+    """The refusal an answer is that nobody can read: INVALID unless its status says more.
+
+    But a success without a body, that was cut short, or that is a proxy's "Service Unavailable", is worth
+    another try.
+    """
     consequence = by_status(status)
-    if status < HTTPStatus.MULTIPLE_CHOICES:
-        consequence = Consequence.TRANSIENT
-    elif consequence not in (Consequence.TRANSIENT, Consequence.RATE):
+    if consequence not in (Consequence.TRANSIENT, Consequence.RATE):
+        start = body[:_LOOKED_AT].lstrip()
+        is_cut_short = not start or start[:1] in b"{[" or _DOWN in start
         # Whoever answered was not the platform, so that the status says nothing about the account.
-        consequence = Consequence.INVALID
+        is_worth_a_try = status < HTTPStatus.MULTIPLE_CHOICES and is_cut_short
+        consequence = Consequence.TRANSIENT if is_worth_a_try else Consequence.INVALID
     return Refusal(consequence, UNREADABLE, f"HTTP {status} with a body that is not what was asked for")
 
 

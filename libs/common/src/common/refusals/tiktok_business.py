@@ -7,9 +7,10 @@ from http import HTTPStatus
 from typing import Any
 
 from common.errors import Consequence
-from common.refusals.answers import Refusal, by_status, object_in, one_line, unreadable
+from common.refusals.answers import UNREADABLE, Refusal, by_status, object_in, one_line, unreadable
 
-OK = frozenset({0, 20001})
+PARTIAL = 20001
+OK = frozenset({0, PARTIAL})
 """All of what was asked for, and a part of it."""
 
 _T, _INVALID, _PERM = Consequence.TRANSIENT, Consequence.INVALID, Consequence.PERM
@@ -28,20 +29,22 @@ BY_CODE: Mapping[int, Consequence] = {
 BY_RANGE: Mapping[range, Consequence] = {range(51000, 52000): _T}
 
 
-def read(status: int, body: bytes) -> Mapping[str, Any] | Refusal:
-    """The envelope of a success, or the refusal, as advertisers' tokens have it."""
+def read(status: int, body: bytes, *, of_creator: bool = False) -> Mapping[str, Any] | Refusal:
+    """The envelope of a success, or the refusal; by default as advertisers' tokens have it."""
     payload = object_in(body)
     if payload is None:
-        return unreadable(status)
+        return unreadable(status, body)
     code = payload.get("code")
     if not isinstance(code, int) or isinstance(code, bool):
         if status < HTTPStatus.BAD_REQUEST:
-            return unreadable(status)
+            return Refusal(_INVALID, UNREADABLE, f"HTTP {status} without TikTok's envelope")
         return Refusal(by_status(status), str(status), f"HTTP {status} without a reason")
     if code in OK and status < HTTPStatus.BAD_REQUEST:
         return payload
     return Refusal(
-        consequence_of(code, status=status), str(code), one_line(payload.get("message")) or f"error {code}"
+        consequence_of(code, status=status, of_creator=of_creator),
+        str(code),
+        one_line(payload.get("message")) or f"error {code}",
     )
 
 
@@ -56,4 +59,5 @@ def consequence_of(code: int, *, status: int = 200, of_creator: bool = False) ->
     for codes, consequence in BY_RANGE.items():
         if code in codes:
             return consequence
-    return by_status(status)
+    renewable = of_creator and status == HTTPStatus.UNAUTHORIZED
+    return Consequence.REFRESH if renewable else by_status(status)

@@ -56,7 +56,7 @@ def read(status: int, body: bytes) -> Mapping[str, Any] | Refusal:
     """What a resource answered, or its refusal; a success says `ok` in its `error`."""
     payload = object_in(body)
     if payload is None:
-        return unreadable(status)
+        return unreadable(status, body)
     error = payload.get("error")
     if isinstance(error, dict) and error.get("code") == _OK and status < HTTPStatus.BAD_REQUEST:
         return payload

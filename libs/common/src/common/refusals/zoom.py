@@ -56,7 +56,7 @@ def read(status: int, body: bytes) -> Mapping[str, Any] | Refusal:
     """What the API answered, or its refusal."""
     payload = object_in(body)
     if payload is None:
-        return unreadable(status)
+        return unreadable(status, body)
     if status < HTTPStatus.BAD_REQUEST:
         return payload
     number = payload.get("code")
