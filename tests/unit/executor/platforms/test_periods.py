@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,6 @@ def test_what_is_joined_holds_every_day_once(periods: list[Days]) -> None:
     assert days == sorted({day for period in periods for day in _each(period)})
     assert all(
         later.since > earlier.until + timedelta(days=1)
-        for earlier, later in zip(found, found[1:], strict=False)
+        for earlier, later in pairwise(found)
     )
     assert [day.since for day in single_days(periods)] == days

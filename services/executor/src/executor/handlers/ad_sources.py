@@ -12,9 +12,10 @@ from executor.platforms.ads import AdsClient, Level, MetricRow
 from executor.platforms.facebook import Endpoint, Graph
 from executor.platforms.facebook.ads import FacebookAds
 from executor.platforms.figures import AdAccount, Days
+from executor.platforms.tiktok import App, Business, TikTokAds
 from executor.settings import ExecutorSettings
 
-_TITLES = {ConnectionKind.FACEBOOK_USER: "Facebook"}
+_TITLES = {ConnectionKind.FACEBOOK_USER: "Facebook", ConnectionKind.TIKTOK_BUSINESS: "TikTok Ads"}
 PLATFORMS = tuple(kind.platform.value for kind in _TITLES)
 """The platforms whose advertising can be read."""
 
@@ -34,6 +35,8 @@ class AdSources:
 
     def __init__(self, settings: ExecutorSettings) -> None:
         self._facebook = Endpoint(settings.facebook_base_url, settings.facebook_api_version)
+        self._tiktok_url = settings.tiktok_base_url
+        self._tiktok_app = _tiktok_app(settings)
 
     async def of(self, context: RunContext, platforms: Collection[str] | None = None) -> list[AdSource]:
         """One source for each connection of those platforms that has advertising; all when None.
@@ -72,7 +75,24 @@ class AdSources:
             batched=context.attempt == 1,
         )
 
+    def tiktok(self, context: RunContext, account: Account) -> Business:
+        """TikTok's Business API by one connection."""
+        app = self._tiktok_app
+        return Business(
+            context.http,
+            self._tiktok_url,
+            account.credential,
+            limiter=context.limiter,
+            scope=str(context.tenant_id),
+            connection_id=account.connection_id,
+            secrets=() if app is None else (app.secret,),
+        )
+
     async def _client(self, context: RunContext, account: Account) -> AdsClient:
+        if account.kind == ConnectionKind.TIKTOK_BUSINESS:
+            return TikTokAds(
+                self.tiktok(context, account), recorded=_advertisers(account), app=self._tiktok_app
+            )
         try:
             return FacebookAds(await self.facebook(context, account))
         except PlatformError as error:
@@ -100,6 +120,21 @@ class _WithoutToken(FacebookAds):
     ) -> Sequence[MetricRow]:
         """Raises the reason."""
         raise self._reason
+
+
+def _tiktok_app(settings: ExecutorSettings) -> App | None:
+    if settings.tiktok_app_id is None or settings.tiktok_app_secret is None:
+        return None
+    return App(settings.tiktok_app_id, settings.tiktok_app_secret.get_secret_value())
+
+
+def _advertisers(account: Account) -> dict[str, str]:
+    """Those found when the account was connected, by id."""
+    return {
+        str(found["id"]): str(found.get("name") or "")
+        for found in account.accounts
+        if found.get("type") == "advertiser" and found.get("id")
+    }
 
 
 def _not_connected(titles: Sequence[str], platform: str) -> PlatformError:
