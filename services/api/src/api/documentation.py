@@ -21,6 +21,7 @@ an RFC 9457 problem that names the fields at fault; a refused request changes no
 """
 TAGS: list[dict[str, Any]] = [
     {"name": "automations", "description": "What to do, when, and where to send it"},
+    {"name": "gallery", "description": "Automations that are ready but for a few questions"},
     {"name": "automation types", "description": "The kinds of automation there are"},
     {"name": "recording jobs", "description": "Automations that fetch and process your recordings"},
     {"name": "runs", "description": "Executions of automations: one for each slot or manual trigger"},

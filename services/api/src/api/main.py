@@ -15,6 +15,7 @@ from api.connections.routes import router as connections
 from api.context import SERVICE, Clock, Collaborators, utc_now
 from api.deliveries.routes import router as deliveries
 from api.destinations.routes import router as destinations
+from api.gallery.routes import router as gallery
 from api.jobs.routes import router as jobs
 from api.key_usage import KeyUsage
 from api.live.consumer import LiveConsumer
@@ -108,6 +109,7 @@ def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -
     app.add_middleware(Observation)
     problems.install(app)
     for router in (
+        gallery,
         automations,
         backfills,
         jobs,

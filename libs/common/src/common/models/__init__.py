@@ -37,6 +37,7 @@ from common.models.deliveries import Delivery, DeliveryAttempt, Destination
 from common.models.machinery import Fact, Leadership, Outbox, Reign
 from common.models.recordings import Recording, RecordingSource, RecordingTemplate
 from common.models.states import (
+    SOURCE_PLATFORMS,
     AutomationStatus,
     BackfillStatus,
     ConnectionKind,
@@ -60,6 +61,7 @@ which would take a quarter of a service's start-up."""
 
 __all__ = [
     "SCHEMA_REVISION",
+    "SOURCE_PLATFORMS",
     "ApiKey",
     "Automation",
     "AutomationRun",

@@ -99,6 +99,10 @@ class Platform(StrEnum):
     S3 = "s3"
 
 
+SOURCE_PLATFORMS = (Platform.FACEBOOK, Platform.TIKTOK, Platform.ZOOM)
+"""Those an automation reads from."""
+
+
 class ConnectionKind(StrEnum):
     """How an account was connected, which decides how its token is renewed.
 

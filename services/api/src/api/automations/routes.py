@@ -38,9 +38,10 @@ WantedPage = Annotated[PageRequest, Depends(page_request)]
 _ETAG = re.compile(r'"(\d{1,9})"')
 
 
-def _out(
+def out(
     automation: Automation, response: Response | None = None, *, next_after: datetime | None = None
 ) -> AutomationOut:
+    """An automation as clients see it, its version as the response's ETag."""
     if response is not None:
         response.headers["ETag"] = f'"{automation.version}"'
     return AutomationOut.model_validate(service.shown(automation, next_after=next_after))
@@ -68,7 +69,7 @@ async def create_automation(
     """Create an automation. It is active at once, and `next_run` is its first slot."""
     automation = await service.create(session, caller, body, now=now)
     response.headers["Location"] = f"/api/automations/{automation.id}"
-    return _out(automation, response)
+    return out(automation, response)
 
 
 @router.get("/automations")
@@ -86,7 +87,7 @@ async def list_automations(
         session, caller.tenant_id, wanted, status=status, type_name=type, destination_id=destination_id
     )
     positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [_out(row) for row in rows], positions)
+    return page(request, wanted, [out(row) for row in rows], positions)
 
 
 @router.get("/automations/{automation_id}", responses=problem_responses(404))
@@ -94,7 +95,7 @@ async def read_automation(
     automation_id: UUID, caller: Caller, session: Transaction, response: Response
 ) -> AutomationOut:
     """One automation. Its `ETag` can be sent back as `If-Match` with a change."""
-    return _out(await service.find(session, caller.tenant_id, automation_id), response)
+    return out(await service.find(session, caller.tenant_id, automation_id), response)
 
 
 @router.patch(
@@ -121,7 +122,7 @@ async def change_automation(
     automation = await service.change(
         session, caller, automation_id, body, if_version=_version(if_match), now=now
     )
-    values = dict(_out(automation, response))
+    values = dict(out(automation, response))
     if automation.schedule_config != before:
         owner = Owner(automation.id, automation.created_at, automation.fired_count)
         values["moved_slots"] = moved_slots(before, automation.schedule_config, owner, now=now)
@@ -148,7 +149,7 @@ async def pause_automation(
     automation = await lifecycle.pause(
         session, caller, automation_id, until=wanted.until, catch_up=wanted.catch_up, now=now
     )
-    return _out(automation, response)
+    return out(automation, response)
 
 
 @router.post("/automations/{automation_id}/resume", responses=problem_responses(400, 403, 404, 409, 413, 415))
@@ -167,7 +168,7 @@ async def resume_automation(
     """
     catch_up = body.catch_up if body else None
     automation = await lifecycle.resume(session, caller, automation_id, catch_up=catch_up, now=now)
-    return _out(automation, response, next_after=now)
+    return out(automation, response, next_after=now)
 
 
 @router.get("/automations/{automation_id}/skips", tags=["runs"], responses=problem_responses(404))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -24,11 +24,12 @@ from common.scheduling.policy import CatchUp
 TypeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 
-def _each_once(platforms: list[Platform]) -> list[Platform]:
+def _each_once(platforms: list[SourcePlatform]) -> list[SourcePlatform]:
     return list(dict.fromkeys(platforms))
 
 
-Platforms = Annotated[list[Platform], Field(max_length=20), AfterValidator(_each_once)]
+SourcePlatform = Literal[Platform.FACEBOOK, Platform.TIKTOK, Platform.ZOOM]
+Platforms = Annotated[list[SourcePlatform], Field(max_length=20), AfterValidator(_each_once)]
 
 SCHEDULE = (
     "When it runs: an object with a `type` (`interval`, `daily`, `weekly`, `time_of_day`, `hours`, "

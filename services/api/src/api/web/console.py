@@ -15,6 +15,7 @@ from api.web.pages import (
     connections,
     destinations,
     entrance,
+    gallery,
     overview,
     reference,
     runs,
@@ -22,7 +23,17 @@ from api.web.pages import (
 from api.web.rendering import STATIC, render
 
 # Forms come first: `/automations/new` must not be taken for an automation.
-_PAGES = (entrance, overview, automation_forms, automations, runs, destinations, connections, reference)
+_PAGES = (
+    entrance,
+    overview,
+    automation_forms,
+    gallery,
+    automations,
+    runs,
+    destinations,
+    connections,
+    reference,
+)
 
 
 def install(app: FastAPI) -> None:

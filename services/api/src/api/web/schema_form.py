@@ -13,6 +13,7 @@ from typing import Any
 from api.web.words import readable
 
 PREFIX = "config."
+YES = "yes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def _kind(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[str, Sequ
 
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return YES if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value)
@@ -131,7 +132,8 @@ def read(fields: Sequence[Field], form: Mapping[str, Sequence[str]]) -> dict[str
     for item in fields:
         values = [value.strip() for value in form.get(item.key, ()) if value.strip()]
         if item.kind == "checkbox":
-            if values or item.required:
+            # A browser says nothing of an unticked box; where ticked is the default, that is an answer.
+            if values or item.required or item.default == YES:
                 config[item.name] = bool(values)
             continue
         if not values:

@@ -27,7 +27,7 @@ from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render, timezones
 from api.web.sessions import SignedIn, Viewer
 from common.errors import RequestError
-from common.models import Automation, Destination, Lane, Platform
+from common.models import SOURCE_PLATFORMS, Automation, Destination, Lane
 from common.policies import AutomationPolicy
 
 router = APIRouter(prefix="/automations")
@@ -231,7 +231,8 @@ async def _ahead(
         return [fault.detail for fault in error.errors] or [error.detail]
 
 
-async def _destinations(session: AsyncSession, viewer: Viewer) -> list[Any]:
+async def destinations_of(session: AsyncSession, viewer: Viewer) -> list[Any]:
+    """Where the team can deliver to, by name."""
     rows = await session.execute(
         select(col(Destination.id), col(Destination.name), col(Destination.type), col(Destination.status))
         .where(col(Destination.tenant_id) == viewer.tenant_id)
@@ -267,8 +268,8 @@ async def _form(
         types=list(known.values()),
         chosen=chosen,
         fields=schema_form.fields_of(chosen.config_schema),
-        destinations=await _destinations(session, viewer),
-        platforms=list(Platform),
+        destinations=await destinations_of(session, viewer),
+        platforms=SOURCE_PLATFORMS,
         lanes=list(Lane),
         values=values,
         faults=faults,

@@ -1,0 +1,51 @@
+"""Templates of recording jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from api.gallery.base import Category, Draft, GalleryTemplate, Hour, Parameters, TimeZone
+from common.automation_config.recording_sync import MAX_SYNC_DAYS
+from common.automation_config.values import unique
+from common.models import Platform
+from common.quotas import JOB_TYPE
+
+
+class NightlyRecordings(Parameters):
+    """Questions of the nightly recording job."""
+
+    templates: Annotated[tuple[int, ...], AfterValidator(unique)] = Field(
+        min_length=1, max_length=100, description="The numbers of the recording templates, best match first"
+    )
+    sync_days: int = Field(default=2, ge=1, le=MAX_SYNC_DAYS, description="Days to look back")
+    transcribe: bool = Field(default=True, description="Write a transcript of each recording")
+    hour: Hour = 3
+    timezone: TimeZone = "UTC"
+
+
+def _nightly_recordings(answers: NightlyRecordings) -> Draft:
+    return Draft(
+        schedule={"type": "daily", "hour": answers.hour, "minute": 0, "timezone": answers.timezone},
+        config={
+            "template_ids": list(answers.templates),
+            "sync_config": {"sync_days": answers.sync_days},
+            "processing_config": {} if answers.transcribe else {"skip_transcription": True},
+        },
+        platforms=(Platform.ZOOM,),
+    )
+
+
+RECORDINGS = (
+    GalleryTemplate(
+        "nightly-recordings",
+        "Recordings overnight",
+        "Takes new Zoom recordings, matches them to your recording templates, transcribes and keeps each.",
+        Category.RECORDINGS,
+        JOB_TYPE,
+        (Platform.ZOOM,),
+        NightlyRecordings,
+        _nightly_recordings,
+    ),
+)
