@@ -1,8 +1,6 @@
 """Taking recordings in: what a platform tells of them becomes rows, and some of them begin to be processed.
 
 Every function is a fixed number of statements for any number of recordings, within the caller's transaction.
-Rows are locked in the order of their ids or of their platform's ids, so that two jobs that find the same
-recordings wait for each other instead of for ever.
 """
 
 from __future__ import annotations
@@ -23,6 +21,9 @@ from common.models import RecordingStatus
 from common.recordings.found import FoundRecording
 from common.recordings.selection import STARTABLE, UNMATCHED, Standing
 
+# Two that take in recordings of one source do so one after the other: the rows they lock overlap, and not in
+# one order. A source that is gone has no recordings.
+_ENTER = "SELECT id FROM recording_source WHERE id = $2 AND tenant_id = $1 FOR NO KEY UPDATE"
 # What has not changed is neither written nor locked. How far a recording has come is no business of its
 # platform: a row's status is the default's at first and never touched again here.
 _WRITE = """
@@ -69,7 +70,7 @@ free AS (
 UPDATE recording r
    SET status = 'INITIALIZED', status_reason = NULL, error_code = NULL, error_message = NULL,
        template_id = g.template_id, automation_id = $6, processing = g.processing::jsonb,
-       available_at = $7, attempt = 0, completed_at = NULL, trace_id = $8, traceparent = $9,
+       available_at = clock_timestamp(), attempt = 0, completed_at = NULL, trace_id = $7, traceparent = $8,
        updated_at = now()
   FROM given g JOIN free USING (id)
  WHERE r.id = g.id
@@ -136,9 +137,12 @@ class Taking:
 async def record(
     connection: Connection, tenant_id: UUID, source_id: UUID, found: Collection[FoundRecording]
 ) -> dict[str, Entry]:
-    """Write what is new or has changed; answers the rows of all of them by the platform's ids."""
+    """Write what is new or has changed; answers the rows of all of them by the platform's ids.
+
+    Answers nothing when the team has no such source (any more).
+    """
     given = list({each.external_id: each for each in found}.values())
-    if not given:
+    if not given or await connection.fetchrow(_ENTER, tenant_id, source_id) is None:
         return {}
     ids = [new_id() for _ in given]
     written = await connection.fetch(
@@ -206,7 +210,7 @@ async def start(
 
     Left out are those that are not in one of `statuses` (any more), that somebody works on, or that wait
     already. What was stored of a recording before stays and is used again. `service` is whose events these
-    are. Call it once a transaction, for the sake of the events.
+    are, and `now` their time. Call it once a transaction, for the sake of the events.
     """
     if not takings:
         return []
@@ -218,7 +222,6 @@ async def start(
         [json.dumps(dict(taking.processing)) for taking in takings],
         [status.value for status in statuses],
         automation_id,
-        now,
         trace_id,
         traceparent,
     )
