@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import httpx
 
 from common.models import ConnectionKind
-from common.oauth.base import Grant
+from common.oauth.base import Grant, Need
 from common.oauth.facebook import FacebookUser
 from common.oauth.tiktok_business import TikTokBusiness
 from common.oauth.tiktok_organic import TikTokOrganic
@@ -27,3 +28,9 @@ def grants(
         ZoomServer(http, outbound),
     )
     return {grant.kind: grant for grant in known}
+
+
+NEEDS: Final[Mapping[ConnectionKind, tuple[Need, ...]]] = {
+    grant.kind: grant.needs for grant in (FacebookUser, TikTokBusiness, TikTokOrganic, ZoomUser, ZoomServer)
+}
+"""What each kind must be allowed for everything Carillon does with it."""

@@ -130,14 +130,7 @@ class FacebookUser:
         )
 
     async def revoke(self, stored: Stored) -> None:
-        """Withdraw everything the person allowed this app."""
-        if not stored.access_token:
-            return
-        try:
-            await self._ask("DELETE", "me/permissions", stored.access_token, {}, ours=True)
-        except PlatformError as error:
-            if error.consequence is not Consequence.REAUTH:
-                raise
+        """Nothing: it would withdraw all that the person allowed this app, in other teams' connections too."""
 
     def renew_at(self, tokens: TokenSet, *, now: datetime) -> datetime | None:
         """Ten days before its end, then daily; a short-lived token halfway; one without an end daily."""
@@ -278,14 +271,9 @@ class FacebookUser:
         return rows[:room]
 
     async def _get(self, path: str, token: str, params: Mapping[str, str], facts: _Facts) -> Json:
-        return await self._ask("GET", path, token, params, ours=facts.ours)
-
-    async def _ask(
-        self, method: str, path: str, token: str, params: Mapping[str, str], *, ours: bool
-    ) -> Json:
-        proof = {"appsecret_proof": self._proof(token)} if ours and self._secret else {}
+        proof = {"appsecret_proof": self._proof(token)} if facts.ours else {}
         call = Call(
-            method,
+            "GET",
             f"{self._graph}/{path}",
             f"/{path}",
             params={**params, **proof},

@@ -73,14 +73,14 @@ class TikTokOrganic:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         if verifier is not None:
             form["code_verifier"] = verifier
-        return self._tokens(await self._post("token", form), now)
+        return self._tokens(await self._post(form), now)
 
     async def renew(self, stored: Stored, *, now: datetime) -> TokenSet:
         """The next pair. The refresh token it is asked for with may be dead from then on."""
         if not stored.refresh_token:
             raise self._endpoint.needs_token("refresh token")
         form = {"grant_type": "refresh_token", "refresh_token": stored.refresh_token}
-        return self._tokens(await self._post("token", form), now)
+        return self._tokens(await self._post(form), now)
 
     async def discover(self, stored: Stored, *, now: datetime) -> Discovered:
         """The creator's profile, or what may be seen of it."""
@@ -107,14 +107,7 @@ class TikTokOrganic:
         return Discovered(open_id, f"{name} (@{username})" if username else name, accounts=[profile])
 
     async def revoke(self, stored: Stored) -> None:
-        """End the consent."""
-        if not stored.access_token or self.missing_settings():
-            return
-        try:
-            await self._post("revoke", {"token": stored.access_token})
-        except PlatformError as error:
-            if error.consequence is not Consequence.REAUTH:
-                raise
+        """Nothing: it would withdraw all that the creator allowed this app, in other teams' connections too."""
 
     def renew_at(self, tokens: TokenSet, *, now: datetime) -> datetime | None:
         """After four fifths of its life; at once where its end is not known."""
@@ -149,17 +142,17 @@ class TikTokOrganic:
         user = data.get("user") if isinstance(data, dict) else None
         return user if isinstance(user, dict) else {}
 
-    async def _post(self, path: str, form: Mapping[str, str]) -> Json:
+    async def _post(self, form: Mapping[str, str]) -> Json:
         if missing := self.missing_settings():
             raise self._endpoint.needs_settings(missing)
         call = Call(
             "POST",
-            f"{self._base}/v2/oauth/{path}/",
-            f"/v2/oauth/{path}/",
+            f"{self._base}/v2/oauth/token/",
+            "/v2/oauth/token/",
             form={"client_key": self._key, "client_secret": self._secret, **form},
             secrets=(
                 self._secret,
-                *(form.get(name) for name in ("code", "code_verifier", "refresh_token", "token")),
+                *(form.get(name) for name in ("code", "code_verifier", "refresh_token")),
             ),
         )
         return await self._endpoint.ask(call, read_oauth)

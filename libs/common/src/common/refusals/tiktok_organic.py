@@ -37,8 +37,6 @@ _OK = "ok"
 
 def read_oauth(status: int, body: bytes) -> Mapping[str, Any] | Refusal:
     """What the token endpoint answered, or its refusal, which the key `error` tells, not the HTTP status."""
-    if not body.strip() and status < HTTPStatus.BAD_REQUEST:
-        return {}  # as a revocation is answered
     payload = object_in(body)
     if payload is None:
         return unreadable(status)
