@@ -14,11 +14,19 @@ from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
 from executor.handlers.ad_sources import AdSources
 from executor.handlers.base import Account, RunContext
+from executor.handlers.creator_sources import CreatorSources
 from executor.platforms.facebook.ads import FacebookAds
 from executor.settings import ExecutorSettings
 from tests.support.contexts import account, run_context
 
 SLOT = datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+
+def _serve(request: httpx.Request) -> httpx.Response:
+    """Facebook without an account, and TikTok that describes no advertiser."""
+    if "open_api" in request.url.path:
+        return httpx.Response(200, json={"code": 0, "data": {"list": []}})
+    return httpx.Response(200, json={"data": []})
 
 
 class LostCredential:
@@ -37,21 +45,22 @@ class LostCredential:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(
-        transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"data": []})), trust_env=False
-    ) as client:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(_serve), trust_env=False) as client:
         yield client
 
 
 @pytest.fixture
-def sources() -> AdSources:
-    return AdSources(
-        ExecutorSettings(
-            database_url=SecretStr("postgresql://nobody@localhost/none"),
-            kafka_bootstrap_servers="localhost:1",
-            encryption_keys=SecretStr(new_encryption_key("test")),
-        )
+def settings() -> ExecutorSettings:
+    return ExecutorSettings(
+        database_url=SecretStr("postgresql://nobody@localhost/none"),
+        kafka_bootstrap_servers="localhost:1",
+        encryption_keys=SecretStr(new_encryption_key("test")),
     )
+
+
+@pytest.fixture
+def sources(settings: ExecutorSettings) -> AdSources:
+    return AdSources(settings)
 
 
 def _context(http: httpx.AsyncClient, *accounts: Account) -> RunContext:
@@ -68,6 +77,39 @@ async def test_every_connection_with_advertising_is_one(http: httpx.AsyncClient,
         "facebook",
     )
     assert await found.client.ad_accounts() == []
+
+
+async def test_tiktoks_advertisers_are_those_found_when_it_was_connected(
+    http: httpx.AsyncClient, sources: AdSources
+) -> None:
+    found = [
+        {"id": "7001", "name": "Shop", "type": "advertiser"},
+        {"id": "p", "name": "Page", "type": "page"},
+    ]
+    tiktok = account(ConnectionKind.TIKTOK_BUSINESS, "abc", accounts=found)
+    (source,) = await sources.of(
+        _context(http, tiktok, account(ConnectionKind.FACEBOOK_USER, "E")), ["tiktok"]
+    )
+    assert source.platform == "tiktok"
+    (advertiser,) = await source.client.ad_accounts()
+    assert (advertiser.id, advertiser.name) == ("7001", "Shop")
+
+
+async def test_creators_have_no_advertising(http: httpx.AsyncClient, sources: AdSources) -> None:
+    with pytest.raises(PlatformError) as refused:
+        await sources.of(_context(http, account(ConnectionKind.TIKTOK_ORGANIC, "act.1")), ["tiktok"])
+    assert refused.value.code == "not_connected"
+    assert "no TikTok Ads account" in refused.value.detail
+
+
+async def test_creators_are_sources_of_their_own(http: httpx.AsyncClient, settings: ExecutorSettings) -> None:
+    creator = account(ConnectionKind.TIKTOK_ORGANIC, "act.1", name="Bright")
+    advertiser = account(ConnectionKind.TIKTOK_BUSINESS, "abc")
+    (found,) = CreatorSources(settings).of(_context(http, creator, advertiser))
+    assert (found.connection_id, found.name) == (str(creator.connection_id), "Bright")
+    with pytest.raises(PlatformError) as refused:
+        CreatorSources(settings).of(_context(http, advertiser))
+    assert (refused.value.consequence, refused.value.code) == (Consequence.REAUTH, "not_connected")
 
 
 async def test_without_one_somebody_must_connect_it(http: httpx.AsyncClient, sources: AdSources) -> None:

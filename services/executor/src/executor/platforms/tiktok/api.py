@@ -74,6 +74,11 @@ class Connection:
     id: UUID | None = None
 
 
+def utc_now() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
+
+
 class Api(ABC, Generic[A]):
     """Calls by one connection, for one run. `A` is what an answer is."""
 
@@ -85,7 +90,7 @@ class Api(ABC, Generic[A]):
         *,
         limiter: UsageLimiter,
         secrets: Sequence[str] = (),
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         """`secrets` are those beside the token that calls carry."""
         self._http = http

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from common.refusals.answers import Refusal, object_in
 from common.refusals.tiktok_limits import APP_WIDE, MAINTENANCE, MAINTENANCE_WAIT, limit_in, seconds_to_wait
 from executor.platforms.credentials import Credential
 from executor.platforms.exchange import Reply
-from executor.platforms.tiktok.api import Api, Call, Connection, Fault, Json
+from executor.platforms.tiktok.api import Api, Call, Connection, Fault, Json, utc_now
 from executor.platforms.usage import UsageLimiter
 
 ROOT = "/open_api/v1.3/"
@@ -55,9 +55,10 @@ class Business(Api[Answer]):
         connection_id: UUID | None = None,
         of_creator: bool = False,
         secrets: Sequence[str] = (),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         connection = Connection(credential, scope, connection_id)
-        super().__init__(http, base_url, connection, limiter=limiter, secrets=secrets)
+        super().__init__(http, base_url, connection, limiter=limiter, secrets=secrets, now=now)
         self._of_creator = of_creator
 
     async def get(self, path: str, params: Params, *, advertiser: str = "") -> Json:
