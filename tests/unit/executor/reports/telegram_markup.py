@@ -18,7 +18,7 @@ class TelegramParser(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag in _TAGS, f"unsupported tag {tag}"
-        assert not attrs
+        assert [name for name, _value in attrs] == (["href"] if tag == "a" else [])
         self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

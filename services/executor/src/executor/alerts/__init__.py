@@ -1,0 +1,1 @@
+"""Alerts: what is held against its limits, what has changed since, and how it is told."""
