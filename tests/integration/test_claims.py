@@ -17,14 +17,14 @@ from executor.claims import Claims
 from tests.factories import Team, World
 from tests.support.outbox import Announcements
 from tests.support.statements import counted_pool
-from tests.support.workers import ids
+from tests.support.workers import ids, token_keeper
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
 def claims(pool: ConnectionPool, ring: KeyRing) -> Claims:
-    return Claims(pool, ring, worker="executor-1", lease_seconds=15)
+    return Claims(pool, token_keeper(pool, ring), worker="executor-1", lease_seconds=15)
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ async def test_two_workers_who_want_the_same_runs_share_them(
     runs = await queued(world, team, automation_id, 200)
     wanted = dict.fromkeys(runs)
     backwards = dict.fromkeys(reversed(runs))
-    first = Claims(pool, ring, worker="executor-1", lease_seconds=15)
-    second = Claims(pool, ring, worker="executor-2", lease_seconds=15)
+    first = Claims(pool, token_keeper(pool, ring), worker="executor-1", lease_seconds=15)
+    second = Claims(pool, token_keeper(pool, ring), worker="executor-2", lease_seconds=15)
     batches = await asyncio.gather(
         *(claims.claim(ids) for claims, ids in [(first, wanted), (second, backwards)] * 3)
     )
@@ -177,7 +177,9 @@ async def test_an_unreadable_token_is_left_out_and_stops_nobody(
     [automation_id] = await world.automations(team, None)
     [run_id] = await queued(world, team, automation_id, 1)
     stranger = KeyRing.parse(new_encryption_key("other"))
-    [claimed] = await Claims(pool, stranger, worker="executor-1", lease_seconds=15).claim({run_id: None})
+    [claimed] = await Claims(pool, token_keeper(pool, stranger), worker="executor-1", lease_seconds=15).claim(
+        {run_id: None}
+    )
     assert claimed.accounts == []
 
 
@@ -199,7 +201,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_batch(
     await world.facebook(team)
     counts = []
     async with counted_pool(database_url) as (pool, statements):
-        claims = Claims(pool, ring, worker="executor-1", lease_seconds=15)
+        claims = Claims(pool, token_keeper(pool, ring), worker="executor-1", lease_seconds=15)
         for count in (1, 2, 50):
             runs = await queued(world, team, automation_id, count)
             statements.clear()

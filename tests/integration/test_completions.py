@@ -13,6 +13,7 @@ from common.crypto import KeyRing
 from common.database import ConnectionPool
 from common.events import NotificationRequested, RunCancelled, RunCompleted, RunFailed
 from common.models import RunStatus
+from executor.aftermath.application import AftermathWriter
 from executor.claims import ClaimedRun, Claims
 from executor.completions import CANCELLED, HANDED_BACK, Completion, Completions
 from scheduler.rescue import Rescue
@@ -20,9 +21,10 @@ from tests.factories import Team, World
 from tests.support.leaders import lead
 from tests.support.outbox import Announcements
 from tests.support.statements import counted_pool
-from tests.support.workers import REPORT
+from tests.support.workers import PUBLIC_URL, REPORT, token_keeper
 
 WORKER = "executor-1"
+AFTERMATH = AftermathWriter(public_url=PUBLIC_URL)
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 Claimed = Callable[..., Awaitable[ClaimedRun]]
@@ -30,7 +32,7 @@ Claimed = Callable[..., Awaitable[ClaimedRun]]
 
 @pytest.fixture
 def completions(pool: ConnectionPool) -> Completions:
-    return Completions(pool, worker=WORKER)
+    return Completions(pool, AFTERMATH, worker=WORKER)
 
 
 @pytest.fixture
@@ -53,7 +55,8 @@ def claimed(
         if run_id is None:
             [automation_id] = await world.automations(team, destination_id)
             run_id = await world.run(team, automation_id, **columns)
-        [run] = await Claims(pool, ring, worker=WORKER, lease_seconds=15).claim({run_id: None})
+        claims = Claims(pool, token_keeper(pool, ring), worker=WORKER, lease_seconds=15)
+        [run] = await claims.claim({run_id: None})
         await announced.clear()
         return run
 
@@ -233,7 +236,7 @@ async def test_another_workers_result_for_the_same_attempt_is_rejected(
     world: World, pool: ConnectionPool, claimed: Claimed
 ) -> None:
     claim = await claimed()
-    assert await Completions(pool, worker="executor-2").write([completed(claim)]) == [False]
+    assert await Completions(pool, AFTERMATH, worker="executor-2").write([completed(claim)]) == [False]
     assert (await world.row("automation_run", claim.id))["status"] == "running"
 
 
@@ -337,13 +340,13 @@ async def test_a_group_is_one_round_of_statements_however_large(
 ) -> None:
     counts = []
     async with counted_pool(database_url) as (pool, statements):
-        claims = Claims(pool, ring, worker=WORKER, lease_seconds=15)
+        claims = Claims(pool, token_keeper(pool, ring), worker=WORKER, lease_seconds=15)
         for count in (1, 2, 60):
             automations = await world.automations(team, destination_id, count=count)
             runs = [await world.run(team, automation_id) for automation_id in automations]
             claimed = await claims.claim(dict.fromkeys(runs))
             statements.clear()
             group = [completed(run) for run in claimed]
-            assert all(await Completions(pool, worker=WORKER).write(group))
+            assert all(await Completions(pool, AFTERMATH, worker=WORKER).write(group))
             counts.append(len(statements))
     assert counts[1] == counts[2], statements

@@ -17,13 +17,20 @@ from common.crypto import KeyRing
 from common.database import ConnectionPool
 from common.grouping import GroupWriter
 from common.messages import Message
+from common.models import ConnectionKind
+from common.oauth.base import Grant
+from executor.aftermath.application import AftermathWriter
 from executor.attempts import Attempts
 from executor.claims import ClaimedRun, Claims
 from executor.completions import Completion, Completions
 from executor.execution import Execution
 from executor.handlers.base import Handler, Outcome, RunContext
+from executor.platforms.usage import UsageLimiter
+from executor.tokens.keeper import TokenKeeper
+from executor.tokens.vault import Vault
 
 SCRIPTED = "scripted"
+PUBLIC_URL = "https://carillon.example"
 REPORT = Message(type="report.completed", title="Report", text="Spend 12.00 EUR")
 
 
@@ -80,11 +87,24 @@ class Gate:
         self._open.set()
 
 
+def token_keeper(
+    pool: ConnectionPool,
+    ring: KeyRing,
+    grants: Mapping[ConnectionKind, Grant] | None = None,
+    *,
+    name: str = "executor-1",
+) -> TokenKeeper:
+    """One executor's keeper; without `grants` no token can be renewed."""
+    aftermath = AftermathWriter(public_url=PUBLIC_URL)
+    return TokenKeeper(Vault(pool, ring, worker=name), aftermath, grants or {})
+
+
 @dataclass
 class Worker:
     """One executor without its broker."""
 
     name: str
+    keeper: TokenKeeper
     claims: Claims
     capacity: Capacity
     execution: Execution
@@ -103,11 +123,17 @@ async def working(
     lease_seconds: float = 15.0,
     sweep_after: float = 15.0,
     handlers: Mapping[str, Handler[Any]] | None = None,
+    grants: Mapping[ConnectionKind, Grant] | None = None,
+    limiter: UsageLimiter | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker whose results are recorded and whose leases are kept; it is stopped like a killed process."""
     handler = Scripted(act)
-    claims = Claims(pool, ring, worker=name, lease_seconds=lease_seconds)
-    completions: GroupWriter[Completion] = GroupWriter(Completions(pool, worker=name).write, name="results")
+    keeper = token_keeper(pool, ring, grants, name=name)
+    claims = Claims(pool, keeper, worker=name, lease_seconds=lease_seconds)
+    aftermath = AftermathWriter(public_url=PUBLIC_URL)
+    completions: GroupWriter[Completion] = GroupWriter(
+        Completions(pool, aftermath, worker=name).write, name="results"
+    )
     capacity = Capacity(concurrency)
     async with httpx.AsyncClient() as http:
         execution = Execution(
@@ -116,7 +142,11 @@ async def working(
             completions,
             capacity,
             Attempts(
-                {SCRIPTED: handler} if handlers is None else handlers, http, pool, run_timeout=run_timeout
+                {SCRIPTED: handler} if handlers is None else handlers,
+                http,
+                pool,
+                limiter=limiter or UsageLimiter(),
+                run_timeout=run_timeout,
             ),
             worker=name,
             lease_seconds=lease_seconds,
@@ -127,7 +157,7 @@ async def working(
             asyncio.create_task(execution.keep_leases()),
         ]
         try:
-            yield Worker(name, claims, capacity, execution, handler)
+            yield Worker(name, keeper, claims, capacity, execution, handler)
         finally:
             for task in background:
                 task.cancel()

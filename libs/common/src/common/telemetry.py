@@ -207,3 +207,6 @@ LEADER_TERM = Gauge("carillon_leader_term", "Term this process leads in; 0 when 
 OUTBOX_AGE = Gauge("carillon_outbox_age_seconds", "Age of the oldest event not yet published")
 RELAYED = Counter("carillon_events_published_total", "Events published to Kafka", ["topic"])
 DEAD_LETTERS = Counter("carillon_dead_letters_total", "Records sent to dead letters", ["topic", "reason"])
+TOKEN_RENEWALS = Counter(
+    "carillon_token_renewals_total", "Requests for another token, by outcome", ["platform", "outcome"]
+)

@@ -6,24 +6,31 @@ import asyncio
 import random
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
 from common.database import ConnectionPool
-from common.errors import CarillonError, RemoteError
+from common.errors import CarillonError, PlatformError, RemoteError
 from common.models import RunStatus
 from common.retry import next_attempt
 from common.telemetry import hide_secrets
+from executor.aftermath.table import AFTERMATH, ConnectionFate, Fault, RunFate
 from executor.claims import ClaimedRun
-from executor.completions import CANCELLED, HANDED_BACK, Completion
+from executor.completions import CANCELLED, DELAYED, HANDED_BACK, Completion
 from executor.handlers.base import Handler, Outcome, RunContext, RunLog
 from executor.platforms.usage import UsageLimiter
 
 log = structlog.get_logger()
+
+LONGEST_DELAY = timedelta(hours=24)
+"""How long a run may wait in all for a platform's limits, counted from its first attempt."""
+START_BEFORE_EXPIRY = timedelta(minutes=1)
+"""A delayed run is tried for the last time this long before it may no longer start."""
 
 
 class RunTimeout(CarillonError):
@@ -49,13 +56,13 @@ class Attempts:
         http: httpx.AsyncClient,
         pool: ConnectionPool,
         *,
+        limiter: UsageLimiter,
         run_timeout: float,
-        limiter: UsageLimiter | None = None,
     ) -> None:
         self._handlers = handlers
         self._http = http
         self._pool = pool
-        self._limiter = limiter or UsageLimiter()
+        self._limiter = limiter
         self._run_timeout = run_timeout
 
     async def make(
@@ -105,7 +112,9 @@ class Attempts:
             limiter=self._limiter,
             pool=self._pool,
             state=run.state,
-            last_attempt=run.dry_run or run.attempt >= run.max_attempts,
+            last_attempt=run.dry_run
+            or run.attempt >= run.max_attempts
+            or datetime.now(UTC) >= last_chance(run),
             dry_run=run.dry_run,
         )
         return await handler.run(context, config)
@@ -126,6 +135,7 @@ def completed(run: ClaimedRun, run_log: RunLog, outcome: Outcome, traceparent: s
         logs=run_log.entries,
         traceparent=traceparent,
         state=outcome.state,
+        faults=_faults(run, outcome.faults),
     )
 
 
@@ -134,7 +144,8 @@ def failed(
 ) -> Completion:
     """The handler raised `error`."""
     code, message = describe(error, secrets=run.secrets)
-    delay = retry_after(run, error, random=random)
+    now = datetime.now(UTC)
+    delay = retry_after(run, error, now=now, random=random)
     run_log.error(
         "Error executing automation",
         error_code=code,
@@ -148,25 +159,99 @@ def failed(
             run_id=str(run.id),
             exception=hide_secrets(text, run.secrets),
         )
+    fate = AFTERMATH[error.consequence].run if isinstance(error, RemoteError) else RunFate.RETRY
+    platform_errors = [error] if isinstance(error, PlatformError) else []
     return Completion(
         run,
         RunStatus.FAILED if delay is None else RunStatus.RETRYING,
-        "failed",
+        DELAYED if fate is RunFate.DELAY and delay is not None else "failed",
         error_code=code,
         error_message=message,
         logs=run_log.entries,
         retry_after=delay or timedelta(),
         traceparent=traceparent,
+        faults=_faults(run, platform_errors, ended_the_run=delay is None),
+        retry_if_outdated=_if_outdated(run, error, random=random) if delay is None else None,
     )
 
 
-def retry_after(run: ClaimedRun, error: Exception, *, random: float) -> timedelta | None:
-    """How long until the next attempt; None when there is none. Somebody waits for a dry run: one try."""
+def retry_after(run: ClaimedRun, error: Exception, *, now: datetime, random: float) -> timedelta | None:
+    """How long until the next attempt; None when there is none. Somebody waits for a dry run: one try.
+
+    A platform's limit delays the run without using up an attempt, up to its last chance.
+    """
     choice = run.policy.retry
     if run.dry_run or (isinstance(error, RemoteError) and error.consequence in choice.never):
         return None
-    policy = choice.as_policy(max_attempts=run.max_attempts)
-    return next_attempt(policy, attempt=run.attempt, error=error, random=random)
+    fate = AFTERMATH[error.consequence].run if isinstance(error, RemoteError) else RunFate.RETRY
+    if fate is RunFate.FAIL:
+        return None
+    if fate is RunFate.RETRY:
+        policy = choice.as_policy(max_attempts=run.max_attempts)
+        return next_attempt(policy, attempt=run.attempt, error=error, random=random)
+    left = last_chance(run) - now
+    if left <= timedelta():
+        return None
+    policy = choice.as_policy(max_attempts=run.attempt + 1)
+    delay = next_attempt(policy, attempt=run.attempt, error=error, random=random)
+    return None if delay is None else min(delay, left)
+
+
+def last_chance(run: ClaimedRun) -> datetime:
+    """When a run that waits for a platform's limits is tried for the last time. Pure."""
+    latest = run.started_at + LONGEST_DELAY
+    return latest if run.expires_at is None else min(latest, run.expires_at - START_BEFORE_EXPIRY)
+
+
+def _if_outdated(run: ClaimedRun, error: Exception, *, random: float) -> timedelta | None:
+    """How long until another attempt, should the token that was found dead have a successor already."""
+    if not isinstance(error, PlatformError) or run.dry_run or run.attempt >= run.max_attempts:
+        return None
+    if AFTERMATH[error.consequence].connection is not ConnectionFate.CONDEMN:
+        return None
+    choice = run.policy.retry
+    return (
+        None if error.consequence in choice.never else timedelta(seconds=choice.base_seconds * (0.5 + random))
+    )
+
+
+def _faults(
+    run: ClaimedRun, errors: Sequence[PlatformError], *, ended_the_run: bool = False
+) -> tuple[Fault, ...]:
+    """What others than the run must know of its errors. A dry run changes nothing, so that nobody does."""
+    if run.dry_run:
+        return ()
+    return tuple(
+        _fault(run, error, ended_the_run) for error in errors if AFTERMATH[error.consequence].tells_owner
+    )
+
+
+def _fault(run: ClaimedRun, error: PlatformError, ended_the_run: bool) -> Fault:
+    connection_id = _uuid(error.connection_id)
+    _, detail = describe(error, secrets=run.secrets)
+    return Fault(
+        error.consequence,
+        error.platform,
+        _storable(detail),
+        run.tenant_id,
+        run.automation_id,
+        # Only a connection the run was given: the handler may have made up the rest.
+        connection_id if connection_id in run.credentials else None,
+        None if connection_id is None else run.blamed_version(connection_id, error.consequence),
+        ended_the_run,
+    )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return None if text is None else UUID(text)
+    except ValueError:
+        return None
+
+
+def _storable(text: str) -> str:
+    """What PostgreSQL can hold of a vendor's text."""
+    return text.replace("\x00", "").encode(errors="replace").decode()
 
 
 def interrupted(run: ClaimedRun, run_log: RunLog, reason: str, traceparent: str) -> Completion:

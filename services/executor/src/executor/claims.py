@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, overload
 from uuid import UUID
 
 import asyncpg
 import structlog
 
 from common import outbox, telemetry
-from common.crypto import KeyRing, Undecryptable
+from common.crypto import Undecryptable
 from common.database import Connection, ConnectionPool
+from common.errors import Consequence
 from common.events import RunStarted, to_record
-from common.models import Lane, Platform, Trigger
+from common.models import ConnectionKind, Lane, Platform, Trigger
 from common.policies import AutomationPolicy
 from executor.handlers.base import Account
-from executor.platforms.credentials import FixedCredential
+from executor.tokens.credential import KeptCredential
+from executor.tokens.decisions import Token
+from executor.tokens.keeper import TokenKeeper
 
 log = structlog.get_logger()
 
@@ -53,7 +56,7 @@ attempts AS (
     SELECT id, attempt, $2, claimed_at FROM claimed
 )
 SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.max_attempts, c.scheduled_for, c.as_of,
-       c.created_at, c.trigger,
+       c.created_at, c.expires_at, c.trigger,
        c.started_at, c.claimed_at, c.trace_id, c.traceparent,
        a.name, a.type, a.automation_config, a.policy, a.platforms, a.destination_id,
        coalesce(a.schedule_config ->> 'timezone', 'UTC') AS timezone,
@@ -64,8 +67,11 @@ SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.max_attempts, c.
 _CLAIM_EVENTS = _CLAIM.format(wanted=_WANTED)
 _CLAIM_WAITING = _CLAIM.format(wanted=_WAITED_TOO_LONG)
 _CONNECTIONS = """
-SELECT id, tenant_id, platform, kind, name, settings, accounts, token_sealed, token_version FROM connection
- WHERE tenant_id = ANY($1::uuid[]) AND status = 'active' AND token_sealed IS NOT NULL
+SELECT id, tenant_id, platform, kind, name, settings, accounts, token_sealed, token_version, expires_at,
+       refreshed_at, problem IS NOT NULL AS has_problem
+  FROM connection
+ WHERE tenant_id = ANY($1::uuid[]) AND status = 'active'
+   AND (token_sealed IS NOT NULL OR credentials_sealed IS NOT NULL)
  ORDER BY created_at
 """
 
@@ -74,9 +80,35 @@ STORES = frozenset({Platform.POSTGRESQL.value, Platform.S3.value})
 """What any automation may write to; its configuration names the connection."""
 
 
+class _Secrets(Sequence[str]):
+    """Every secret a run's credentials have held until now, those renewed under it included."""
+
+    def __init__(self, credentials: Sequence[KeptCredential]) -> None:
+        self._credentials = credentials
+
+    def __iter__(self) -> Iterator[str]:
+        return (secret for credential in self._credentials for secret in credential.seen)
+
+    def __len__(self) -> int:
+        return sum(len(credential.seen) for credential in self._credentials)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        return list(self)[index]
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimedRun:
-    """A run that is this worker's until its lease expires."""
+    """A run that is this worker's until its lease expires.
+
+    `credentials` are its accounts' own, by connection; `troubled` are connections that had a problem when it
+    was claimed.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -89,6 +121,7 @@ class ClaimedRun:
     scheduled_for: datetime | None
     slot: datetime
     started_at: datetime
+    expires_at: datetime | None
     trace_id: str | None
     traceparent: str | None
     timezone: str
@@ -99,19 +132,28 @@ class ClaimedRun:
     destination_id: UUID | None
     accounts: Sequence[Account]
     state: Mapping[str, Any]
+    credentials: Mapping[UUID, KeptCredential] = field(default_factory=dict, repr=False)
+    troubled: frozenset[UUID] = frozenset()
 
     @property
-    def secrets(self) -> list[str]:
-        """What must not be shown of it, wherever a vendor or a library repeats it."""
-        return [secret for account in self.accounts for secret in account.credential.seen]
+    def secrets(self) -> Sequence[str]:
+        """What must not be shown of it, wherever a vendor or a library repeats it; grows with renewals."""
+        return _Secrets(list(self.credentials.values()))
+
+    def blamed_version(self, connection_id: UUID, consequence: Consequence) -> int | None:
+        """The version of the token that an error with this connection is about; None when nobody knows."""
+        credential = self.credentials.get(connection_id)
+        return None if credential is None else credential.blamed(consequence)
 
 
 class Claims:
     """Claims runs for one worker."""
 
-    def __init__(self, pool: ConnectionPool, ring: KeyRing, *, worker: str, lease_seconds: float) -> None:
+    def __init__(
+        self, pool: ConnectionPool, keeper: TokenKeeper, *, worker: str, lease_seconds: float
+    ) -> None:
         self._pool = pool
-        self._ring = ring
+        self._keeper = keeper
         self._worker = worker
         self._lease_seconds = lease_seconds
 
@@ -133,8 +175,11 @@ class Claims:
             rows = await connection.fetch(statement, selector, self._worker, self._lease_seconds, *more)
             if not rows:
                 return []
-            accounts = await self._accounts(connection, {row["tenant_id"] for row in rows})
-            runs = [_run(row, traceparents.get(row["id"]), accounts[row["tenant_id"]]) for row in rows]
+            connected = await self._accounts(connection, {row["tenant_id"] for row in rows})
+            runs = [
+                _run(row, traceparents.get(row["id"]), connected[row["tenant_id"]], self._keeper)
+                for row in rows
+            ]
             now = datetime.now(UTC)
             await outbox.write(
                 connection,
@@ -163,13 +208,11 @@ class Claims:
                 telemetry.SLOT_TO_START.labels(row["lane"]).observe(max(0.0, lag))
         return runs
 
-    async def _accounts(self, connection: Connection, tenants: set[UUID]) -> dict[UUID, list[Account]]:
-        accounts: dict[UUID, list[Account]] = defaultdict(list)
+    async def _accounts(self, connection: Connection, tenants: set[UUID]) -> dict[UUID, list[_Connected]]:
+        connected: dict[UUID, list[_Connected]] = defaultdict(list)
         for row in await connection.fetch(_CONNECTIONS, list(tenants)):
             try:
-                token = self._ring.open(
-                    row["token_sealed"], tenant_id=row["tenant_id"], row_id=row["id"], column="token"
-                )
+                token = self._token(row)
             except Undecryptable as error:
                 # One unreadable token must not stop the batch; the runs that need it will say it is missing.
                 log.error(
@@ -179,24 +222,59 @@ class Claims:
                     error=error.detail,
                 )
                 continue
-            accounts[row["tenant_id"]].append(
-                Account(
-                    row["id"],
-                    row["platform"],
-                    row["kind"],
-                    row["name"],
-                    row["settings"],
-                    FixedCredential(token, platform=row["platform"], connection_id=str(row["id"])),
-                    row["token_version"],
-                    row["accounts"],
-                )
-            )
-        return accounts
+            connected[row["tenant_id"]].append(_Connected(row, token))
+        return connected
+
+    def _token(self, row: asyncpg.Record) -> Token | None:
+        """The connection's token, opened only when this process does not know it yet."""
+        known = self._keeper.known(row["id"])
+        if known is not None and known.version >= row["token_version"]:
+            return known
+        if row["token_sealed"] is None:
+            return None
+        value = self._keeper.vault.open_token(
+            row["token_sealed"], tenant_id=row["tenant_id"], connection_id=row["id"]
+        )
+        token = Token(value, row["token_version"], row["expires_at"], row["refreshed_at"])
+        return self._keeper.remember(row["id"], token)
 
 
-def _run(row: asyncpg.Record, traceparent: str | None, accounts: Sequence[Account]) -> ClaimedRun:
+@dataclass(frozen=True, slots=True)
+class _Connected:
+    """A connection as it was found, with its token in clear."""
+
+    row: asyncpg.Record
+    token: Token | None
+
+    def serves(self, platforms: Sequence[str]) -> bool:
+        """Whether an automation with these platforms may use it."""
+        return self.row["platform"] in platforms or self.row["platform"] in STORES
+
+    def account(self, credential: KeptCredential) -> Account:
+        """What a handler is given of it."""
+        row = self.row
+        return Account(
+            row["id"],
+            row["platform"],
+            row["kind"],
+            row["name"],
+            row["settings"],
+            credential,
+            self.token.version if self.token else row["token_version"],
+            row["accounts"],
+        )
+
+
+def _run(
+    row: asyncpg.Record, traceparent: str | None, connected: Sequence[_Connected], keeper: TokenKeeper
+) -> ClaimedRun:
     # Anything may be there after an UPDATE by hand; the handler will say what it misses.
     platforms: list[str] = row["platforms"] if isinstance(row["platforms"], list) else []
+    usable = [each for each in connected if each.serves(platforms)]
+    credentials = {
+        each.row["id"]: KeptCredential(keeper, each.row["id"], ConnectionKind(each.row["kind"]), each.token)
+        for each in usable
+    }
     return ClaimedRun(
         id=row["id"],
         tenant_id=row["tenant_id"],
@@ -209,6 +287,7 @@ def _run(row: asyncpg.Record, traceparent: str | None, accounts: Sequence[Accoun
         scheduled_for=row["scheduled_for"],
         slot=row["scheduled_for"] or row["as_of"] or row["created_at"],
         started_at=row["started_at"],
+        expires_at=row["expires_at"],
         trace_id=row["trace_id"],
         traceparent=traceparent or row["traceparent"],
         timezone=row["timezone"],
@@ -217,8 +296,8 @@ def _run(row: asyncpg.Record, traceparent: str | None, accounts: Sequence[Accoun
         dry_run=row["trigger"] == Trigger.DRY_RUN,
         platforms=platforms,
         destination_id=row["destination_id"],
-        accounts=[
-            account for account in accounts if account.platform in platforms or account.platform in STORES
-        ],
+        accounts=[each.account(credentials[each.row["id"]]) for each in usable],
         state=row["state"] if isinstance(row["state"], dict) else {},
+        credentials=credentials,
+        troubled=frozenset(each.row["id"] for each in usable if each.row["has_problem"]),
     )

@@ -30,6 +30,8 @@ from common.events import (
 from common.ids import new_id
 from common.messages import Message
 from common.models import RunStatus
+from executor.aftermath.application import AftermathWriter
+from executor.aftermath.table import Fault
 from executor.claims import ClaimedRun
 
 log = structlog.get_logger()
@@ -39,6 +41,9 @@ ERROR_LENGTH = 2_000
 
 CANCELLED = "cancelled"
 HANDED_BACK = "handed_back"
+DELAYED = "delayed"
+"""A platform's limit was reached: the run waits, and is as far as before."""
+_UNCOUNTED = frozenset({HANDED_BACK, DELAYED})
 
 Attempt: TypeAlias = tuple[UUID, int]
 
@@ -119,6 +124,10 @@ class Completion:
     traceparent: str | None = None
     state: Mapping[str, Any] | None = None
     """What the automation shall remember; None leaves it as it is."""
+    faults: Sequence[Fault] = ()
+    """What the attempt met that concerns an account or its owner."""
+    retry_if_outdated: timedelta | None = None
+    """It failed for a dead token: how long until another attempt, should there be a newer token by now."""
 
     @property
     def attempt(self) -> Attempt:
@@ -137,6 +146,7 @@ def without_result(completion: Completion) -> Completion:
         result=None,
         messages=(),
         state=None,
+        faults=(),
         logs=(),
         error_code="unstorable",
         error_message="what the handler returned cannot be stored; see the executor's log",
@@ -144,10 +154,11 @@ def without_result(completion: Completion) -> Completion:
 
 
 class Completions:
-    """Writes groups of completions for one worker."""
+    """Writes groups of completions for one worker, and what follows from the errors in them."""
 
-    def __init__(self, pool: ConnectionPool, *, worker: str) -> None:
+    def __init__(self, pool: ConnectionPool, aftermath: AftermathWriter, *, worker: str) -> None:
         self._pool = pool
+        self._aftermath = aftermath
         self._worker = worker
 
     async def write(self, group: Sequence[Completion]) -> list[bool]:
@@ -158,7 +169,9 @@ class Completions:
 
     async def _write(self, connection: Connection, group: Sequence[Completion]) -> set[Attempt]:
         # Sorted by id so that two transactions over the same runs lock them in the same order.
-        group = sorted(group, key=lambda completion: completion.run.id)
+        group = await self._retry_outdated(
+            connection, sorted(group, key=lambda completion: completion.run.id)
+        )
         settled = {
             (row["id"], row["attempt"]): row
             for row in await connection.fetch(
@@ -174,7 +187,7 @@ class Completions:
                 # lines of one run would end up with another.
                 [json.dumps(list(c.logs)) for c in group],
                 [c.retry_after.total_seconds() for c in group],
-                [int(c.outcome == HANDED_BACK) for c in group],
+                [int(c.outcome in _UNCOUNTED) for c in group],
             )
         }
         for late in (c for c in group if c.attempt not in settled):
@@ -193,6 +206,14 @@ class Completions:
             [c.error_message and c.error_message[:ERROR_LENGTH] for c in accepted],
         )
         finished = [c for c in accepted if c.status is not RunStatus.RETRYING and not c.run.dry_run]
+        # Before any automation is locked here, so that all are locked in one order.
+        followed = await self._aftermath.apply(
+            connection,
+            [fault for c in accepted for fault in c.faults],
+            well=_used_well(accepted),
+            counted=[c.run.automation_id for c in finished],
+            now=datetime.now(UTC),
+        )
         if finished:
             await connection.execute(
                 _COUNT,
@@ -227,8 +248,34 @@ class Completions:
             )
             kept = {row["id"] for row in inserted}
             deliveries = [d for d in deliveries if d.id in kept]
-        await outbox.write(connection, _events(accepted, deliveries, settled))
+        await outbox.write(connection, [*_events(accepted, deliveries, settled), *followed])
         return set(settled)
+
+    async def _retry_outdated(
+        self, connection: Connection, group: Sequence[Completion]
+    ) -> Sequence[Completion]:
+        """Give those another attempt that failed for a token which has been replaced meanwhile."""
+        hopeful = [c for c in group if c.retry_if_outdated is not None]
+        if not hopeful:
+            return group
+        newer = await self._aftermath.outdated(connection, [fault for c in hopeful for fault in c.faults])
+        return [
+            replace(c, status=RunStatus.RETRYING, retry_after=c.retry_if_outdated, faults=())
+            if c.retry_if_outdated is not None and {fault.connection_id for fault in c.faults} & newer
+            else c
+            for c in group
+        ]
+
+
+def _used_well(completions: Sequence[Completion]) -> set[UUID]:
+    """Connections that had a problem and were used by a run that met none."""
+    return {
+        connection_id
+        for c in completions
+        if c.status is RunStatus.COMPLETED and not c.run.dry_run
+        for connection_id in c.run.troubled
+        if c.run.credentials[connection_id].is_used
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The executor's subscriptions: one consumer a lane, each in its own consumer group.
+"""The executor's subscriptions: one consumer a lane and one for tokens, each in its own consumer group.
 
 Separate groups keep a rebalance of one lane from pausing the others.
 """
@@ -10,10 +10,13 @@ from functools import partial
 from faststream.kafka import KafkaBroker
 
 from common.consumer import ClaimConsumer, DeadLetters
-from common.events import AutomationDue
+from common.events import AutomationDue, TokenReauthRequired, TokenRefreshDue, TokenRefreshed
 from common.models import Lane
 from executor.execution import Execution
 from executor.settings import ExecutorSettings
+from executor.tokens.attention import Attention
+
+TOKEN_BATCH = 20
 
 
 def subscribe(
@@ -34,3 +37,21 @@ def subscribe(
         )
         for lane in Lane
     ]
+
+
+def subscribe_to_tokens(
+    broker: KafkaBroker, settings: ExecutorSettings, dead_letters: DeadLetters, attention: Attention
+) -> ClaimConsumer[TokenRefreshDue]:
+    """The leader's reminders that tokens are due."""
+    return ClaimConsumer(
+        broker,
+        settings,
+        dead_letters,
+        topic="connection.token",
+        group="executor.token",
+        batch_size=TOKEN_BATCH,
+        event=TokenRefreshDue,
+        item=lambda event: event.connection_id,
+        take=attention.take,
+        passed_over=(TokenRefreshed, TokenReauthRequired),
+    )

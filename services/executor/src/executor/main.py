@@ -5,26 +5,42 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from faststream.kafka import KafkaBroker
 
 from common import broker as kafka
 from common import database
 from common.capacity import Capacity
-from common.consumer import DeadLetters, start_consumers
+from common.consumer import ClaimConsumer, DeadLetters, start_consumers
 from common.crypto import KeyRing
 from common.grouping import GroupWriter
 from common.health import Health, run
 from common.http import create_client
+from common.oauth import grants
 from common.service import background, database_check, require_current_schema
+from executor.aftermath.application import AftermathWriter
 from executor.announcement import announce
 from executor.attempts import Attempts
 from executor.claims import Claims
 from executor.completions import Completions
-from executor.consumers import subscribe
+from executor.consumers import subscribe, subscribe_to_tokens
 from executor.execution import Execution
 from executor.handlers import load_handlers
+from executor.platforms.shared_usage import SharedUsageStore
+from executor.platforms.usage import UsageLimiter
 from executor.settings import ExecutorSettings
+from executor.tokens.attention import Attention
+from executor.tokens.keeper import TokenKeeper
+from executor.tokens.vault import Vault
+
+STOP_RENEWING_SECONDS = 1.0
+"""For renewals that are under way when the runs are through; the next executor finds out about the rest."""
+
+
+def renewals_at_once(pool_size: int) -> int:
+    """How many connections of the pool may be held while platforms answer; others must not wait for them."""
+    return max(1, pool_size // 4)
 
 
 @asynccontextmanager
@@ -46,38 +62,58 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
         await producer.start()
         handlers = load_handlers(settings)
         await announce(pool, handlers)
-        completions = GroupWriter(Completions(pool, worker=instance).write, name="results")
+        aftermath = AftermathWriter(public_url=settings.public_url)
+        completions = GroupWriter(Completions(pool, aftermath, worker=instance).write, name="results")
+        usage = SharedUsageStore(pool)
         async with (
             create_client(
                 timeout=settings.platform_timeout, allowed_hosts=settings.outbound_allowed_hosts
             ) as http,
             background(completions.run(), name="completions"),
+            background(usage.run(), name="usage"),
         ):
+            places = renewals_at_once(settings.database_pool_size)
+            keeper = TokenKeeper(
+                Vault(pool, ring, worker=instance),
+                aftermath,
+                grants(http, settings, settings),
+                places=places,
+            )
+            attention = Attention(keeper, places=places)
             capacity = Capacity(settings.executor_concurrency)
             execution = Execution(
                 pool,
-                Claims(pool, ring, worker=instance, lease_seconds=settings.lease_seconds),
+                Claims(pool, keeper, worker=instance, lease_seconds=settings.lease_seconds),
                 completions,
                 capacity,
-                Attempts(handlers, http, pool, run_timeout=settings.run_timeout),
+                Attempts(handlers, http, pool, limiter=UsageLimiter(usage), run_timeout=settings.run_timeout),
                 worker=instance,
                 lease_seconds=settings.lease_seconds,
                 sweep_after=settings.sweep_after,
             )
-            lanes = subscribe(broker, settings, DeadLetters(producer), execution)
+            dead_letters = DeadLetters(producer)
+            consumers: list[ClaimConsumer[Any]] = [
+                *subscribe(broker, settings, dead_letters, execution),
+                subscribe_to_tokens(broker, settings, dead_letters, attention),
+            ]
             async with background(execution.keep_leases(), name="leases"):
                 try:
                     await start_consumers(broker)
                     health.checks = {
                         "database": database_check(pool),
-                        **{lane.name: lane.check() for lane in lanes},
+                        **{consumer.name: consumer.check() for consumer in consumers},
                     }
-                    async with background(execution.sweep_regularly(), name="sweep"):
+                    async with (
+                        background(execution.sweep_regularly(), name="sweep"),
+                        background(attention.run(), name="tokens"),
+                    ):
                         yield execution
                 finally:
                     capacity.close()
+                    attention.close()
                     await broker.stop()
                     await execution.drain(settings.drain_timeout)
+                    await keeper.close(STOP_RENEWING_SECONDS)
     finally:
         await producer.stop()
         await pool.close()

@@ -1,0 +1,352 @@
+"""Applying what follows from errors: set by set, within the transaction that records what met them.
+
+Locks are taken in one order everywhere: connections, then the team's turn, then automations by id. Whoever
+finds a connection locked leaves it alone: its holder is renewing or replacing the token at this moment, or
+has found it dead already, and what the holder finds out is the truth.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from common import owner_notices
+from common.database import Connection
+from common.events import AutomationChanged, EventRecord, TokenReauthRequired, to_record
+from common.owner_notices import ALERTS_DESTINATION, DESTINATION_OF_OWNER, OwnerNotice
+from executor.aftermath import notices
+from executor.aftermath.table import PROBLEMS, AutomationFate, Condemned, ConnectionFate, Fault
+
+log = structlog.get_logger()
+
+REASON_LENGTH = 500
+TELL_AGAIN_AFTER_DAYS = 7
+"""A problem that comes and goes, because other uses of the account succeed, is not told each time."""
+
+# Only the token that was found dead is condemned, never its successor; and of many who find it dead at the
+# same time one wins and tells.
+_CONDEMN = f"""
+WITH dead AS (
+    SELECT c.id, d.reason
+      FROM unnest($1::uuid[], $2::int[], $3::text[]) AS d (id, version, reason)
+      JOIN connection c ON c.id = d.id AND c.token_version = d.version
+     WHERE c.status = 'active' ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED
+)
+UPDATE connection c
+   SET status = 'reauth_required', status_reason = dead.reason, problem = NULL,
+       reauth_required_at = clock_timestamp(), refresh_requested_at = NULL, updated_at = clock_timestamp()
+  FROM dead WHERE c.id = dead.id
+RETURNING c.id, c.tenant_id, c.platform, c.kind, coalesce(c.external_name, c.name) AS name, c.token_version,
+          dead.reason, clock_timestamp() AS now, {ALERTS_DESTINATION} AS alerts
+"""
+# Two accounts of a team that die at the same time must not each take the other for alive.
+_TEAMS_TURN = """
+SELECT pg_advisory_xact_lock(hashtextextended('aftermath ' || id, 0))
+  FROM (SELECT DISTINCT id FROM unnest($1::uuid[]) AS t (id) ORDER BY id) AS teams
+"""
+_USERS = f"""
+SELECT a.id, a.name, c.id AS connection_id, {DESTINATION_OF_OWNER} AS tell,
+       NOT EXISTS (SELECT FROM connection o
+                    WHERE o.tenant_id = c.tenant_id AND o.platform = c.platform AND o.status = 'active')
+       AS depends
+  FROM connection c
+  JOIN automation a ON a.tenant_id = c.tenant_id AND a.status = 'active' AND a.platforms ? c.platform
+ WHERE c.id = ANY($1::uuid[]) ORDER BY c.id, a.id
+"""
+_LOCK = "SELECT FROM automation WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+_PAUSE = """
+UPDATE automation a
+   SET status = 'paused', paused_at = clock_timestamp(), updated_at = clock_timestamp(),
+       status_reason = p.reason, paused_for_connection_id = p.connection_id
+  FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS p (id, connection_id, reason)
+ WHERE a.id = p.id AND a.status = 'active'
+RETURNING a.id, a.tenant_id, a.name, a.version, p.connection_id
+"""
+_STOP = f"""
+UPDATE automation a
+   SET status = 'error', paused_at = clock_timestamp(), updated_at = clock_timestamp(),
+       status_reason = s.reason
+  FROM unnest($1::uuid[], $2::text[]) AS s (id, reason)
+ WHERE a.id = s.id AND a.status = 'active'
+RETURNING a.id, a.tenant_id, a.name, a.version, {DESTINATION_OF_OWNER} AS tell, clock_timestamp() AS now
+"""
+_NOTE = f"""
+WITH noted AS (
+    SELECT c.id, n.problem, n.automation_id, starts_with(coalesce(c.problem, ''), n.head) AS known,
+           EXISTS (SELECT FROM delivery d
+                    WHERE d.tenant_id = c.tenant_id
+                      AND d.created_at > now() - interval '{TELL_AGAIN_AFTER_DAYS} days'
+                      AND d.message ->> 'type' = 'connection.problem'
+                      AND d.message #>> '{{data,connection_id}}' = c.id::text) AS told_lately
+      FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::uuid[])
+           AS n (id, version, problem, head, automation_id)
+      JOIN connection c ON c.id = n.id AND c.token_version = n.version
+     WHERE c.status = 'active' ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED
+)
+UPDATE connection c SET problem = noted.problem, updated_at = clock_timestamp()
+  FROM noted JOIN automation a ON a.id = noted.automation_id
+ WHERE c.id = noted.id
+RETURNING c.id, c.tenant_id, c.platform, coalesce(c.external_name, c.name) AS name,
+          {DESTINATION_OF_OWNER} AS tell, noted.known OR noted.told_lately AS told
+"""
+_CLEAR = """
+WITH well AS (
+    SELECT id FROM connection WHERE id = ANY($1::uuid[]) AND problem IS NOT NULL
+     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE connection c SET problem = NULL, updated_at = clock_timestamp() FROM well WHERE c.id = well.id
+"""
+_OUTDATED = """
+SELECT c.id FROM connection c
+  JOIN unnest($1::uuid[], $2::int[]) AS d (id, version) ON d.id = c.id
+ WHERE c.status = 'active' AND c.token_version > d.version
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one step did: its events, its messages, and the connections those are about."""
+
+    events: Sequence[EventRecord] = ()
+    messages: Sequence[OwnerNotice] = ()
+    about: frozenset[UUID] = frozenset()
+
+
+class AftermathWriter:
+    """Writes the aftermath of errors for one worker; all its methods work in the caller's transaction."""
+
+    def __init__(self, *, public_url: str) -> None:
+        self._public_url = public_url
+
+    async def outdated(self, connection: Connection, faults: Iterable[Fault]) -> set[UUID]:
+        """Of the connections whose token was found dead, those that have a newer one by now."""
+        blamed = _condemned(faults)
+        if not blamed:
+            return set()
+        rows = await connection.fetch(
+            _OUTDATED, [one.connection_id for one in blamed], [one.token_version for one in blamed]
+        )
+        return {row["id"] for row in rows}
+
+    async def apply(
+        self,
+        connection: Connection,
+        faults: Sequence[Fault],
+        *,
+        well: Iterable[UUID] = (),
+        counted: Iterable[UUID] = (),
+        now: datetime,
+    ) -> list[EventRecord]:
+        """Do what follows from the faults, and answer the events that announce it.
+
+        `well` are connections that were used with success. `counted` are automations the caller is about to
+        update; they are locked together with those that are paused or stopped here.
+        """
+        noted = [fault for fault in faults if fault.aftermath.connection is ConnectionFate.NOTE]
+        troubled = {fault.connection_id for fault in faults}
+        if cleared := sorted(set(well) - troubled):
+            await connection.execute(_CLEAR, cleared)
+        if not faults:
+            return []
+        dead = await self._condemn(connection, _condemned(faults))
+        stops = {
+            fault.automation_id: fault
+            for fault in faults
+            if fault.ended_the_run and fault.aftermath.automation is AutomationFate.STOP
+        }
+        users = await self._users(connection, dead, {*stops, *counted})
+        reconnecting = await self._pause(connection, dead, users)
+        stopped = await self._stop(connection, stops)
+        problems = await self._note(connection, noted, told=stopped.about)
+        steps = (reconnecting, stopped, problems)
+        requested = await owner_notices.deliver(
+            connection, [message for step in steps for message in step.messages], source="executor", now=now
+        )
+        return [*(event for step in steps for event in step.events), *requested]
+
+    async def condemn(
+        self, connection: Connection, condemned: Sequence[Condemned], *, now: datetime
+    ) -> list[EventRecord]:
+        """Connections whose grant a renewal found dead."""
+        dead = await self._condemn(connection, condemned)
+        told = await self._pause(connection, dead, await self._users(connection, dead, set()))
+        requested = await owner_notices.deliver(connection, told.messages, source="executor", now=now)
+        return [*told.events, *requested]
+
+    async def _condemn(
+        self, connection: Connection, condemned: Sequence[Condemned]
+    ) -> Mapping[UUID, asyncpg.Record]:
+        if not condemned:
+            return {}
+        rows = await connection.fetch(
+            _CONDEMN,
+            [one.connection_id for one in condemned],
+            [one.token_version for one in condemned],
+            [one.reason[:REASON_LENGTH] for one in condemned],
+        )
+        return {row["id"]: row for row in rows}
+
+    async def _users(
+        self, connection: Connection, dead: Mapping[UUID, asyncpg.Record], others: set[UUID]
+    ) -> list[asyncpg.Record]:
+        """The automations that use the dead connections, locked together with `others`."""
+        users: list[asyncpg.Record] = []
+        if dead:
+            await connection.execute(_TEAMS_TURN, [row["tenant_id"] for row in dead.values()])
+            users = await connection.fetch(_USERS, list(dead))
+        if locked := others | {row["id"] for row in users if row["depends"]}:
+            await connection.execute(_LOCK, list(locked))
+        return users
+
+    async def _pause(
+        self,
+        connection: Connection,
+        dead: Mapping[UUID, asyncpg.Record],
+        users: Sequence[asyncpg.Record],
+    ) -> _Told:
+        if not dead:
+            return _Told()
+        # One that depends on two of them waits for the first.
+        waiting = {row["id"]: row["connection_id"] for row in reversed(users) if row["depends"]}
+        paused = defaultdict(list)
+        if waiting:
+            reasons = [
+                f"{notices.platform_title(dead[found]['platform'])} account “{dead[found]['name']}” "
+                "must be connected again"
+                for found in waiting.values()
+            ]
+            for row in await connection.fetch(_PAUSE, list(waiting), list(waiting.values()), reasons):
+                paused[row["connection_id"]].append(row)
+        events: list[EventRecord] = []
+        messages: list[OwnerNotice] = []
+        for found, row in dead.items():
+            events += [_changed(each, "paused", row["now"]) for each in paused[found]]
+            events.append(_reauth(row, len(paused[found])))
+            own = [user for user in users if user["connection_id"] == found]
+            messages += self._reconnect(row, [each["name"] for each in paused[found]], own)
+            log.warning(
+                "connection must be connected again",
+                connection_id=str(found),
+                tenant_id=str(row["tenant_id"]),
+                version=row["token_version"],
+                reason=row["reason"],
+                paused=len(paused[found]),
+            )
+        return _Told(events, messages, frozenset(dead))
+
+    def _reconnect(
+        self, row: asyncpg.Record, paused: Sequence[str], users: Sequence[asyncpg.Record]
+    ) -> list[OwnerNotice]:
+        message = notices.reconnect(
+            public_url=self._public_url,
+            connection_id=row["id"],
+            platform=row["platform"],
+            name=row["name"],
+            reason=row["reason"],
+            paused=paused,
+        )
+        affected = [user for user in users if user["depends"]] or users
+        places = [row["alerts"]] if row["alerts"] else [user["tell"] for user in affected if user["tell"]]
+        return [OwnerNotice(row["tenant_id"], place, message) for place in dict.fromkeys(places)]
+
+    async def _stop(self, connection: Connection, stops: Mapping[UUID, Fault]) -> _Told:
+        if not stops:
+            return _Told()
+        reasons = [f"stopped: {fault.problem}"[:REASON_LENGTH] for fault in stops.values()]
+        rows = await connection.fetch(_STOP, list(stops), reasons)
+        events: list[EventRecord] = []
+        messages: list[OwnerNotice] = []
+        for row in rows:
+            fault = stops[row["id"]]
+            events.append(_changed(row, "error", row["now"]))
+            log.warning(
+                "automation stopped",
+                automation_id=str(row["id"]),
+                tenant_id=str(row["tenant_id"]),
+                reason=fault.problem,
+                owner_told=row["tell"] is not None,
+            )
+            if row["tell"] is not None:
+                message = notices.stopped(
+                    public_url=self._public_url,
+                    automation_id=row["id"],
+                    name=row["name"],
+                    connection_id=fault.connection_id,
+                    platform=fault.platform,
+                    detail=fault.detail,
+                )
+                messages.append(OwnerNotice(row["tenant_id"], row["tell"], message))
+        told = frozenset(stops[row["id"]].connection_id for row in rows if row["tell"] is not None)
+        return _Told(events, messages, frozenset(found for found in told if found is not None))
+
+    async def _note(self, connection: Connection, faults: Sequence[Fault], *, told: frozenset[UUID]) -> _Told:
+        blamed = {blame: fault for fault in reversed(faults) if (blame := fault.blames)}
+        if not blamed:
+            return _Told()
+        rows = await connection.fetch(
+            _NOTE,
+            [found for found, _ in blamed],
+            [version for _, version in blamed],
+            [fault.problem[:REASON_LENGTH] for fault in blamed.values()],
+            [PROBLEMS[fault.consequence] for fault in blamed.values()],
+            [fault.automation_id for fault in blamed.values()],
+        )
+        by_connection = {found: fault for (found, _), fault in blamed.items()}
+        messages = [
+            OwnerNotice(
+                row["tenant_id"],
+                row["tell"],
+                notices.problem(
+                    public_url=self._public_url,
+                    consequence=by_connection[row["id"]].consequence,
+                    connection_id=row["id"],
+                    platform=row["platform"],
+                    name=row["name"],
+                    detail=by_connection[row["id"]].detail,
+                ),
+            )
+            for row in rows
+            if row["tell"] is not None and not row["told"] and row["id"] not in told
+        ]
+        return _Told(messages=messages)
+
+
+def _condemned(faults: Iterable[Fault]) -> list[Condemned]:
+    """Each dead token once."""
+    found = {
+        blame: Condemned(*blame, fault.detail)
+        for fault in faults
+        if fault.aftermath.connection is ConnectionFate.CONDEMN and (blame := fault.blames)
+    }
+    return list(found.values())
+
+
+def _changed(row: asyncpg.Record, change: str, now: datetime) -> EventRecord:
+    event = AutomationChanged(
+        automation_id=row["id"],
+        tenant_id=row["tenant_id"],
+        change=change,
+        status="error" if change == "error" else "paused",
+        version=row["version"],
+        next_run=None,
+    )
+    return to_record(event, source="executor", time=now)
+
+
+def _reauth(row: asyncpg.Record, paused: int) -> EventRecord:
+    event = TokenReauthRequired(
+        connection_id=row["id"],
+        tenant_id=row["tenant_id"],
+        platform=row["platform"],
+        kind=row["kind"],
+        version=row["token_version"],
+        reason=row["reason"],
+        paused_automations=paused,
+    )
+    return to_record(event, source="executor", time=row["now"])

@@ -1,0 +1,135 @@
+"""Answering the leader's reminders: tokens that are due are renewed, or looked at where that is all there is.
+
+A reminder is acknowledged once it waits here. Should this process end before its turn comes, the leader finds
+that nothing came of it and reminds somebody again; what was done already is found not to be due any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from uuid import UUID
+
+import structlog
+
+from common.capacity import Stopping
+from common.crypto import Undecryptable
+from common.database import TRANSIENT_DATABASE_ERRORS
+from common.errors import Consequence, PlatformError
+from common.models import ConnectionStatus, RefreshOutcome
+from common.oauth.base import TokenSet
+from executor.aftermath.table import PROBLEMS
+from executor.tokens.decisions import LOOK_AGAIN_AFTER, Move, Why, move_when_due, outcome_of
+from executor.tokens.keeper import TokenKeeper
+from executor.tokens.vault import Kept
+
+log = structlog.get_logger()
+
+WAITING = 200
+"""Reminders that may wait here; more are left in the topic."""
+LOOK_SECONDS = 60.0
+"""For all the questions of one look: a connection may reach many accounts."""
+
+
+class Attention:
+    """One executor's attention to tokens that are due. It takes no places of runs."""
+
+    def __init__(self, keeper: TokenKeeper, *, places: int = 2) -> None:
+        self._keeper = keeper
+        self._places = places
+        self._due: asyncio.Queue[UUID] = asyncio.Queue(WAITING)
+        self._queued: set[UUID] = set()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._is_closed = False
+
+    async def take(self, traceparents: Mapping[UUID, str | None]) -> None:
+        """Let the connections wait for their turn; raises Stopping when the process takes no more work."""
+        for connection_id in traceparents:
+            while self._due.full() and not self._is_closed:
+                self._room.clear()
+                await self._room.wait()
+            if self._is_closed:
+                raise Stopping("this process takes no more work")
+            if connection_id not in self._queued:
+                self._queued.add(connection_id)
+                self._due.put_nowait(connection_id)
+
+    def close(self) -> None:
+        """Take no more; what waits is left to others."""
+        self._is_closed = True
+        self._room.set()
+
+    async def run(self) -> None:
+        """Attend to what waits until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._places):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            connection_id = await self._due.get()
+            self._queued.discard(connection_id)
+            self._room.set()
+            try:
+                await self.attend(connection_id)
+            except TRANSIENT_DATABASE_ERRORS as error:
+                log.warning(
+                    "token not attended to", connection_id=str(connection_id), error=type(error).__name__
+                )
+            except Exception:
+                # A defect met with one connection must not end the attention to all others.
+                log.exception("token not attended to", connection_id=str(connection_id))
+
+    async def attend(self, connection_id: UUID) -> None:
+        """Renew the token, or look whether it lives, if that is still due."""
+        try:
+            kept = await self._keeper.vault.read(connection_id)
+        except Undecryptable as error:
+            log.error("token cannot be opened", connection_id=str(connection_id), error=error.detail)
+            return
+        if kept is None or kept.status is not ConnectionStatus.ACTIVE or kept.kind not in self._keeper.grants:
+            return
+        if kept.refresh_at is None or kept.refresh_at > kept.now:
+            return
+        if move_when_due(kept.kind, kept.stored, kept.now) is Move.LOOK:
+            await self._look(kept)
+            return
+        try:
+            await self._keeper.renewed(connection_id, kept.kind, kept.version, Why.DUE)
+        except PlatformError as error:
+            # What follows from it has been recorded already.
+            log.info("token not renewed", connection_id=str(connection_id), code=error.code)
+
+    async def _look(self, kept: Kept) -> None:
+        """Ask the platform whose token it is: the only way to learn that it died."""
+        grant = self._keeper.grants[kept.kind]
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                found = await grant.discover(kept.stored, now=kept.now)
+        except (PlatformError, TimeoutError) as error:
+            await self._look_failed(kept, error)
+            return
+        tokens = TokenSet(
+            kept.stored.access_token or "", expires_at=found.expires_at or kept.stored.expires_at
+        )
+        due = grant.renew_at(tokens, now=kept.now)
+        earliest = kept.now + LOOK_AGAIN_AFTER
+        await self._keeper.vault.seen(kept, found, refresh_at=due and max(due, earliest))
+        log.info("connection looked at", connection_id=str(kept.id), accounts=len(found.accounts))
+
+    async def _look_failed(self, kept: Kept, error: PlatformError | TimeoutError) -> None:
+        is_dead = isinstance(error, PlatformError) and (
+            outcome_of(kept.kind, error) is RefreshOutcome.REJECTED
+        )
+        if isinstance(error, PlatformError) and is_dead:
+            await self._keeper.condemn(kept, error.detail)
+            return
+        lacks = isinstance(error, PlatformError) and error.consequence is Consequence.PERM
+        problem = f"{PROBLEMS[Consequence.PERM]}: {error}" if lacks else None
+        await self._keeper.vault.look_again(kept, LOOK_AGAIN_AFTER, problem=problem)
+        log.warning(
+            "connection not looked at",
+            connection_id=str(kept.id),
+            error=str(error) or type(error).__name__,
+        )

@@ -1,0 +1,74 @@
+"""A run's access to one connection's token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from common.errors import Consequence
+from common.models import ConnectionKind
+from executor.tokens.decisions import Token
+from executor.tokens.keeper import TokenKeeper
+
+
+class KeptCredential:
+    """A connection's token, renewed under the run that uses it. A `Credential` of the platform clients.
+
+    `token` is what was stored when the run was claimed; None where there is none yet.
+    """
+
+    def __init__(
+        self, keeper: TokenKeeper, connection_id: UUID, kind: ConnectionKind, token: Token | None
+    ) -> None:
+        self._keeper = keeper
+        self._connection_id = connection_id
+        self._kind = kind
+        self._token = token
+        self._seen: dict[str, None] = {} if token is None else {token.value: None}
+        self._answered: dict[int, None] = {}
+
+    @property
+    def seen(self) -> Sequence[str]:
+        """Every secret this credential has held."""
+        return tuple(self._seen)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody asked for the token."""
+        return bool(self._answered)
+
+    async def current(self) -> str:
+        """The token that holds now; renewed first when it is about to end."""
+        return self._answer(await self._keeper.fresh(self._connection_id, self._kind, self._newest()))
+
+    async def renewed(self, rejected: str) -> str:
+        """Another token than `rejected`; the stored one when that is another already.
+
+        Raises PlatformError: REAUTH when there is none to be had, TRANSIENT or RATE when there is none yet.
+        """
+        token = self._newest()
+        if token is None or token.value == rejected:
+            version = token.version if token else 0
+            token = await self._keeper.replaced(self._connection_id, self._kind, version)
+        return self._answer(token)
+
+    def blamed(self, consequence: Consequence) -> int | None:
+        """The version of the token an error of the run is about; None when nobody knows.
+
+        A client says REFRESH of the latest, which it was given after the first had been refused. Any other
+        error of a run that was given several may be about either.
+        """
+        if not self._answered:
+            return None
+        if len(self._answered) > 1 and consequence is not Consequence.REFRESH:
+            return None
+        return max(self._answered)
+
+    def _newest(self) -> Token | None:
+        return self._keeper.known(self._connection_id) or self._token
+
+    def _answer(self, token: Token) -> str:
+        self._token = token
+        self._seen[token.value] = None
+        self._answered[token.version] = None
+        return token.value

@@ -1,0 +1,159 @@
+"""When a token is renewed, how long to wait after it could not be, and what an error of the platform says
+about the grant. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from common.errors import Consequence, PlatformError
+from common.models import ConnectionKind, RefreshOutcome
+from common.oauth.base import ANSWER_LOST, NO_TOKEN, Stored
+
+MARGINS: Mapping[ConnectionKind, timedelta] = {
+    ConnectionKind.ZOOM_SERVER: timedelta(seconds=60),
+    ConnectionKind.ZOOM_USER: timedelta(minutes=5),
+    ConnectionKind.TIKTOK_ORGANIC: timedelta(minutes=5),
+}
+"""How long before its end a token is no longer handed out. Kinds that are not here live for weeks, and are
+renewed ahead by the leader's reminder alone."""
+LARGEST_MARGIN = 0.2
+"""Part of a token's life that the margin may be, lest a short-lived one is renewed at every call."""
+PROLONG_BEFORE = timedelta(days=10)
+"""Before the end of a token that can only be exchanged while it lives."""
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=30)
+MISCONFIGURED_PAUSE = timedelta(hours=1)
+LEAST_PAUSE = timedelta(seconds=60)
+"""Between a renewal and the next that is due, whatever the platform says of the token's life."""
+LOOK_AGAIN_AFTER = timedelta(hours=1)
+"""Between two looks at a token that cannot be renewed, at the least; and after a look that failed."""
+ADOPT_AFTER = timedelta(seconds=60)
+"""How old a renewal without an end must be before its process counts as dead: until then it may be about to
+store what it was granted."""
+
+_DEAD = frozenset({Consequence.REAUTH, Consequence.REFRESH, Consequence.GONE})
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A connection's `version`th token. `granted_at` is None where nobody knows."""
+
+    value: str = field(repr=False)
+    version: int
+    expires_at: datetime | None = None
+    granted_at: datetime | None = None
+
+    def lives(self, now: datetime) -> bool:
+        """Whether it has not ended yet, as far as the platform said when it granted it."""
+        return self.expires_at is None or self.expires_at > now
+
+
+class Why(StrEnum):
+    """Why a renewal is asked for: it ends soon, the platform refused it, or the leader says it is time."""
+
+    WORN = "worn"
+    REFUSED = "refused"
+    DUE = "due"
+
+
+class Move(StrEnum):
+    """What is done about a token that is due."""
+
+    RENEW = "renew"
+    LOOK = "look"
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What became of the renewals of the present token so far.
+
+    `answer_lost`: one was sent, and what it answered is not known. `in_flight`: one has no end yet, and its
+    process may still live.
+    """
+
+    failures: int = 0
+    answer_lost: bool = False
+    in_flight: bool = False
+
+    @classmethod
+    def of(cls, renewals: Sequence[tuple[str | None, timedelta]]) -> Past:
+        """From the outcomes of the present token's renewals and their ages, the latest first."""
+        failures, lost, in_flight = 0, False, False
+        for outcome, age in renewals:
+            if outcome == RefreshOutcome.REFRESHED:
+                break
+            failures += 1
+            lost = lost or outcome in (None, RefreshOutcome.UNKNOWN)
+            in_flight = in_flight or (outcome is None and age < ADOPT_AFTER)
+        return cls(failures, lost, in_flight)
+
+
+def is_worn(kind: ConnectionKind, token: Token, now: datetime) -> bool:
+    """Whether the token ends too soon to be handed out."""
+    if token.expires_at is None or kind not in MARGINS:
+        return False
+    margin = MARGINS[kind]
+    if token.granted_at is not None and token.granted_at < token.expires_at:
+        margin = min(margin, LARGEST_MARGIN * (token.expires_at - token.granted_at))
+    return token.expires_at - now <= margin
+
+
+def can_renew(kind: ConnectionKind, stored: Stored, *, why: Why) -> bool:
+    """Whether there is anything to ask for another token with."""
+    match kind:
+        case ConnectionKind.ZOOM_SERVER:
+            return bool(stored.credentials)
+        case ConnectionKind.FACEBOOK_USER:
+            # What the platform refused cannot be exchanged any more.
+            return why is Why.DUE and stored.access_token is not None
+        case _:
+            return stored.refresh_token is not None
+
+
+def move_when_due(kind: ConnectionKind, stored: Stored, now: datetime) -> Move:
+    """Renew it where it can be and has an end that is near; else look whether it lives."""
+    if not can_renew(kind, stored, why=Why.DUE):
+        return Move.LOOK
+    if kind is ConnectionKind.FACEBOOK_USER:
+        near = stored.expires_at is not None and stored.expires_at - now <= PROLONG_BEFORE
+        return Move.RENEW if near else Move.LOOK
+    return Move.RENEW
+
+
+def outcome_of(kind: ConnectionKind, error: PlatformError) -> RefreshOutcome:
+    """What a renewal that ended with `error` came to.
+
+    Credentials of a server-to-server app are the tenant's own, so that a person of theirs must correct them;
+    those of our app are the operator's business, and no reason to ask anybody to connect again.
+    """
+    if error.code == ANSWER_LOST:
+        return RefreshOutcome.UNKNOWN
+    if error.consequence in _DEAD:
+        return RefreshOutcome.REJECTED
+    if kind is ConnectionKind.ZOOM_SERVER and error.consequence is Consequence.INVALID:
+        return RefreshOutcome.REJECTED
+    return RefreshOutcome.FAILED
+
+
+def pause_after(error: PlatformError, *, failures: int, random: float) -> timedelta:
+    """How long to leave the grant alone after its `failures`th failure in a row; `random` is in [0, 1)."""
+    if error.permanent:
+        return MISCONFIGURED_PAUSE
+    doubled = min(FIRST_PAUSE * (1 << min(max(failures - 1, 0), 16)), LONGEST_PAUSE)
+    asked = timedelta(seconds=min(error.retry_after or 0.0, LONGEST_PAUSE.total_seconds()))
+    return max(doubled * (0.75 + 0.25 * random), asked)
+
+
+def reason_for(error: PlatformError, *, answer_lost: bool, rotates: bool) -> str:
+    """Why the account must be connected again, for its owner; `error` has no secrets in it."""
+    if error.code == NO_TOKEN:
+        return f"{error.detail}, so that its token cannot be renewed"
+    if answer_lost and rotates:
+        return (
+            "the answer to an earlier renewal was lost, and with it perhaps the new refresh token; "
+            f"the old one is no longer accepted ({error.detail})"
+        )
+    return f"its token is no longer accepted and cannot be renewed ({error.detail})"
