@@ -50,8 +50,8 @@ def vendors_at(sandbox_port: int) -> dict[str, str]:
         "FACEBOOK_BASE_URL": origin,
         "TIKTOK_BASE_URL": origin,
         "TIKTOK_OPEN_BASE_URL": origin,
-        "ZOOM_BASE_URL": f"{origin}/v2",
-        "ZOOM_OAUTH_URL": f"{origin}/oauth",
+        "ZOOM_BASE_URL": f"{origin}/zoom/v2",
+        "ZOOM_OAUTH_URL": f"{origin}/zoom/oauth",
         "TELEGRAM_BASE_URL": origin,
         "OUTBOUND_ALLOWED_HOSTS": f"{LOOPBACK}:{sandbox_port}",
     }
