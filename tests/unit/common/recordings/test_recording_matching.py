@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import ValidationError
 
-from common.recordings.matching import Matcher, SlowPattern, SourceName, Template
+from common.recordings.matching import Matcher, Rule, SlowPattern, SourceName, Template
 from common.recordings.rules import MatchingRules
 
 SOURCE = SourceName(UUID("0198c0de-0000-7000-8000-000000000001"), 7)
@@ -127,3 +127,44 @@ def test_rules_survive_their_document() -> None:
 
     assert MatchingRules.model_validate(rules.model_dump(mode="json")) == rules
     assert rules.source_ids == (3, SOURCE.id)
+
+
+@pytest.mark.parametrize(
+    ("topic", "rule", "text"),
+    [
+        ("WEEKLY  call", Rule.EXACT_MATCHES, "Weekly call"),
+        ("The lecture", Rule.KEYWORDS, "Lecture"),
+        ("Course 12: Ads", Rule.PATTERNS, r"^course \d+"),
+    ],
+)
+def test_a_match_tells_the_rule_as_it_is_written(topic: str, rule: Rule, text: str) -> None:
+    given = template(
+        exact_matches=["Weekly call"], keywords=["demo", "Lecture"], patterns=["x+y", r"^course \d+"]
+    )
+
+    found = Matcher([given]).find(topic, SOURCE)
+
+    assert found is not None
+    assert (found.template, found.rule, found.text) == (given, rule, text)
+
+
+def test_a_template_of_sources_alone_takes_by_them() -> None:
+    found = Matcher([template(source_ids=[SOURCE.number])]).find("anything", SOURCE)
+
+    assert found is not None
+    assert (found.rule, found.text) == (Rule.SOURCE_IDS, "")
+
+
+def test_searches_end_together_when_their_time_is_up() -> None:
+    """Each takes less than one may; all of them are bounded nevertheless."""
+    slowly = r"(?:a|a)+b"
+    topic, many = "a" * 15, [template(number, patterns=[slowly]) for number in range(1, 1000)]
+    assert Matcher(many[:1], patience=0.2).find(topic, SOURCE) is None
+    started = time.thread_time()
+
+    with pytest.raises(SlowPattern) as slow:
+        Matcher(many, patience=0.2).find(topic, SOURCE)
+
+    assert time.thread_time() - started < 2.0
+    assert slow.value.pattern == slowly
+    assert slow.value.template_id in {each.id for each in many}

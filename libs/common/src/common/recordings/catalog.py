@@ -68,6 +68,12 @@ class Templates:
     unusable: Mapping[str, str]
     """Why, by the reference that was given."""
 
+    def named(self, references: Sequence[Reference]) -> list[Template]:
+        """Those of the usable ones that some of the references name, each once, in their order."""
+        by_name = {name: template for template in self.usable for name in (template.id, template.number)}
+        found = (by_name.get(key) for reference in references if (key := _key(reference)) is not None)
+        return list({template.id: template for template in found if template is not None}.values())
+
 
 async def templates(connection: Connection, tenant_id: UUID, references: Sequence[Reference]) -> Templates:
     """The active templates that `references` name, each once, in their order."""

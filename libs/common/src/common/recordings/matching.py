@@ -8,9 +8,11 @@ than `PATIENCE` is given up with an error that names the pattern.
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from uuid import UUID
 
 import regex
@@ -30,6 +32,11 @@ class SlowPattern(CarillonError):
 
     status_code = 422
     title = "Pattern takes too long"
+
+    def __init__(self, detail: str, *, template_id: UUID, pattern: str) -> None:
+        super().__init__(detail)
+        self.template_id = template_id
+        self.pattern = pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,24 @@ class Template:
     processing: ProcessingSettings = field(default_factory=ProcessingSettings)
 
 
+class Rule(StrEnum):
+    """The kinds of rules; `source_ids` alone takes everything of those sources."""
+
+    EXACT_MATCHES = "exact_matches"
+    KEYWORDS = "keywords"
+    PATTERNS = "patterns"
+    SOURCE_IDS = "source_ids"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which template takes a recording, and by which of its rules; `text` is empty for `source_ids`."""
+
+    template: Template
+    rule: Rule
+    text: str
+
+
 def folded(topic: str) -> str:
     """A topic as it is compared: without case, in one encoding, with single spaces."""
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", topic).casefold()).strip()
@@ -59,13 +84,20 @@ def folded(topic: str) -> str:
 class Matcher:
     """Templates in the order they are tried: the first that matches takes the recording."""
 
-    def __init__(self, templates: Sequence[Template]) -> None:
-        self._templates = [_Prepared(template) for template in templates]
+    def __init__(self, templates: Sequence[Template], *, patience: float | None = None) -> None:
+        """`patience`: seconds of processor time that all its searches together may take."""
+        searches = _Searches(patience)
+        self._templates = [_Prepared(template, searches) for template in templates]
+
+    def find(self, topic: str, source: SourceName) -> Match | None:
+        """What takes a recording with this topic, and why; None when nothing does. Raises SlowPattern."""
+        seen = _Topic(topic[:LONGEST_TOPIC])
+        return next((match for each in self._templates if (match := each.find(seen, source))), None)
 
     def match(self, topic: str, source: SourceName) -> Template | None:
         """The template that takes a recording with this topic; None when none does. Raises SlowPattern."""
-        seen = _Topic(topic[:LONGEST_TOPIC])
-        return next((each.template for each in self._templates if each.takes(seen, source)), None)
+        found = self.find(topic, source)
+        return None if found is None else found.template
 
     def first_matches(self, topics: Mapping[UUID, str], source: SourceName) -> dict[UUID, Template | None]:
         """The template for each of several recordings of one source. Raises SlowPattern."""
@@ -79,32 +111,64 @@ class _Topic:
         self.composed = unicodedata.normalize("NFC", text)
 
 
+class _Searches:
+    """The time that searches take, each and all together."""
+
+    def __init__(self, patience: float | None) -> None:
+        self._left = patience
+
+    def finds(self, pattern: regex.Pattern[str], text: str) -> bool:
+        """Whether a pattern is found; raises TimeoutError."""
+        if self._left is None:
+            return self._finds(pattern, text, PATIENCE)
+        if self._left <= 0:
+            raise TimeoutError
+        started = time.thread_time()
+        try:
+            return self._finds(pattern, text, min(PATIENCE, self._left))
+        finally:
+            self._left -= time.thread_time() - started
+
+    def _finds(self, pattern: regex.Pattern[str], text: str, timeout: float) -> bool:
+        # Without handing over to other threads: theirs would count as time of this search.
+        return pattern.search(text, timeout=timeout, concurrent=False) is not None
+
+
 class _Prepared:
-    def __init__(self, template: Template) -> None:
+    def __init__(self, template: Template, searches: _Searches) -> None:
         rules = template.rules
-        self.template = template
+        self._template = template
+        self._searches = searches
         self._sources = frozenset(rules.source_ids)
         self._takes_all = bool(self._sources) and not rules.names_topics
-        self._exact = frozenset(folded(phrase) for phrase in rules.exact_matches)
-        self._keywords = tuple(folded(phrase) for phrase in rules.keywords)
-        self._patterns = tuple(compiled(unicodedata.normalize("NFC", text)) for text in rules.patterns)
-
-    def takes(self, topic: _Topic, source: SourceName) -> bool:
-        if self._sources and self._sources.isdisjoint((source.id, source.number)):
-            return False
-        return (
-            self._takes_all
-            or topic.folded in self._exact
-            or any(keyword in topic.folded for keyword in self._keywords)
-            or any(self._finds(pattern, topic.composed) for pattern in self._patterns)
+        self._exact = {folded(phrase): phrase for phrase in reversed(rules.exact_matches)}
+        self._keywords = tuple((folded(phrase), phrase) for phrase in rules.keywords)
+        self._patterns = tuple(
+            (compiled(unicodedata.normalize("NFC", text)), text) for text in rules.patterns
         )
 
-    def _finds(self, pattern: regex.Pattern[str], text: str) -> bool:
+    def find(self, topic: _Topic, source: SourceName) -> Match | None:
+        if self._sources and self._sources.isdisjoint((source.id, source.number)):
+            return None
+        if self._takes_all:
+            return Match(self._template, Rule.SOURCE_IDS, "")
+        if topic.folded in self._exact:
+            return Match(self._template, Rule.EXACT_MATCHES, self._exact[topic.folded])
+        for keyword, text in self._keywords:
+            if keyword in topic.folded:
+                return Match(self._template, Rule.KEYWORDS, text)
+        for pattern, text in self._patterns:
+            if self._finds(pattern, text, topic.composed):
+                return Match(self._template, Rule.PATTERNS, text)
+        return None
+
+    def _finds(self, pattern: regex.Pattern[str], written: str, text: str) -> bool:
         try:
-            # Without handing over to other threads: theirs would count as time of this search.
-            return pattern.search(text, timeout=PATIENCE, concurrent=False) is not None
+            return self._searches.finds(pattern, text)
         except TimeoutError as error:
             raise SlowPattern(
-                f"the pattern {pattern.pattern!r} of template {self.template.number} ({self.template.name}) "
-                "takes too long: leave out repeats within repeats"
+                f"the pattern {written!r} of template {self._template.number} ({self._template.name}) "
+                "takes too long: leave out repeats within repeats",
+                template_id=self._template.id,
+                pattern=written,
             ) from error
