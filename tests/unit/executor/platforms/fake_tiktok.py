@@ -95,27 +95,6 @@ class Tokens:
         return self._tokens[len(self.rejected)]
 
 
-class Timeline:
-    """Sleeping that makes time pass instead of waiting for it."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-        self.naps: list[float] = []
-
-    def clock(self) -> float:
-        """The present second."""
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        """Let the seconds be over."""
-        self.naps.append(seconds)
-        self.now += seconds
-
-    def limiter(self) -> UsageLimiter:
-        """A limiter that lives in this time."""
-        return UsageLimiter(clock=self.clock, sleep=self.sleep)
-
-
 def business(http: httpx.AsyncClient, credential: Tokens | None = None, **options: Any) -> Business:
     """The transport of the Business API under test."""
     given = {"limiter": UsageLimiter(), "scope": "tenant", "secrets": (APP_SECRET,), **options}

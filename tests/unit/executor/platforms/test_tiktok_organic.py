@@ -12,13 +12,13 @@ import pytest
 
 from common.errors import Consequence, PlatformError
 from executor.platforms.tiktok import Organic, Profile
+from tests.support.clocks import Timeline
 from tests.support.spans import recorded_spans
 from tests.unit.executor.platforms.fake_tiktok import (
     RENEWED,
     TOKEN,
     Asked,
     FakeTikTok,
-    Timeline,
     Tokens,
     organic,
     refusal,

@@ -42,7 +42,7 @@ class Request:
 
 
 async def exchange(http: httpx.AsyncClient, request: Request) -> Reply:
-    """The answer to `request`, whatever it says; raises NoAnswer."""
+    """The answer to `request`, whatever it says; raises NoAnswer, and BlockedAddress as it is."""
     try:
         response = await http.request(
             request.method,
@@ -53,6 +53,10 @@ async def exchange(http: httpx.AsyncClient, request: Request) -> Reply:
             headers=dict(request.headers),
             follow_redirects=False,
         )
+    except (UnicodeError, httpx.InvalidURL, httpx.LocalProtocolError) as error:
+        # The request could not even be written down. The cause's text can hold a header, and is dropped.
+        detail = f"the request cannot be sent ({type(error).__name__})"
+        raise NoAnswer(detail, Consequence.INVALID) from None
     except httpx.TimeoutException as error:
         raise NoAnswer(f"no answer in time ({type(error).__name__})", Consequence.TRANSIENT) from error
     except (httpx.TransportError, httpx.DecodingError) as error:

@@ -77,10 +77,12 @@ class Business(Api[Answer]):
             raise self.error("a download without a file", Consequence.INVALID)
         return text
 
-    async def rows(self, path: str, params: Params, *, advertiser: str) -> AsyncIterator[Json]:
+    async def rows(
+        self, path: str, params: Params, *, advertiser: str, page_size: int = PAGE_SIZE
+    ) -> AsyncIterator[Json]:
         """Every row of a list, page by page."""
         for page in range(1, MAX_PAGES + 1):
-            paged = {**params, "page": page, "page_size": PAGE_SIZE}
+            paged = {**params, "page": page, "page_size": page_size}
             answer = await self.get(path, paged, advertiser=advertiser)
             for row in self.list_in(answer):
                 yield row

@@ -1,0 +1,312 @@
+"""What holds for every platform client: the same suite runs against each, with the platform's own errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from common.errors import Consequence, PlatformError
+from common.http import create_client
+from tests.support.channels import PATIENCE, Sandbox, unique
+from tests.support.clocks import Timeline
+from tests.support.platforms import DRIVINGS
+from tests.support.platforms.base import (
+    Caller,
+    Driving,
+    Limited,
+    Refused,
+    RenewingCredential,
+    Site,
+    caller,
+)
+from tests.support.spans import recorded_spans
+from tests.support.stack import Service
+
+T, RATE, INVALID, REAUTH = Consequence.TRANSIENT, Consequence.RATE, Consequence.INVALID, Consequence.REAUTH
+
+
+def _driving(*those: type[Driving]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("driving", those, ids=lambda each: each.name)
+
+
+EVERY = _driving(*DRIVINGS)
+RENEWED = _driving(*(each for each in DRIVINGS if each.renewing is not None))
+LASTING = _driving(*(each for each in DRIVINGS if each.renewing is None))
+COUNTED_BY_THE_SECOND = _driving(*(each for each in DRIVINGS if each.moment is not None))
+
+
+@pytest.fixture
+def site(outbound: httpx.AsyncClient, sandbox_server: Service) -> Site:
+    return Site(outbound, sandbox_server.url)
+
+
+@pytest.fixture(scope="module")
+def fleeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A sandbox whose clock a test may move."""
+    service = Service("sandbox", "fleeting", {}, tmp_path_factory.mktemp("fleeting"))
+    asyncio.run(service.start())
+    try:
+        yield service
+    finally:
+        service.kill()
+
+
+@pytest.fixture
+async def elsewhere(fleeting: Service) -> AsyncIterator[Site]:
+    async with create_client(timeout=httpx.Timeout(PATIENCE), allowed_hosts={"127.0.0.1"}) as http:
+        yield Site(http, fleeting.url)
+
+
+async def _refused(client: Driving) -> PlatformError:
+    with pytest.raises(PlatformError) as refused:
+        await client.ask()
+    return refused.value
+
+
+async def _calls(sandbox: Sandbox, driving: type[Driving]) -> int:
+    return len(await sandbox.received(driving.name))
+
+
+class TestPaging:
+    @EVERY
+    async def test_every_row_comes_once(self, driving: type[Driving], site: Site, sandbox: Sandbox) -> None:
+        client = driving(site, caller(driving))
+        before = await _calls(sandbox, driving)
+        rows = await client.listed()
+        assert await _calls(sandbox, driving) > before + 1, "more than one page"
+        assert len(rows) == len(set(rows)) == await client.counted() > 1
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("driving", "refusal"),
+        [
+            pytest.param(driving, refusal, id=f"{driving.name}-{refusal.code}")
+            for driving in DRIVINGS
+            for refusal in driving.refusals
+        ],
+    )
+    async def test_every_code_has_its_consequence(
+        self, driving: type[Driving], refusal: Refused, site: Site, sandbox: Sandbox
+    ) -> None:
+        who = caller(driving)
+        client = driving(site, who)
+        words = f"told of {who.token} by the vendor"
+        await sandbox.fault(kind="code", code=refusal.code, message=words, match={"token": who.token})
+        refused = await _refused(client)
+        assert (refused.consequence, refused.code) == (refusal.consequence, refusal.code)
+        assert (refused.platform, refused.connection_id) == (driving.platform, str(who.connection_id))
+        assert "told of [hidden] by the vendor" in refused.detail
+        assert (refused.retry_after is not None) or refusal.consequence is not RATE
+        if refusal.consequence is not RATE:
+            assert await client.ask(), "the next call works"
+
+    @EVERY
+    def test_every_consequence_is_among_them(self, driving: type[Driving]) -> None:
+        told = {refusal.consequence for refusal in driving.refusals}
+        assert {T, RATE, INVALID, Consequence.PERM} <= told
+
+
+class TestTokens:
+    @EVERY
+    async def test_a_revoked_one_needs_a_person(self, driving: type[Driving], site: Site) -> None:
+        who = caller(driving, f"{driving.dead}{unique()}")
+        refused = await _refused(driving(site, who))
+        assert refused.consequence is REAUTH
+        assert refused.permanent
+        assert refused.connection_id == str(who.connection_id)
+        assert who.token not in str(refused)
+
+    @LASTING
+    async def test_an_expired_one_that_cannot_be_renewed_needs_a_person(
+        self, driving: type[Driving], site: Site, sandbox: Sandbox
+    ) -> None:
+        who = caller(driving)
+        await sandbox.fault(kind="expired_token", match={"token": who.token})
+        assert (await _refused(driving(site, who))).consequence is REAUTH
+
+    @RENEWED
+    async def test_an_expired_one_is_renewed_once(self, driving: type[Driving], elsewhere: Site) -> None:
+        credential = _renewing(driving, elsewhere)
+        client = driving(elsewhere, caller(driving, await credential.current(), credential=credential))
+        assert await client.ask()
+        before = credential.renewals
+        await _advance(elsewhere, credential.lifetime + 60)
+        assert await client.ask()
+        assert credential.renewals == before + 1
+        assert await client.ask()
+        assert credential.renewals == before + 1, "the new one is kept"
+
+    @RENEWED
+    async def test_a_renewed_one_that_is_refused_too_needs_a_person(
+        self, driving: type[Driving], elsewhere: Site
+    ) -> None:
+        credential = _renewing(driving, elsewhere)
+        who = caller(driving, await credential.current(), credential=credential)
+        sandbox = Sandbox(elsewhere.url, elsewhere.http)
+        await sandbox.fault(kind="expired_token", times=2, match={"platform": driving.name, "method": "GET"})
+        assert (await _refused(driving(elsewhere, who))).consequence is REAUTH
+        assert credential.renewals == 2
+
+    @EVERY
+    @pytest.mark.parametrize("written", ["tökén-{}", "two\r\nlines-{}"])
+    async def test_one_that_cannot_be_written_into_a_request_is_not_shown(
+        self, driving: type[Driving], site: Site, written: str
+    ) -> None:
+        token = written.format(unique())
+        refused = await _refused(driving(site, caller(driving, token)))
+        assert refused.consequence is INVALID
+        assert token not in str(refused)
+        assert refused.__cause__ is None or token not in repr(refused.__cause__)
+
+
+def _renewing(driving: type[Driving], site: Site) -> RenewingCredential:
+    assert driving.renewing is not None
+    return driving.renewing(site)
+
+
+async def _advance(site: Site, seconds: float) -> None:
+    answer = await site.http.post(f"{site.url}/_sandbox/clock", json={"advance_seconds": seconds})
+    answer.raise_for_status()
+
+
+class TestTrouble:
+    @EVERY
+    @pytest.mark.parametrize(
+        ("fault", "consequence"),
+        [
+            ({"kind": "reset"}, T),
+            ({"kind": "reset", "stage": "answer"}, T),
+            ({"kind": "truncated"}, T),
+            ({"kind": "slow", "seconds": PATIENCE * 3}, T),
+            ({"kind": "slow", "seconds": PATIENCE * 3, "stage": "answer"}, T),
+            ({"kind": "html", "status": 200}, INVALID),
+            ({"kind": "html", "status": 404}, INVALID),
+            ({"kind": "html", "status": 429}, RATE),
+            ({"kind": "html", "status": 502}, T),
+            ({"kind": "html", "status": 503}, T),
+            ({"kind": "html", "status": 200, "body": "Service Unavailable"}, T),
+            ({"kind": "html", "status": 200, "body": '{"data":{"list":[{"id":"1'}, T),
+            ({"kind": "status", "status": 200, "body": ""}, T),
+            ({"kind": "server_error"}, T),
+        ],
+        ids=lambda each: "-".join(map(str, each.values())) if isinstance(each, dict) else "",
+    )
+    async def test_it_has_its_consequence_and_the_next_call_works(
+        self,
+        driving: type[Driving],
+        site: Site,
+        sandbox: Sandbox,
+        fault: dict[str, Any],
+        consequence: Consequence,
+    ) -> None:
+        who = caller(driving)
+        client = driving(site, who)
+        await sandbox.fault(**fault, match={"token": who.token})
+        refused = await _refused(client)
+        assert refused.consequence is consequence
+        assert refused.connection_id == str(who.connection_id)
+        assert who.token not in str(refused)
+        if consequence is not RATE:
+            assert await client.ask()
+
+    @EVERY
+    async def test_a_slow_answer_is_waited_for(
+        self, driving: type[Driving], site: Site, sandbox: Sandbox
+    ) -> None:
+        who = caller(driving)
+        await sandbox.fault(kind="slow", seconds=PATIENCE / 4, match={"token": who.token})
+        assert await driving(site, who).ask()
+
+    @EVERY
+    async def test_a_cancelled_call_is_over_at_once_and_takes_nobodys_place(
+        self, driving: type[Driving], site: Site, sandbox: Sandbox
+    ) -> None:
+        who = caller(driving)
+        client = driving(site, who)
+        await sandbox.fault(kind="slow", seconds=PATIENCE / 2, times=6, match={"token": who.token})
+        calls = [asyncio.create_task(client.ask()) for _ in range(6)]
+        async with asyncio.timeout(PATIENCE / 4):
+            await asyncio.sleep(0.05)
+            for call in calls:
+                call.cancel()
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(each, asyncio.CancelledError) for each in ended)
+        assert await client.ask()
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("driving", "limit"),
+        [
+            pytest.param(driving, limit, id=f"{driving.name}-{limit.name}")
+            for driving in DRIVINGS
+            for limit in driving.limits
+        ],
+    )
+    async def test_one_is_kept_to_as_long_as_it_lasts(
+        self, driving: type[Driving], limit: Limited, site: Site, sandbox: Sandbox
+    ) -> None:
+        time, scope = Timeline(), f"scope-{unique()}"
+        who = caller(driving, limiter=time.limiter(), scope=scope)
+        await sandbox.fault(**limit.fault, match={"token": who.token})
+        refused = await _refused(driving(site, who))
+        assert (refused.consequence, refused.code) == (RATE, limit.code)
+        assert refused.retry_after == limit.wait
+        again = await _refused(driving(site, _of_another_run(who)))
+        assert again.code is None, "refused by ourselves, without a call"
+        assert again.retry_after == limit.wait
+        stranger = caller(driving, limiter=who.limiter)
+        assert await driving(site, stranger).ask(), "others go on"
+        time.now += limit.wait
+        assert await driving(site, who).ask()
+
+    @COUNTED_BY_THE_SECOND
+    async def test_a_limit_per_second_is_waited_out_in_the_call(
+        self, driving: type[Driving], site: Site, sandbox: Sandbox
+    ) -> None:
+        assert driving.moment is not None
+        time = Timeline()
+        who = caller(driving, limiter=time.limiter())
+        await sandbox.fault(**driving.moment, match={"token": who.token})
+        assert await driving(site, who).ask()
+        (nap,) = time.naps
+        assert 0 < nap <= 3
+
+
+def _of_another_run(who: Caller) -> Caller:
+    return Caller(who.token, who.credential, who.limiter, who.connection_id, who.scope)
+
+
+class TestSecrets:
+    @EVERY
+    async def test_no_token_is_in_spans_logs_or_errors(
+        self,
+        driving: type[Driving],
+        site: Site,
+        sandbox: Sandbox,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        who = caller(driving)
+        client = driving(site, who)
+        code = driving.refusals[-1].code
+        with recorded_spans(monkeypatch) as spans, caplog.at_level(logging.INFO):
+            await client.ask()
+            await client.listed()
+            for fault in (
+                {"kind": "code", "code": code, "message": f"about {who.token}"},
+                {"kind": "html", "status": 200, "body": f"<html>{who.token}</html>"},
+                {"kind": "truncated"},
+            ):
+                await sandbox.fault(**fault, match={"token": who.token})
+                refused = await _refused(client)
+                assert who.token not in f"{refused!r} {refused} {refused.__cause__!r}"
+        assert spans.ended()
+        assert who.token not in spans.text()
+        assert who.token not in caplog.text

@@ -1,0 +1,118 @@
+"""What the conformance suite asks of every platform client: the same few verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+from uuid import UUID, uuid4
+
+import httpx
+
+from common.errors import Consequence
+from executor.platforms.credentials import Credential, FixedCredential
+from executor.platforms.usage import UsageLimiter
+from tests.support.channels import unique
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One of a platform's errors, by its own code, and what has to follow from it."""
+
+    code: str
+    consequence: Consequence
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A limit as the platform tells it, the code of its refusal, and how long it has to be kept to."""
+
+    name: str
+    fault: Mapping[str, Any]
+    code: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The sandbox a client is pointed at."""
+
+    http: httpx.AsyncClient
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose calls they are; by default somebody's no other test knows, so that faults strike nobody else."""
+
+    token: str
+    credential: Credential
+    limiter: UsageLimiter
+    connection_id: UUID
+    scope: str = field(default_factory=lambda: f"scope-{unique()}")
+
+
+class Driving(Protocol):
+    """One platform's client at work against the sandbox."""
+
+    name: ClassVar[str]
+    """The platform as the sandbox calls it."""
+    platform: ClassVar[str]
+    """The platform as its errors call it."""
+    prefix: ClassVar[str]
+    """What a token begins with that the sandbox takes."""
+    dead: ClassVar[str]
+    """What a token begins with that was revoked."""
+    refusals: ClassVar[Sequence[Refused]]
+    """Every row of the platform's table, as a token that cannot be renewed meets it."""
+    limits: ClassVar[Sequence[Limited]]
+    moment: ClassVar[Mapping[str, Any] | None]
+    """The fault of a limit that is over in a second; None where there is none."""
+
+    renewing: ClassVar[Callable[[Site], RenewingCredential] | None]
+    """Makes the credential of a new consent at the sandbox; None for tokens that cannot be renewed."""
+
+    def __init__(self, site: Site, caller: Caller) -> None: ...
+
+    async def ask(self) -> object:
+        """What one call answers."""
+        ...
+
+    async def listed(self) -> list[str]:
+        """The ids of a list of several pages, as they come."""
+        ...
+
+    async def counted(self) -> int:
+        """How many ids that list has, found in another way."""
+        ...
+
+
+class RenewingCredential(Protocol):
+    """A credential that renews itself at the sandbox, and counts."""
+
+    renewals: int
+    lifetime: float
+    """Seconds a token lives."""
+
+    @property
+    def seen(self) -> Sequence[str]: ...
+
+    async def current(self) -> str: ...
+
+    async def renewed(self, rejected: str) -> str: ...
+
+
+def caller(driving: type[Driving], token: str = "", **given: Any) -> Caller:
+    """Somebody with `token`, by default one of their own that the sandbox takes."""
+    token = token or f"{driving.prefix}{unique()}"
+    connection_id = uuid4()
+    own = FixedCredential(token, platform=driving.platform, connection_id=str(connection_id))
+    return Caller(
+        **{
+            "token": token,
+            "credential": own,
+            "limiter": UsageLimiter(),
+            "connection_id": connection_id,
+            **given,
+        }
+    )

@@ -1,0 +1,100 @@
+"""The client of TikTok's organic API at work against the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from pydantic import SecretStr
+
+from common.errors import Consequence
+from common.oauth.base import Stored
+from common.oauth.tiktok_organic import TikTokOrganic
+from common.settings import AppSettings, OutboundSettings
+from executor.platforms.tiktok import Organic
+from tests.support.channels import unique
+from tests.support.platforms.base import Caller, Limited, Refused, RenewingCredential, Site
+
+_TABLE = {
+    Consequence.RATE: "rate_limit_exceeded",
+    Consequence.TRANSIENT: "internal_error",
+    Consequence.PERM: "scope_not_authorized scope_permission_missed",
+    Consequence.INVALID: "invalid_params invalid_file_upload",
+}
+
+
+class CreatorCredential:
+    """The pair of a refresh token that was pasted."""
+
+    lifetime = 7_200.0
+
+    def __init__(self, site: Site) -> None:
+        self._grant = TikTokOrganic(
+            site.http,
+            OutboundSettings(tiktok_open_base_url=site.url),
+            AppSettings(tiktok_client_key="key", tiktok_client_secret=SecretStr("a client's secret")),
+        )
+        self._stored = Stored(refresh_token=f"rft.sandbox-{unique()}")
+        self._seen: list[str] = []
+        self.renewals = 0
+
+    @property
+    def seen(self) -> Sequence[str]:
+        return self._seen
+
+    async def current(self) -> str:
+        return self._stored.access_token or await self.renewed("")
+
+    async def renewed(self, rejected: str) -> str:
+        tokens = await self._grant.renew(self._stored, now=datetime.now(UTC))
+        self._stored = Stored(tokens.access_token, tokens.refresh_token)
+        self._seen.append(tokens.access_token)
+        self.renewals += 1
+        return tokens.access_token
+
+
+class TikTokOrganicDriving:
+    """A creator's token."""
+
+    name: ClassVar[str] = "tiktok_organic"
+    platform: ClassVar[str] = "tiktok"
+    prefix: ClassVar[str] = "act.sandbox-"
+    dead: ClassVar[str] = "act.revoked-"
+    refusals: ClassVar[Sequence[Refused]] = [
+        Refused(code, consequence) for consequence, codes in _TABLE.items() for code in codes.split()
+    ]
+    limits: ClassVar[Sequence[Limited]] = [
+        Limited("of a minute", {"kind": "rate_limit"}, "rate_limit_exceeded", 60.0),
+        Limited(
+            "of a proxy, told in a header",
+            {"kind": "html", "status": 429, "headers": {"retry-after": "90"}},
+            "unreadable",
+            90.0,
+        ),
+    ]
+    moment: ClassVar[Mapping[str, Any] | None] = None
+    renewing: ClassVar[Callable[[Site], RenewingCredential] | None] = CreatorCredential
+
+    def __init__(self, site: Site, caller: Caller) -> None:
+        self._client = Organic(
+            site.http,
+            site.url,
+            caller.credential,
+            limiter=caller.limiter,
+            scope=caller.scope,
+            connection_id=caller.connection_id,
+            scopes={"user.info.basic"},
+        )
+
+    async def ask(self) -> object:
+        """Who it is."""
+        return await self._client.profile()
+
+    async def listed(self) -> list[str]:
+        """All videos."""
+        return [video.id async for video in self._client.videos()]
+
+    async def counted(self) -> int:
+        """The videos that are there when they are asked for by their ids."""
+        return len(await self._client.videos_of(await self.listed()))

@@ -1,0 +1,106 @@
+"""Zoom's client at work against the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from pydantic import SecretStr
+
+from common.errors import Consequence
+from common.oauth.base import Stored
+from common.oauth.zoom import ZoomUser
+from common.settings import AppSettings, OutboundSettings
+from executor.platforms.zoom import ZoomApi, ZoomClient
+from tests.support.channels import unique
+from tests.support.platforms.base import Caller, Limited, Refused, RenewingCredential, Site
+
+_DAYS = 65
+_TABLE = {
+    Consequence.TRANSIENT: "500",
+    Consequence.PERM: "200 1010 4711",
+    Consequence.GONE: "1001 3001 3301",
+    Consequence.INVALID: "300",
+}
+
+
+class ZoomDriving:
+    """A person's token."""
+
+    name: ClassVar = "zoom"
+    platform: ClassVar = "zoom"
+    prefix: ClassVar = "sandbox-zoom-"
+    dead: ClassVar = "revoked-"
+    refusals: ClassVar = [
+        Refused(code, consequence) for consequence, codes in _TABLE.items() for code in codes.split()
+    ]
+    limits: ClassVar = [
+        Limited(
+            "of a proxy, told in a header",
+            {"kind": "html", "status": 429, "headers": {"retry-after": "90"}},
+            "unreadable",
+            90.0,
+        ),
+    ]
+    moment: ClassVar = {"kind": "rate_limit", "retry_after": 1}
+
+    def __init__(self, site: Site, caller: Caller) -> None:
+        self._client = ZoomClient(
+            ZoomApi(
+                site.http,
+                f"{site.url}/zoom/v2",
+                caller.credential,
+                limiter=caller.limiter,
+                account=caller.scope,
+                connection_id=caller.connection_id,
+            )
+        )
+
+    async def ask(self) -> object:
+        """Who it is."""
+        return await self._client.me()
+
+    async def listed(self) -> list[str]:
+        """The recordings of two months and more: a page for each chunk of them."""
+        today = datetime.now(UTC).date()
+        pages = self._client.recordings("me", today - timedelta(days=_DAYS), today)
+        return [row["uuid"] async for rows in pages for row in rows]
+
+    async def counted(self) -> int:
+        """Those recordings that are there when they are asked for one by one."""
+        found = [await self._client.meeting_recordings(uuid) for uuid in await self.listed()]
+        return len({document["uuid"] for document in found})
+
+    @staticmethod
+    async def renewing(site: Site) -> RenewingCredential | None:
+        """The pair of a refresh token that was pasted."""
+        return _UserCredential(site)
+
+
+class _UserCredential:
+    lifetime = 3_600.0
+
+    def __init__(self, site: Site) -> None:
+        self._grant = ZoomUser(
+            site.http,
+            OutboundSettings(zoom_oauth_url=f"{site.url}/zoom/oauth", zoom_base_url=f"{site.url}/zoom/v2"),
+            AppSettings(zoom_client_id="client", zoom_client_secret=SecretStr("a client's secret")),
+        )
+        self._stored = Stored(refresh_token=f"sandbox-zoom-refresh-{unique()}")
+        self._seen: list[str] = []
+        self.renewals = 0
+
+    @property
+    def seen(self) -> Sequence[str]:
+        return self._seen
+
+    async def current(self) -> str:
+        return self._stored.access_token or await self.renewed("")
+
+    async def renewed(self, rejected: str) -> str:
+        tokens = await self._grant.renew(self._stored, now=datetime.now(UTC))
+        self._stored = Stored(tokens.access_token, tokens.refresh_token)
+        self._seen.append(tokens.access_token)
+        self.renewals += 1
+        return tokens.access_token
