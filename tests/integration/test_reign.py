@@ -21,6 +21,7 @@ from scheduler.lease import Lease
 from scheduler.reign import Reign
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
+from scheduler.token_refresh import TokenRefresh
 from scheduler.zone_rules import ZoneRules
 from tests.factories import Team, World
 from tests.support.polling import eventually
@@ -49,6 +50,7 @@ def reign_of(pool: ConnectionPool, database_url: str, producer: StandIn) -> Reig
             Admission(pool, lease, tenant_window=100),
             Failing(pool, lease, public_url="http://localhost:8000"),
             ZoneRules(pool, lease),
+            TokenRefresh(pool, lease, interval=3_600),
             Cleanup(pool, lease, retention=KEEP, interval=86_400),
             database_url=database_url,
             # An hour: whatever happens sooner was caused by a wake-up.

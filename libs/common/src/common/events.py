@@ -138,7 +138,7 @@ class AutomationChanged(Event):
     type = "carillon.automation.changed.v1"
     topics = ("automation.changed",)
     key_field = "automation_id"
-    sources = ("api", "scheduler")
+    sources = ("api", "scheduler", "executor")
 
     automation_id: UUID
     tenant_id: UUID
@@ -206,10 +206,10 @@ class TokenEvent(Event):
 
 
 class TokenRefreshDue(TokenEvent):
-    """The token should be renewed: it expires soon, or it has not been looked at for a while."""
+    """The token should be renewed: it expires soon, has not been looked at for a while, or was found dead."""
 
     type = "carillon.connection.token.due.v1"
-    sources = ("scheduler",)
+    sources = ("scheduler", "api")
 
     expires_at: AwareDatetime | None
 

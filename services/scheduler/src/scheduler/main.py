@@ -18,6 +18,7 @@ from scheduler.reign import Reign
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
 from scheduler.settings import SchedulerSettings
+from scheduler.token_refresh import TokenRefresh
 from scheduler.zone_rules import ZoneRules
 
 # A stalled leader must not hold the rows its successor waits for.
@@ -52,6 +53,7 @@ async def reigning(settings: SchedulerSettings, instance: str, health: Health) -
             Admission(pool, lease, tenant_window=settings.tenant_window),
             Failing(pool, lease, public_url=settings.public_url),
             ZoneRules(pool, lease),
+            TokenRefresh(pool, lease, interval=settings.token_refresh_interval),
             Cleanup(
                 pool,
                 lease,

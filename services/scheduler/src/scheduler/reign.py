@@ -24,6 +24,7 @@ from scheduler.failing import Failing
 from scheduler.lease import Lease, StaleTerm, Term
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
+from scheduler.token_refresh import TokenRefresh
 from scheduler.zone_rules import ZoneRules
 
 log = structlog.get_logger()
@@ -32,6 +33,7 @@ RELAY_INTERVAL = 1.0
 """Seconds after which the relay looks although no NOTIFY came: a connection may have missed one."""
 RESCUE_INTERVAL = 1.0
 OBSERVE_INTERVAL = 5.0
+REMIND_PAUSE = 1.0
 CLEANUP_DELAY = 30.0
 """Seconds into a reign before the first pass."""
 FAULT_PAUSE = 0.5
@@ -58,6 +60,7 @@ class Reign:
         admission: Admission,
         failing: Failing,
         zone_rules: ZoneRules,
+        token_refresh: TokenRefresh,
         cleanup: Cleanup,
         *,
         database_url: str,
@@ -71,6 +74,7 @@ class Reign:
         self._admission = admission
         self._failing = failing
         self._zone_rules = zone_rules
+        self._token_refresh = token_refresh
         self._cleanup = cleanup
         self._database_url = database_url
         self._check_interval = check_interval
@@ -118,6 +122,7 @@ class Reign:
                 duties.create_task(self._duty("rescue", lambda: self._rescue_lost(term)))
                 duties.create_task(self._duty("admission", lambda: self._admit(term)))
                 duties.create_task(self._duty("cleanup", lambda: self._clean_up(term)))
+                duties.create_task(self._duty("token refresh", lambda: self._remind(term)))
                 duties.create_task(self._duty("observe", self._observe))
         except* StaleTerm:
             log.warning("leadership lost", term=term.number, holder=self._lease.holder)
@@ -182,6 +187,12 @@ class Reign:
         changed = await self._admission.admit_batch(term) + await self._failing.stop_batch(term)
         if not changed:
             await _wait(self._relay.run_ended, RESCUE_INTERVAL)
+
+    async def _remind(self, term: Term) -> None:
+        if await self._token_refresh.remind_batch(term):
+            return
+        # One that is locked by its refresher is looked at again in a moment.
+        await asyncio.sleep(max(REMIND_PAUSE, await self._token_refresh.seconds_to_next()))
 
     async def _rescue_lost(self, term: Term) -> None:
         if not await self._rescue.rescue_batch(term):

@@ -28,6 +28,11 @@ class SchedulerSettings(ServiceSettings, KafkaSettings):
     retention_tokens_days: int = Field(
         30, ge=1, le=3650, description="Days the token of an account that must be connected again is kept"
     )
+    token_refresh_interval: int = Field(
+        3600,
+        ge=60,
+        description="Seconds after which the leader looks for tokens to be renewed although it knew of none",
+    )
     leader_lease_seconds: float = Field(
         4.0, ge=2, le=60, description="Seconds a leader may be silent before another takes over"
     )

@@ -19,7 +19,7 @@ from common.errors import Consequence, PlatformError
 from common.models import ConnectionStatus, RefreshOutcome
 from common.oauth.base import TokenSet
 from executor.aftermath.table import PROBLEMS
-from executor.tokens.decisions import LOOK_AGAIN_AFTER, Move, Why, move_when_due, outcome_of
+from executor.tokens.decisions import LOOK_AGAIN_AFTER, Move, Why, is_due, move_when_due, outcome_of
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.vault import Kept
 
@@ -90,7 +90,7 @@ class Attention:
             return
         if kept is None or kept.status is not ConnectionStatus.ACTIVE or kept.kind not in self._keeper.grants:
             return
-        if kept.refresh_at is None or kept.refresh_at > kept.now:
+        if not is_due(kept.refresh_at, kept.now):
             return
         if move_when_due(kept.kind, kept.stored, kept.now) is Move.LOOK:
             await self._look(kept)

@@ -34,6 +34,9 @@ ADOPT_AFTER = timedelta(seconds=60)
 """How old a renewal without an end must be before its process counts as dead: until then it may be about to
 store what it was granted."""
 
+CLOCKS_DIFFER = timedelta(seconds=30)
+"""What is due within this time is due: whoever set the time may have read another clock."""
+
 _DEAD = frozenset({Consequence.REAUTH, Consequence.REFRESH, Consequence.GONE})
 
 
@@ -111,6 +114,11 @@ def can_renew(kind: ConnectionKind, stored: Stored, *, why: Why) -> bool:
             return why is Why.DUE and stored.access_token is not None
         case _:
             return stored.refresh_token is not None
+
+
+def is_due(refresh_at: datetime | None, now: datetime) -> bool:
+    """Whether a reminder still holds, or something came of an earlier one."""
+    return refresh_at is not None and refresh_at <= now + CLOCKS_DIFFER
 
 
 def move_when_due(kind: ConnectionKind, stored: Stored, now: datetime) -> Move:

@@ -34,6 +34,7 @@ from executor.tokens.decisions import (
     Token,
     Why,
     can_renew,
+    is_due,
     is_worn,
     outcome_of,
     pause_after,
@@ -253,7 +254,7 @@ class TokenKeeper:
         wait = kept.refresh_at - kept.now if past.failures and kept.refresh_at else timedelta()
         if wait > timedelta():
             return usable or self._not_yet(kept.platform, kept.id, wait)
-        if why is Why.DUE and token is not None and kept.refresh_at and kept.refresh_at > kept.now:
+        if why is Why.DUE and token is not None and not is_due(kept.refresh_at, kept.now):
             return token
         return None
 

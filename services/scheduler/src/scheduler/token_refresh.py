@@ -1,0 +1,79 @@
+"""Reminding the executors of tokens that are due: they end soon, or have not been looked at for a while.
+
+The leader opens no secrets. It says whose turn it is; an executor renews the token and sets the next time.
+What nothing came of is said again.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+import structlog
+
+from common import outbox
+from common.database import ConnectionPool
+from common.events import EventRecord, TokenRefreshDue, to_record
+from scheduler.lease import Lease, Term
+
+log = structlog.get_logger()
+
+BATCH = 200
+ASK_AGAIN_SECONDS = 300.0
+"""After which a reminder that nothing came of is given again."""
+
+_PATIENCE = f"make_interval(secs => {ASK_AGAIN_SECONDS})"
+# A row that is locked is being renewed or replaced at this moment.
+_DUE = f"""
+UPDATE connection c SET refresh_requested_at = clock_timestamp()
+ WHERE c.id IN (SELECT id FROM connection
+                 WHERE status = 'active' AND refresh_at <= clock_timestamp()
+                   AND (refresh_requested_at IS NULL
+                        OR refresh_requested_at + {_PATIENCE} <= clock_timestamp())
+                 ORDER BY refresh_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING c.id, c.tenant_id, c.platform, c.kind, c.token_version, c.expires_at, clock_timestamp() AS now
+"""
+# The next that comes due, and of those that are due already the first to be reminded of again.
+_NEXT = f"""
+SELECT extract(epoch FROM least(
+    (SELECT refresh_at FROM connection
+      WHERE status = 'active' AND refresh_at > clock_timestamp() ORDER BY refresh_at LIMIT 1),
+    (SELECT min(coalesce(refresh_requested_at + {_PATIENCE}, refresh_at))
+       FROM connection WHERE status = 'active' AND refresh_at <= clock_timestamp())
+) - clock_timestamp())::float8
+"""
+
+
+class TokenRefresh:
+    """The leader's duty to tokens. `interval`: seconds after which it looks although it knew of none."""
+
+    def __init__(self, pool: ConnectionPool, lease: Lease, *, interval: float) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._interval = interval
+
+    async def remind_batch(self, term: Term) -> int:
+        """Remind of what is due; returns how many."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(_DUE, BATCH)
+            if not rows:
+                return 0
+            await outbox.write(connection, [_due(row) for row in rows])
+            await self._lease.fence(connection, term)
+        log.info("tokens are due", count=len(rows))
+        return len(rows)
+
+    async def seconds_to_next(self) -> float:
+        """Seconds until the next reminder, or the next look for one."""
+        seconds: float | None = await self._pool.fetchval(_NEXT)
+        return self._interval if seconds is None else min(self._interval, max(0.0, seconds))
+
+
+def _due(row: asyncpg.Record) -> EventRecord:
+    event = TokenRefreshDue(
+        connection_id=row["id"],
+        tenant_id=row["tenant_id"],
+        platform=row["platform"],
+        kind=row["kind"],
+        version=row["token_version"],
+        expires_at=row["expires_at"],
+    )
+    return to_record(event, source="scheduler", time=row["now"])
