@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -39,6 +40,18 @@ class SandboxZoom:
         """Change what Zoom is not always like."""
         await self._ask("PUT", "zoom", **habits)
 
+    async def limit(self, **limits: float) -> None:
+        """Change how often it may be called; 0 lifts a limit."""
+        await self._ask("PUT", "limits", **limits)
+
+    async def clock(self, moment: datetime) -> None:
+        """Let it be that time at Zoom."""
+        await self._ask("POST", "clock", set=moment.isoformat())
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass at Zoom."""
+        await self._ask("POST", "clock", advance_seconds=seconds)
+
     async def fault(self, **description: Any) -> None:
         """Switch a fault on, for one call unless `times` says otherwise."""
         await self._ask("POST", "faults", **{"times": 1, **description})
@@ -46,7 +59,7 @@ class SandboxZoom:
     async def calls(self) -> dict[str, dict[str, int]]:
         """Calls by path and status."""
         answer = await self._http.get(f"{self._control}/stats")
-        told: dict[str, dict[str, dict[str, int]]] = answer.raise_for_status().json()
+        told: dict[str, dict[str, dict[str, int]]] = answer.raise_for_status().json()["platforms"]
         return told.get("zoom", {})
 
     async def _ask(self, method: str, path: str, **body: Any) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
@@ -25,17 +25,47 @@ _TABLE = {
 }
 
 
+class UserCredential:
+    """The pair of a refresh token that was pasted."""
+
+    lifetime = 3_600.0
+
+    def __init__(self, site: Site) -> None:
+        self._grant = ZoomUser(
+            site.http,
+            OutboundSettings(zoom_oauth_url=f"{site.url}/zoom/oauth", zoom_base_url=f"{site.url}/zoom/v2"),
+            AppSettings(zoom_client_id="client", zoom_client_secret=SecretStr("a client's secret")),
+        )
+        self._stored = Stored(refresh_token=f"sandbox-zoom-refresh-{unique()}")
+        self._seen: list[str] = []
+        self.renewals = 0
+
+    @property
+    def seen(self) -> Sequence[str]:
+        return self._seen
+
+    async def current(self) -> str:
+        return self._stored.access_token or await self.renewed("")
+
+    async def renewed(self, rejected: str) -> str:
+        tokens = await self._grant.renew(self._stored, now=datetime.now(UTC))
+        self._stored = Stored(tokens.access_token, tokens.refresh_token)
+        self._seen.append(tokens.access_token)
+        self.renewals += 1
+        return tokens.access_token
+
+
 class ZoomDriving:
     """A person's token."""
 
-    name: ClassVar = "zoom"
-    platform: ClassVar = "zoom"
-    prefix: ClassVar = "sandbox-zoom-"
-    dead: ClassVar = "revoked-"
-    refusals: ClassVar = [
+    name: ClassVar[str] = "zoom"
+    platform: ClassVar[str] = "zoom"
+    prefix: ClassVar[str] = "sandbox-zoom-"
+    dead: ClassVar[str] = "revoked-"
+    refusals: ClassVar[Sequence[Refused]] = [
         Refused(code, consequence) for consequence, codes in _TABLE.items() for code in codes.split()
     ]
-    limits: ClassVar = [
+    limits: ClassVar[Sequence[Limited]] = [
         Limited(
             "of a proxy, told in a header",
             {"kind": "html", "status": 429, "headers": {"retry-after": "90"}},
@@ -43,7 +73,8 @@ class ZoomDriving:
             90.0,
         ),
     ]
-    moment: ClassVar = {"kind": "rate_limit", "retry_after": 1}
+    moment: ClassVar[Mapping[str, Any] | None] = {"kind": "rate_limit", "retry_after": 1}
+    renewing: ClassVar[Callable[[Site], RenewingCredential] | None] = UserCredential
 
     def __init__(self, site: Site, caller: Caller) -> None:
         self._client = ZoomClient(
@@ -71,36 +102,3 @@ class ZoomDriving:
         """Those recordings that are there when they are asked for one by one."""
         found = [await self._client.meeting_recordings(uuid) for uuid in await self.listed()]
         return len({document["uuid"] for document in found})
-
-    @staticmethod
-    async def renewing(site: Site) -> RenewingCredential | None:
-        """The pair of a refresh token that was pasted."""
-        return _UserCredential(site)
-
-
-class _UserCredential:
-    lifetime = 3_600.0
-
-    def __init__(self, site: Site) -> None:
-        self._grant = ZoomUser(
-            site.http,
-            OutboundSettings(zoom_oauth_url=f"{site.url}/zoom/oauth", zoom_base_url=f"{site.url}/zoom/v2"),
-            AppSettings(zoom_client_id="client", zoom_client_secret=SecretStr("a client's secret")),
-        )
-        self._stored = Stored(refresh_token=f"sandbox-zoom-refresh-{unique()}")
-        self._seen: list[str] = []
-        self.renewals = 0
-
-    @property
-    def seen(self) -> Sequence[str]:
-        return self._seen
-
-    async def current(self) -> str:
-        return self._stored.access_token or await self.renewed("")
-
-    async def renewed(self, rejected: str) -> str:
-        tokens = await self._grant.renew(self._stored, now=datetime.now(UTC))
-        self._stored = Stored(tokens.access_token, tokens.refresh_token)
-        self._seen.append(tokens.access_token)
-        self.renewals += 1
-        return tokens.access_token

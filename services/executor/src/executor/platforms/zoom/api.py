@@ -15,13 +15,13 @@ from opentelemetry.trace import SpanKind
 
 from common.errors import Consequence, PlatformError
 from common.refusals import zoom as refusals
-from common.refusals.answers import Refusal
+from common.refusals.answers import UNREADABLE, Refusal
 from common.telemetry import hide_secrets, span
 from executor.platforms.credentials import Credential
 from executor.platforms.exchange import NoAnswer, Reply, Request, exchange, server_attributes
 from executor.platforms.pace import Pace, asks_for_a_moment
 from executor.platforms.renewal import with_renewal
-from executor.platforms.usage import Usage, UsageLimiter
+from executor.platforms.usage import MIN_WAIT, Usage, UsageLimiter
 from executor.platforms.zoom import usage
 from executor.platforms.zoom.usage import Category
 
@@ -139,7 +139,9 @@ class ZoomApi:
     def _refused(self, refusal: Refusal, reply: Reply) -> PlatformError:
         wait = None
         if refusal.consequence is Consequence.RATE:
-            wait = usage.seconds_to_wait(reply.headers, refusal.message, now=self._now())
+            # Where it was not Zoom that answered, it was not Zoom's second that was used up.
+            otherwise = MIN_WAIT if refusal.code == UNREADABLE else usage.QPS_WAIT
+            wait = usage.seconds_to_wait(reply.headers, refusal.message, now=self._now(), otherwise=otherwise)
         return self.error(
             refusal.message,
             refusal.consequence,

@@ -44,8 +44,13 @@ def daily_usage(headers: Mapping[str, str], *, now: datetime) -> Usage | None:
     return Usage(100 * (1 - min(remaining / limit, 1)), _until_midnight(now))
 
 
-def seconds_to_wait(headers: Mapping[str, str], message: str, *, now: datetime) -> float:
-    """How long a refused call waits: as told; else until the day or the second that is used up is over."""
+def seconds_to_wait(
+    headers: Mapping[str, str], message: str, *, now: datetime, otherwise: float = QPS_WAIT
+) -> float:
+    """How long a refused call waits: as told; else until the day or the second that is used up is over.
+
+    `otherwise` is for an answer that says nothing.
+    """
     told = parse_retry_after(headers.get("retry-after"), now=now)
     if told is not None:
         return told
@@ -54,7 +59,7 @@ def seconds_to_wait(headers: Mapping[str, str], message: str, *, now: datetime) 
     reset = _number(headers.get(_RESET))
     if reset is not None and (wait := bounded_wait(reset - now.timestamp())) and wait <= _DAY.total_seconds():
         return wait
-    return QPS_WAIT
+    return otherwise
 
 
 def _is_daily(text: str) -> bool:

@@ -1,0 +1,267 @@
+"""What is Zoom's alone: its days, its page tokens, its names of meetings, and its two wordings of errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from common.errors import Consequence, PlatformError
+from common.http import create_client
+from common.recordings.zoom import read_meeting
+from executor.platforms.credentials import FixedCredential
+from executor.platforms.usage import UsageLimiter
+from executor.platforms.zoom import ZoomApi, ZoomClient
+from executor.platforms.zoom.api import Target
+from executor.platforms.zoom.usage import Category
+from tests.support.channels import unique
+from tests.support.clocks import Timeline
+from tests.support.stack import Service
+from tests.support.zoom import SandboxZoom
+
+ME = Target("users/me", "users/{userId}", Category.LIGHT)
+
+
+@pytest.fixture(scope="module")
+def zoom_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A sandbox of these tests' own, whose habits and clock they change."""
+    service = Service("sandbox", "sandbox-zoom", {}, tmp_path_factory.mktemp("zoom"))
+    asyncio.run(service.start())
+    yield service
+    service.kill()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with create_client(timeout=httpx.Timeout(10.0), allowed_hosts={"127.0.0.1"}) as client:
+        yield client
+
+
+@pytest.fixture
+async def zoom(zoom_server: Service, http: httpx.AsyncClient) -> SandboxZoom:
+    sandbox = SandboxZoom(zoom_server, http)
+    await sandbox.reset()
+    return sandbox
+
+
+class Caller:
+    """Calls with a token of this test's own."""
+
+    def __init__(self, zoom: SandboxZoom, http: httpx.AsyncClient) -> None:
+        self._zoom, self._http = zoom, http
+        self.token = f"sandbox-zoom-account-{unique()}"
+
+    def api(self, token: str = "", *, limiter: UsageLimiter | None = None) -> ZoomApi:
+        """The transport."""
+        return ZoomApi(
+            self._http,
+            self._zoom.base_url,
+            FixedCredential(token or self.token, platform="zoom"),
+            limiter=limiter or UsageLimiter(),
+            account=f"account-{unique()}",
+        )
+
+    def client(self, token: str = "", *, limiter: UsageLimiter | None = None) -> ZoomClient:
+        """The client."""
+        return ZoomClient(self.api(token, limiter=limiter))
+
+
+@pytest.fixture
+def caller(zoom: SandboxZoom, http: httpx.AsyncClient) -> Caller:
+    return Caller(zoom, http)
+
+
+async def listed(client: ZoomClient, since: date, until: date, user: str = "me") -> list[dict[str, Any]]:
+    return [dict(row) async for rows in client.recordings(user, since, until) for row in rows]
+
+
+async def refusal(client: ZoomClient, user: str = "me") -> PlatformError:
+    today = datetime.now(UTC).date()
+    with pytest.raises(PlatformError) as refused:
+        await listed(client, today, today, user)
+    return refused.value
+
+
+class TestDays:
+    async def test_a_month_shorter_than_thirty_days_is_read_whole(
+        self, zoom: SandboxZoom, caller: Caller
+    ) -> None:
+        """Thirty days up to the middle of March begin more than a month before: Zoom cuts the list short."""
+        await zoom.clock(datetime(2027, 3, 15, 12, tzinfo=UTC))
+        await zoom.record("first", start_time="2027-02-14T09:00:00Z")
+        await zoom.record("last", start_time="2027-03-15T09:00:00Z")
+
+        for clamp in (True, False):
+            await zoom.habit(clamp=clamp)
+            found = await listed(caller.client(), date(2027, 2, 14), date(2027, 3, 15))
+            assert [row["topic"] for row in found] == ["last", "first"]
+
+    async def test_many_months_come_whole_and_once(self, zoom: SandboxZoom, caller: Caller) -> None:
+        await zoom.plan("me", 700, days=100)
+        today = datetime.now(UTC).date()
+
+        found = await listed(caller.client(), today - timedelta(days=101), today)
+
+        assert len(found) == len({row["uuid"] for row in found}) == 700
+        assert all(read_meeting(row).external_id == row["uuid"] for row in found)
+
+
+async def test_a_page_token_that_expires_costs_a_page_and_nothing_else(
+    zoom: SandboxZoom, caller: Caller
+) -> None:
+    await zoom.plan("me", 700, days=9)
+    today = datetime.now(UTC).date()
+    uuids: list[str] = []
+    async for rows in caller.client().recordings("me", today - timedelta(days=10), today):
+        if not uuids:
+            await zoom.advance(901)
+        uuids += [row["uuid"] for row in rows]
+
+    assert len(uuids) == len(set(uuids)) == 700
+    assert (await zoom.calls())["/zoom/v2/users/{id}/recordings"] == {"200": 4, "400": 1}
+
+
+class TestNames:
+    async def test_every_meeting_is_found_by_its_uuid(self, zoom: SandboxZoom, caller: Caller) -> None:
+        await zoom.habit(strict_uuids=True)
+        await zoom.plan("me", 32, days=5)
+        today = datetime.now(UTC).date()
+        client = caller.client()
+        uuids = [row["uuid"] for row in await listed(client, today - timedelta(days=6), today)]
+        assert any(uuid.startswith("/") for uuid in uuids)
+        assert any("//" in uuid for uuid in uuids)
+
+        found = await asyncio.gather(*(client.meeting_recordings(uuid) for uuid in uuids))
+
+        assert [document["uuid"] for document in found] == uuids
+
+    async def test_a_number_names_the_latest_and_a_token_for_its_files_comes_along(
+        self, zoom: SandboxZoom, caller: Caller
+    ) -> None:
+        await zoom.record("older", meeting_id=4711, start_time="2026-01-01T09:00:00Z")
+        newer = await zoom.record("newer", meeting_id=4711)
+
+        document = await caller.client().meeting_recordings("4711", download_token_seconds=600)
+
+        assert document["uuid"] == newer["uuid"]
+        assert document["download_access_token"]
+        assert "download_access_token" not in await caller.client().meeting_recordings("4711")
+
+    async def test_what_is_gone(self, caller: Caller) -> None:
+        for meeting, code in (("1", "3001"), ("AAAAAAAAAAAAAAAAAAAAAA==", "3301")):
+            with pytest.raises(PlatformError) as refused:
+                await caller.client().meeting_recordings(meeting)
+            assert (refused.value.consequence, refused.value.code) == (Consequence.GONE, code)
+
+
+class TestPeople:
+    async def test_an_account_lists_everybody(self, zoom: SandboxZoom, caller: Caller) -> None:
+        ids = await zoom.people(650)
+
+        found = [person.id async for page in caller.client().users() for person in page]
+
+        assert found == ids
+        assert (await zoom.calls())["/zoom/v2/users"] == {"200": 3}
+
+    async def test_me(self, caller: Caller) -> None:
+        me = await caller.client().me()
+
+        assert (me.name, me.email) == ("Dana Demo", "dana.demo@brightpath.example")
+        assert me.account_id
+
+    @pytest.mark.parametrize(
+        ("user", "consequence", "code"),
+        [
+            ("nobody@brightpath.example", Consequence.GONE, "1001"),
+            ("elsewhere-1", Consequence.PERM, "1010"),
+        ],
+    )
+    async def test_others(self, caller: Caller, user: str, consequence: Consequence, code: str) -> None:
+        error = await refusal(caller.client(), user)
+
+        assert (error.consequence, error.code) == (consequence, code)
+
+
+class TestErrors:
+    @pytest.mark.parametrize(("old_wording", "code", "status"), [(False, "4711", 400), (True, "4700", 401)])
+    async def test_a_missing_scope_in_both_wordings(
+        self, zoom: SandboxZoom, caller: Caller, old_wording: bool, code: str, status: int
+    ) -> None:
+        await zoom.habit(old_wording=old_wording)
+
+        error = await refusal(caller.client("unscoped-1"))
+
+        assert (error.consequence, error.code, error.http_status) == (Consequence.PERM, code, status)
+        assert "cloud_recording:read:list_user_recordings" in error.detail
+
+    @pytest.mark.parametrize(
+        ("status", "code", "consequence"),
+        [
+            (401, "124", Consequence.REAUTH),
+            (401, "9999", Consequence.REAUTH),
+            (401, "4711", Consequence.PERM),
+            (400, "4711", Consequence.PERM),
+            (401, "4700", Consequence.PERM),
+            (400, "200", Consequence.PERM),
+            (400, "1010", Consequence.PERM),
+            (403, "3001", Consequence.PERM),
+            (403, "9999", Consequence.PERM),
+            (400, "300", Consequence.INVALID),
+            (400, "9999", Consequence.INVALID),
+            (409, "9999", Consequence.INVALID),
+            (404, "1001", Consequence.GONE),
+            (404, "3001", Consequence.GONE),
+            (404, "3301", Consequence.GONE),
+            (500, "9999", Consequence.TRANSIENT),
+            (503, "124", Consequence.TRANSIENT),
+        ],
+    )
+    async def test_every_row_of_the_table(
+        self, zoom: SandboxZoom, caller: Caller, status: int, code: str, consequence: Consequence
+    ) -> None:
+        await zoom.fault(kind="code", code=code, status=status, match={"token": caller.token})
+
+        with pytest.raises(PlatformError) as refused:
+            await caller.api().get(ME, {})
+
+        assert refused.value.consequence is consequence
+
+
+class TestLimits:
+    @pytest.mark.parametrize("told", [True, False])
+    async def test_calls_beyond_those_of_a_second_wait_for_the_next(
+        self, zoom: SandboxZoom, caller: Caller, told: bool
+    ) -> None:
+        await zoom.habit(rate_headers=told, reset_header=told)
+        await zoom.limit(zoom_light_per_second=2)
+        client = caller.client()
+
+        people = await asyncio.gather(*(client.me() for _ in range(6)))
+
+        assert len(people) == 6
+        assert (await zoom.calls())["/zoom/v2/users/{id}"]["429"] > 0
+
+    @pytest.mark.parametrize("told", [True, False])
+    async def test_a_day_that_is_used_up_ends_at_midnight_in_utc(
+        self, zoom: SandboxZoom, caller: Caller, told: bool
+    ) -> None:
+        await zoom.habit(rate_headers=told)
+        await zoom.limit(zoom_medium_per_day=1)
+        time = Timeline()
+        client = caller.client(limiter=time.limiter())
+        today = datetime.now(UTC).date()
+        midnight = datetime.combine(today + timedelta(days=1), datetime.min.time(), UTC)
+
+        await listed(client, today, today)
+        time.now += 3_600  # what the header of the first answer closed is open again
+        error = await refusal(client)
+
+        assert (error.consequence, error.code) == (Consequence.RATE, "429")
+        left = (midnight - datetime.now(UTC)).total_seconds()
+        assert error.retry_after == pytest.approx(left, abs=5)
+        assert (await refusal(client)).code is None, "refused by ourselves, without a call"
+        assert await client.me(), "another category has a limit of its own"
