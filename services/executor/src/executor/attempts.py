@@ -237,7 +237,7 @@ def _fault(run: ClaimedRun, error: PlatformError, ended_the_run: bool) -> Fault:
         run.automation_id,
         # Only a connection the run was given: the handler may have made up the rest.
         connection_id if connection_id in run.credentials else None,
-        None if connection_id is None else run.blamed_version(connection_id, error.consequence),
+        None if connection_id is None else run.blamed_version(connection_id),
         ended_the_run,
     )
 

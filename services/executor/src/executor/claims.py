@@ -15,7 +15,6 @@ import structlog
 from common import outbox, telemetry
 from common.crypto import Undecryptable
 from common.database import Connection, ConnectionPool
-from common.errors import Consequence
 from common.events import RunStarted, to_record
 from common.models import ConnectionKind, Lane, Platform, Trigger
 from common.policies import AutomationPolicy
@@ -140,10 +139,10 @@ class ClaimedRun:
         """What must not be shown of it, wherever a vendor or a library repeats it; grows with renewals."""
         return _Secrets(list(self.credentials.values()))
 
-    def blamed_version(self, connection_id: UUID, consequence: Consequence) -> int | None:
+    def blamed_version(self, connection_id: UUID) -> int | None:
         """The version of the token that an error with this connection is about; None when nobody knows."""
         credential = self.credentials.get(connection_id)
-        return None if credential is None else credential.blamed(consequence)
+        return None if credential is None else credential.blamed
 
 
 class Claims:

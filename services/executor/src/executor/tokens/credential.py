@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from common.errors import Consequence
 from common.models import ConnectionKind
 from executor.tokens.decisions import Token
 from executor.tokens.keeper import TokenKeeper
@@ -25,7 +24,8 @@ class KeptCredential:
         self._kind = kind
         self._token = token
         self._seen: dict[str, None] = {} if token is None else {token.value: None}
-        self._answered: dict[int, None] = {}
+        self._answered: set[int] = set()
+        self._renewed: int | None = None
 
     @property
     def seen(self) -> Sequence[str]:
@@ -50,19 +50,19 @@ class KeptCredential:
         if token is None or token.value == rejected:
             version = token.version if token else 0
             token = await self._keeper.replaced(self._connection_id, self._kind, version)
+        self._renewed = token.version
         return self._answer(token)
 
-    def blamed(self, consequence: Consequence) -> int | None:
-        """The version of the token an error of the run is about; None when nobody knows.
+    @property
+    def blamed(self) -> int | None:
+        """The version of the token that an error of the run is about; None when nobody knows.
 
-        A client says REFRESH of the latest, which it was given after the first had been refused. Any other
-        error of a run that was given several may be about either.
+        That is the only one it was given, or the one it was given instead of a refused one. A run that began
+        with one and was given another by chance may speak of either.
         """
-        if not self._answered:
-            return None
-        if len(self._answered) > 1 and consequence is not Consequence.REFRESH:
-            return None
-        return max(self._answered)
+        if len(self._answered) > 1:
+            return self._renewed
+        return next(iter(self._answered), None)
 
     def _newest(self) -> Token | None:
         return self._keeper.known(self._connection_id) or self._token
@@ -70,5 +70,5 @@ class KeptCredential:
     def _answer(self, token: Token) -> str:
         self._token = token
         self._seen[token.value] = None
-        self._answered[token.version] = None
+        self._answered.add(token.version)
         return token.value
