@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 from uuid import UUID, uuid4
 
 import httpx
 
 from common.errors import Consequence
+from common.oauth.base import Grant, Stored
 from executor.platforms.credentials import Credential, FixedCredential
 from executor.platforms.usage import UsageLimiter
 from tests.support.channels import unique
@@ -87,19 +89,35 @@ class Driving(Protocol):
         ...
 
 
-class RenewingCredential(Protocol):
-    """A credential that renews itself at the sandbox, and counts."""
+class RenewingCredential:
+    """The credential of a new consent at the sandbox, which renews itself there, and counts.
 
-    renewals: int
-    lifetime: float
-    """Seconds a token lives."""
+    `lifetime` is how many seconds its tokens live.
+    """
+
+    def __init__(self, grant: Grant, refresh_token: str, *, lifetime: float) -> None:
+        self.renewals = 0
+        self.lifetime = lifetime
+        self._grant = grant
+        self._stored = Stored(refresh_token=refresh_token)
+        self._seen: list[str] = []
 
     @property
-    def seen(self) -> Sequence[str]: ...
+    def seen(self) -> Sequence[str]:
+        """Every token it had."""
+        return self._seen
 
-    async def current(self) -> str: ...
+    async def current(self) -> str:
+        """Its token, the first of which is asked for."""
+        return self._stored.access_token or await self.renewed("")
 
-    async def renewed(self, rejected: str) -> str: ...
+    async def renewed(self, rejected: str) -> str:
+        """The next token, whatever the one before was worth."""
+        tokens = await self._grant.renew(self._stored, now=datetime.now(UTC))
+        self._stored = Stored(tokens.access_token, tokens.refresh_token)
+        self._seen.append(tokens.access_token)
+        self.renewals += 1
+        return tokens.access_token
 
 
 def caller(driving: type[Driving], token: str = "", **given: Any) -> Caller:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.oauth.base import Stored
 from common.oauth.tiktok_organic import TikTokOrganic
 from common.settings import AppSettings, OutboundSettings
 from executor.platforms.tiktok import Organic
@@ -24,34 +22,14 @@ _TABLE = {
 }
 
 
-class CreatorCredential:
+def _renewing(site: Site) -> RenewingCredential:
     """The pair of a refresh token that was pasted."""
-
-    lifetime = 7_200.0
-
-    def __init__(self, site: Site) -> None:
-        self._grant = TikTokOrganic(
-            site.http,
-            OutboundSettings(tiktok_open_base_url=site.url),
-            AppSettings(tiktok_client_key="key", tiktok_client_secret=SecretStr("a client's secret")),
-        )
-        self._stored = Stored(refresh_token=f"rft.sandbox-{unique()}")
-        self._seen: list[str] = []
-        self.renewals = 0
-
-    @property
-    def seen(self) -> Sequence[str]:
-        return self._seen
-
-    async def current(self) -> str:
-        return self._stored.access_token or await self.renewed("")
-
-    async def renewed(self, rejected: str) -> str:
-        tokens = await self._grant.renew(self._stored, now=datetime.now(UTC))
-        self._stored = Stored(tokens.access_token, tokens.refresh_token)
-        self._seen.append(tokens.access_token)
-        self.renewals += 1
-        return tokens.access_token
+    grant = TikTokOrganic(
+        site.http,
+        OutboundSettings(tiktok_open_base_url=site.url),
+        AppSettings(tiktok_client_key="key", tiktok_client_secret=SecretStr("a client's secret")),
+    )
+    return RenewingCredential(grant, f"rft.sandbox-{unique()}", lifetime=7_200.0)
 
 
 class TikTokOrganicDriving:
@@ -74,7 +52,7 @@ class TikTokOrganicDriving:
         ),
     ]
     moment: ClassVar[Mapping[str, Any] | None] = None
-    renewing: ClassVar[Callable[[Site], RenewingCredential] | None] = CreatorCredential
+    renewing: ClassVar[Callable[[Site], RenewingCredential] | None] = staticmethod(_renewing)
 
     def __init__(self, site: Site, caller: Caller) -> None:
         self._client = Organic(

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.oauth.base import Stored
 from common.oauth.zoom import ZoomUser
 from common.settings import AppSettings, OutboundSettings
 from executor.platforms.zoom import ZoomApi, ZoomClient
@@ -25,34 +24,14 @@ _TABLE = {
 }
 
 
-class UserCredential:
+def _renewing(site: Site) -> RenewingCredential:
     """The pair of a refresh token that was pasted."""
-
-    lifetime = 3_600.0
-
-    def __init__(self, site: Site) -> None:
-        self._grant = ZoomUser(
-            site.http,
-            OutboundSettings(zoom_oauth_url=f"{site.url}/zoom/oauth", zoom_base_url=f"{site.url}/zoom/v2"),
-            AppSettings(zoom_client_id="client", zoom_client_secret=SecretStr("a client's secret")),
-        )
-        self._stored = Stored(refresh_token=f"sandbox-zoom-refresh-{unique()}")
-        self._seen: list[str] = []
-        self.renewals = 0
-
-    @property
-    def seen(self) -> Sequence[str]:
-        return self._seen
-
-    async def current(self) -> str:
-        return self._stored.access_token or await self.renewed("")
-
-    async def renewed(self, rejected: str) -> str:
-        tokens = await self._grant.renew(self._stored, now=datetime.now(UTC))
-        self._stored = Stored(tokens.access_token, tokens.refresh_token)
-        self._seen.append(tokens.access_token)
-        self.renewals += 1
-        return tokens.access_token
+    grant = ZoomUser(
+        site.http,
+        OutboundSettings(zoom_oauth_url=f"{site.url}/zoom/oauth", zoom_base_url=f"{site.url}/zoom/v2"),
+        AppSettings(zoom_client_id="client", zoom_client_secret=SecretStr("a client's secret")),
+    )
+    return RenewingCredential(grant, f"sandbox-zoom-refresh-{unique()}", lifetime=3_600.0)
 
 
 class ZoomDriving:
@@ -74,7 +53,7 @@ class ZoomDriving:
         ),
     ]
     moment: ClassVar[Mapping[str, Any] | None] = {"kind": "rate_limit", "retry_after": 1}
-    renewing: ClassVar[Callable[[Site], RenewingCredential] | None] = UserCredential
+    renewing: ClassVar[Callable[[Site], RenewingCredential] | None] = staticmethod(_renewing)
 
     def __init__(self, site: Site, caller: Caller) -> None:
         self._client = ZoomClient(
