@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
@@ -98,10 +98,6 @@ class Matcher:
         """The template that takes a recording with this topic; None when none does. Raises SlowPattern."""
         found = self.find(topic, source)
         return None if found is None else found.template
-
-    def first_matches(self, topics: Mapping[UUID, str], source: SourceName) -> dict[UUID, Template | None]:
-        """The template for each of several recordings of one source. Raises SlowPattern."""
-        return {key: self.match(topic, source) for key, topic in topics.items()}
 
 
 class _Topic:

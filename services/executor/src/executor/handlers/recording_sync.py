@@ -20,6 +20,9 @@ from executor.recordings.sync_outcome import NOT_CONNECTED, Tally
 from executor.recordings.sync_plan import Plan, plan, window
 from executor.settings import ExecutorSettings
 
+SEARCHING = 60.0
+"""Seconds of processor time that the patterns of one run's templates may take all together."""
+
 
 class RecordingSyncHandler(Handler[RecordingSyncConfig]):
     """The recordings of the last days: written, matched, and started."""
@@ -50,7 +53,7 @@ class RecordingSyncHandler(Handler[RecordingSyncConfig]):
             wanted=Wanted(
                 frozenset(config.filters.status), not config.filters.exclude_blank, context.automation_id
             ),
-            matcher=Matcher(wanted.templates),
+            matcher=Matcher(wanted.templates, patience=SEARCHING),
             dry_run=context.dry_run,
             trace_id=telemetry.trace_id_of(current),
             traceparent=telemetry.traceparent_of(current),
