@@ -164,6 +164,11 @@ def latest_day(slot: datetime, zone: tzinfo, wanted_zone: tzinfo | None, *, full
     return today - timedelta(days=1) if full else today
 
 
+def storable(name: str) -> str:
+    """A name strangers chose, without what neither JSON nor PostgreSQL can hold."""
+    return name.replace("\x00", "").encode(errors="replace").decode()
+
+
 async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """The results of all, worked out at the same time; the first failure as itself, the others cancelled."""
     try:

@@ -15,6 +15,7 @@ from executor.alerts.rules import Condition, Rule
 from executor.platforms.ads import METRICS, Level, MetricRow
 from executor.platforms.figures import ZERO, AdAccount, Days
 from executor.platforms.periods import single_days
+from executor.reading import storable
 
 UNREADABLE = "unreadable"
 """In the place of a rule's key: that an account could not be read."""
@@ -174,7 +175,8 @@ def _subjects(
     names = dict(remembered)
     for id_, by_days in rows.items():
         if id_ is not None:
-            names[id_] = next((row.campaign_name for row in by_days.values() if row.campaign_name), id_)
+            named = (row.campaign_name for row in by_days.values() if row.campaign_name)
+            names[id_] = storable(next(named, id_))
     return [replace(account, campaign_id=id_, campaign_name=name) for id_, name in names.items()]
 
 

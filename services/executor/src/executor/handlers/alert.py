@@ -28,6 +28,7 @@ from executor.reading import (
     nothing_read,
     raise_what_may_still_come,
     read_each,
+    storable,
 )
 from executor.settings import ExecutorSettings
 
@@ -194,7 +195,7 @@ def _require_told(rules: Sequence[Rule], sources: Sequence[AdSource]) -> None:
 def _subject(found: Found) -> Subject:
     account = found.account
     url = found.source.client.manager_url(account)
-    return Subject(found.source.platform, account.id, account.name, account.currency, url)
+    return Subject(found.source.platform, account.id, storable(account.name), account.currency, url)
 
 
 def _readable(
