@@ -146,6 +146,19 @@ class AppSettings(BaseSettings):
     zoom_client_secret: SecretStr | None = Field(None, description="Client secret of the Zoom app")
 
 
+class FileStoreSettings(BaseSettings):
+    """Where the files of recordings are."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    recording_store_url: str | None = Field(
+        None,
+        pattern="^(file:///|s3://[^/]).*",
+        description="`file:///folder` or `s3://bucket/prefix`, the latter with AWS's own variables for its "
+        "endpoint, region and keys; without it no recording is processed",
+    )
+
+
 S = TypeVar("S", bound=BaseSettings)
 
 

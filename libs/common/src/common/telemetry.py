@@ -202,6 +202,16 @@ DELIVERIES = Counter("carillon_deliveries_total", "Delivery attempts, by outcome
 DELIVERY_DURATION = Histogram(
     "carillon_delivery_duration_seconds", "Time one delivery attempt took", ["channel"], buckets=_SECONDS
 )
+RECORDING_STEPS = Counter(
+    "carillon_recording_steps_total", "Steps of recordings, by outcome", ["step", "outcome"]
+)
+RECORDING_STEP_DURATION = Histogram(
+    "carillon_recording_step_duration_seconds",
+    "Time one step of a recording took",
+    ["step"],
+    buckets=_SECONDS,
+)
+RECORDING_BYTES = Counter("carillon_recording_bytes_total", "Bytes of recordings moved, by step", ["step"])
 QUEUE_DEPTH = Gauge("carillon_queue_depth", "Runs waiting to be claimed", ["lane"])
 LEADER_TERM = Gauge("carillon_leader_term", "Term this process leads in; 0 when it does not lead")
 OUTBOX_AGE = Gauge("carillon_outbox_age_seconds", "Age of the oldest event not yet published")

@@ -10,9 +10,18 @@ from functools import partial
 from faststream.kafka import KafkaBroker
 
 from common.consumer import ClaimConsumer, DeadLetters
-from common.events import AutomationDue, TokenReauthRequired, TokenRefreshDue, TokenRefreshed
+from common.events import (
+    AutomationDue,
+    RecordingFailed,
+    RecordingProcessed,
+    RecordingProcessingRequested,
+    TokenReauthRequired,
+    TokenRefreshDue,
+    TokenRefreshed,
+)
 from common.models import Lane
 from executor.execution import Execution
+from executor.recordings.processing import Processing
 from executor.settings import ExecutorSettings
 from executor.tokens.attention import Attention
 
@@ -54,4 +63,22 @@ def subscribe_to_tokens(
         item=lambda event: event.connection_id,
         take=attention.take,
         passed_over=(TokenRefreshed, TokenReauthRequired),
+    )
+
+
+def subscribe_to_recordings(
+    broker: KafkaBroker, settings: ExecutorSettings, dead_letters: DeadLetters, processing: Processing
+) -> ClaimConsumer[RecordingProcessingRequested]:
+    """Recordings that wait to be processed."""
+    return ClaimConsumer(
+        broker,
+        settings,
+        dead_letters,
+        topic="recording.processing",
+        group="executor.recording",
+        batch_size=settings.executor_batch_size,
+        event=RecordingProcessingRequested,
+        item=lambda event: event.recording_id,
+        take=processing.take,
+        passed_over=(RecordingProcessed, RecordingFailed),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from faststream.kafka import KafkaBroker
 
 from common import broker as kafka
@@ -18,21 +20,26 @@ from common.grouping import GroupWriter
 from common.health import Health, run
 from common.http import create_client
 from common.oauth import grants
+from common.recordings.store import RecordingStore
 from common.service import background, database_check, require_current_schema
 from executor.aftermath.application import AftermathWriter
 from executor.announcement import announce
 from executor.attempts import Attempts
 from executor.claims import Claims
 from executor.completions import Completions
-from executor.consumers import subscribe, subscribe_to_tokens
+from executor.consumers import subscribe, subscribe_to_recordings, subscribe_to_tokens
 from executor.execution import Execution
 from executor.handlers import load_handlers
 from executor.platforms.shared_usage import SharedUsageStore
 from executor.platforms.usage import UsageLimiter
+from executor.recordings.wiring import processing_of
 from executor.settings import ExecutorSettings
 from executor.tokens.attention import Attention
+from executor.tokens.credential import KeptCredential
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.vault import Vault
+
+log = structlog.get_logger()
 
 STOP_RENEWING_SECONDS = 1.0
 """For renewals that are under way when the runs are through; the next executor finds out about the rest."""
@@ -47,6 +54,11 @@ def renewals_at_once(pool_size: int) -> int:
 async def executing(settings: ExecutorSettings, instance: str, health: Health) -> AsyncIterator[Execution]:
     """Start consuming; at the end stop consuming first, then drain what is running."""
     ring = KeyRing.parse(settings.encryption_keys.get_secret_value())
+    store = (
+        None if settings.recording_store_url is None else RecordingStore.open(settings.recording_store_url)
+    )
+    if store is None:
+        log.warning("recordings cannot be processed: RECORDING_STORE_URL is not set")
     pool = await database.create_pool(
         settings.database_url.get_secret_value(), application_name=instance, size=settings.database_pool_size
     )
@@ -91,28 +103,47 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
                 lease_seconds=settings.lease_seconds,
                 sweep_after=settings.sweep_after,
             )
+            processing = processing_of(
+                settings,
+                pool=pool,
+                ring=ring,
+                http=http,
+                store=store,
+                credentials=lambda account: KeptCredential(keeper, account.connection_id, account.kind, None),
+                aftermath=aftermath,
+                worker=instance,
+            )
             dead_letters = DeadLetters(producer)
             consumers: list[ClaimConsumer[Any]] = [
                 *subscribe(broker, settings, dead_letters, execution),
                 subscribe_to_tokens(broker, settings, dead_letters, attention),
+                subscribe_to_recordings(broker, settings, dead_letters, processing),
             ]
-            async with background(execution.keep_leases(), name="leases"):
+            async with (
+                background(execution.keep_leases(), name="leases"),
+                background(processing.keep_leases(), name="recording leases"),
+            ):
                 try:
                     await start_consumers(broker)
                     health.checks = {
                         "database": database_check(pool),
+                        **({} if store is None else {"recording_store": store.check}),
                         **{consumer.name: consumer.check() for consumer in consumers},
                     }
                     async with (
                         background(execution.sweep_regularly(), name="sweep"),
                         background(attention.run(), name="tokens"),
+                        background(processing.sweep_regularly(), name="recording sweep"),
                     ):
                         yield execution
                 finally:
                     capacity.close()
                     attention.close()
+                    processing.close()
                     await broker.stop()
-                    await execution.drain(settings.drain_timeout)
+                    await asyncio.gather(
+                        execution.drain(settings.drain_timeout), processing.drain(settings.drain_timeout)
+                    )
                     await keeper.close(STOP_RENEWING_SECONDS)
     finally:
         await producer.stop()

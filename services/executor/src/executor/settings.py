@@ -3,9 +3,12 @@
 from pydantic import Field
 
 from common.settings import AppSettings, KafkaSettings, OutboundSettings, SecretSettings, ServiceSettings
+from executor.recordings.settings import RecordingSettings
 
 
-class ExecutorSettings(ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, AppSettings):
+class ExecutorSettings(
+    ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, AppSettings, RecordingSettings
+):
     """How much an executor does at once, and how long it may take."""
 
     executor_concurrency: int = Field(50, ge=1, le=1000, description="Runs one executor works on at once")

@@ -1,0 +1,1 @@
+"""Where the files of a recording can go: one module each."""
