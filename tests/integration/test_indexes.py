@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 
 from common.database import connect
+from common.recordings import intake
 from executor import claims as run_claims
 from executor import completions, execution
 from notifier import claims as delivery_claims
@@ -19,8 +21,18 @@ from scheduler import admission, dispatch, failing, reign, relay, rescue
 from tests.support.databases import fresh_database
 
 ROWS = 100_000
-BIG = {"automation", "automation_run", "run_attempt", "delivery", "delivery_attempt", "slot_skip", "outbox"}
+BIG = {
+    "automation",
+    "automation_run",
+    "run_attempt",
+    "delivery",
+    "delivery_attempt",
+    "slot_skip",
+    "outbox",
+    "recording",
+}
 ID = UUID(int=1)
+NOW = datetime.now(UTC)
 
 # Everything has ended, is paused, or is due in a year: nothing of it is anybody's business today.
 _HISTORY = f"""
@@ -45,6 +57,13 @@ INSERT INTO delivery_attempt (delivery_id, number)
 SELECT pg_temp.key(n), 1 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO slot_skip (id, automation_id, first_slot, last_slot, slots, reason)
 SELECT pg_temp.key(n), pg_temp.key(n), now(), now(), 1, 'overlap' FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO connection (id, tenant_id, platform, kind, name)
+VALUES ('{ID}', '{ID}', 'zoom', 'zoom_user', 'Zoom');
+INSERT INTO recording_source (id, tenant_id, number, connection_id, name)
+VALUES ('{ID}', '{ID}', 1, '{ID}', 'me');
+INSERT INTO recording (id, tenant_id, source_id, external_id, started_at, status)
+SELECT pg_temp.key(n), '{ID}', '{ID}', 'r' || n, now() - interval '1 day', 'UPLOADED'
+  FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO outbox (topic, key, headers, value)
 SELECT 'automation.run', n::text, '{{}}', '' FROM generate_series(1, {ROWS}) AS n;
 """
@@ -98,6 +117,14 @@ HOT: dict[str, tuple[str, list[Any]]] = {
     "when the next retry is due": (delivery_claims._NEXT, []),
     "keep delivery leases": (delivery_claims._EXTEND, ["notifier-1", 60.0, [ID], [1]]),
     "note progress": (delivery_claims._NOTE, [ID, 1, "notifier-1", {}]),
+    "take recordings in": (
+        intake._WRITE,
+        [ID, ID, [ID], ["r1"], ["1"], ["topic"], ["host"], [NOW], ["UTC"], [1], [1], [False], ["[]"]],
+    ),
+    "how far recordings have come": (intake._READ, [ID, ["r1"]]),
+    "start recordings": (intake._START, [ID, [ID], [None], ["{}"], ["INITIALIZED"], ID, None, None]),
+    "hold recordings": (intake._HOLD, [ID, [ID], [None], ["{}"], ["INITIALIZED"], ID]),
+    "skip recordings": (intake._SKIP, [ID, [ID], "unmatched", ID]),
     "settle deliveries": (
         outcomes._SETTLE,
         ["notifier-1", [ID], [1], ["delivered"], [{}], [None], [0.0], [0]],
