@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from common.grouping import GroupWriter
 from common.messages import Message
 from common.models import Lane
 from common.retry import TELEGRAM_SCHEDULE, RetrySchedule
-from notifier.channels.base import Parcel, Receipt, Target
+from notifier.channels.base import Channel, Parcel, Receipt, Target
 from notifier.claims import Claims
 from notifier.delivery import Delivering
 from notifier.outcomes import DeliveryOutcome, Outcomes
@@ -81,10 +81,11 @@ async def notifying(
     sweep_after: float = 15.0,
     limits: Sequence[Limit] = (),
     looking: bool = False,
+    channels: Mapping[str, Channel] | None = None,
 ) -> AsyncIterator[Notifier]:
     """A notifier that records its outcomes and, where `looking`, looks for due deliveries.
 
-    It ends like a killed process.
+    `channels` stand in for the scripted one. It ends like a killed process.
     """
     channel = ScriptedChannel(send, limits)
     claims = Claims(pool, ring, worker=name, lease_seconds=lease_seconds)
@@ -93,7 +94,7 @@ async def notifying(
     delivering = Delivering(
         claims,
         outcomes,
-        {channel.type: channel},
+        channels or {channel.type: channel},
         Pacer(),
         capacity,
         sweep_after=sweep_after,
