@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from common.events import RecordingProcessingRequested
 from common.http import create_client
 from common.models import ConnectionKind
 from tests.factories import World
@@ -86,7 +87,9 @@ async def test_ten_thousand_recordings_of_forty_sources(
     assert run["status"] == "completed", run["error_message"]
     assert (run["result"]["found"], run["result"]["sources_synced"]) == (RECORDINGS, SOURCES)
     assert await world.sql.fetchval("SELECT count(*) FROM recording") == RECORDINGS
-    taken = await world.sql.fetchval("SELECT count(*) FROM recording WHERE available_at IS NOT NULL")
-    announced = await world.sql.fetchval("SELECT count(*) FROM outbox WHERE topic = 'recording.processing'")
+    taken = await world.sql.fetchval("SELECT count(*) FROM recording WHERE template_id IS NOT NULL")
+    announced = await world.sql.fetchval(
+        "SELECT count(*) FROM outbox WHERE headers ->> 'ce_type' = $1", RecordingProcessingRequested.type
+    )
     assert taken == announced == run["result"]["taken"] > 0
     assert peak < MOST_MEGABYTES
