@@ -31,18 +31,31 @@ STUDIO = {"id": "7", "name": "Studio", "access_token": "page-token-7"}
 
 def _insights(asked: Asked) -> httpx.Response:
     """Spend is the day of the month on which the period ends, so that every period tells itself."""
-    ranges = json.loads(asked.params["time_ranges"])
+    one = asked.params.get("time_range")
+    ranges = [json.loads(one)] if one else json.loads(asked.params["time_ranges"])
+    if asked.params.get("time_increment") == "1":
+        (days,) = ranges
+        since, until = (date.fromisoformat(days[end]) for end in ("since", "until"))
+        each = [str(since + timedelta(days=n)) for n in range((until - since).days + 1)]
+        ranges = [{"since": day, "until": day} for day in each]
+    campaigns: list[dict[str, str]] = [{}]
+    if asked.params["level"] == "campaign":
+        campaigns = [
+            {"campaign_id": f"{asked.path[4]}0{n}", "campaign_name": f"Campaign {n}"} for n in (1, 2, 3)
+        ]
     return page(
         *(
             {
+                **campaign,
                 "date_start": days["since"],
                 "date_stop": days["until"],
-                "spend": str(int(days["until"][-2:]) * 10),
+                "spend": str(int(days["until"][-2:]) * 10 * (number + 1)),
                 "impressions": "1000",
                 "clicks": "20",
                 "reach": "700",
             }
             for days in ranges
+            for number, campaign in enumerate(campaigns)
         )
     )
 
@@ -183,7 +196,9 @@ class TestMessage:
         await report.run(_context(http, _account()), _config(metric_types=["pages"]))
         assert facebook.paths() == ["me/accounts", "7/insights"]
         facebook.asked.clear()
-        await report.run(_context(http, _account()), _config(metric_types=["ad_account"], accounts=["2"]))
+        await report.run(
+            _context(http, _account()), _config(metric_types=["ad_account"], accounts=["2"], chart=False)
+        )
         assert facebook.paths() == ["me/adaccounts", "act_2/insights"]
 
     async def test_a_small_team_costs_two_requests(

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from common.automation_config import BUILT_IN
-from common.automation_config.scheduled_report import ScheduledReportConfig
+from common.automation_config.scheduled_report import PLATFORMS_WITH, MetricType, ScheduledReportConfig
 
 
 @pytest.mark.parametrize(("period", "days"), [("daily", 1), ("weekly", 7), ("monthly", 30)])
@@ -26,6 +26,19 @@ def test_an_ad_account_is_known_by_its_number_too() -> None:
     )
 
 
+def test_what_was_stored_before_there_was_more_to_choose_means_what_it_did() -> None:
+    stored = {"period": "daily", "days": 1, "metric_types": ["ad_account", "pages"], "format": "html"}
+    config = ScheduledReportConfig.model_validate(stored)
+    assert config.metric_types == (MetricType.AD_ACCOUNT, MetricType.PAGES)
+    assert (config.compare, config.chart, config.attachments, config.advertisers) == (True, True, (), ())
+    assert ScheduledReportConfig().metric_types is None
+
+
+def test_every_metric_type_is_of_some_platform() -> None:
+    assert set(PLATFORMS_WITH) == set(MetricType)
+    assert all(PLATFORMS_WITH.values())
+
+
 @pytest.mark.parametrize(
     ("given", "where", "told"),
     [
@@ -35,9 +48,17 @@ def test_an_ad_account_is_known_by_its_number_too() -> None:
         ({"days": 91}, ("days",), "less than or equal to 90"),
         ({"days": "7"}, ("days",), "valid integer"),
         ({"days": True}, ("days",), "valid integer"),
-        ({"metric_types": []}, ("metric_types",), "at least one of ad_account, pages"),
+        (
+            {"metric_types": []},
+            ("metric_types",),
+            "at least one of ad_account, pages, campaigns, profile, videos",
+        ),
         ({"metric_types": ["pages", "pages"]}, ("metric_types",), "write pages only once"),
-        ({"metric_types": ["clicks"]}, ("metric_types", 0), "'ad_account' or 'pages'"),
+        (
+            {"metric_types": ["clicks"]},
+            ("metric_types", 0),
+            "'ad_account', 'pages', 'campaigns', 'profile' or 'videos'",
+        ),
         ({"format": "pdf"}, ("format",), "'text' or 'html'"),
         ({"timezone": "Europe/Berln"}, ("timezone",), "write Europe/Berlin"),
         ({"accounts": ["act_1", "1"]}, ("accounts",), "write act_1 only once"),
@@ -45,6 +66,14 @@ def test_an_ad_account_is_known_by_its_number_too() -> None:
         ({"accounts": ["act_1\n"]}, ("accounts", 0), "act_123 or 123"),
         ({"accounts": ["١٢"]}, ("accounts", 0), "act_123 or 123"),
         ({"pages": ["me"]}, ("pages", 0), "digits"),
+        ({"advertisers": ["act_1"]}, ("advertisers", 0), "digits"),
+        ({"advertisers": ["7", "7"]}, ("advertisers",), "write 7 only once"),
+        ({"compare": "yes"}, ("compare",), "valid boolean"),
+        ({"chart": 1}, ("chart",), "valid boolean"),
+        ({"top_campaigns": 0}, ("top_campaigns",), "greater than or equal to 1"),
+        ({"top_campaigns": 21}, ("top_campaigns",), "less than or equal to 20"),
+        ({"attachments": ["pdf"]}, ("attachments", 0), "'csv'"),
+        ({"attachments": ["csv", "csv"]}, ("attachments",), "write csv only once"),
         ({"recipients": ["x"]}, ("recipients",), "not permitted"),
     ],
 )

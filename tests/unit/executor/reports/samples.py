@@ -5,13 +5,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from common.automation_config.scheduled_report import ReportPeriod
-from executor.platforms.figures import AdFigures, Days
-from executor.reports.content import AccountFigures, Omission, PageFigures, Pair, Report, Subject
+from executor.platforms.figures import Days
+from executor.platforms.periods import single_days
+from executor.reports.content import (
+    AccountFigures,
+    CampaignFigures,
+    Figures,
+    Omission,
+    PageFigures,
+    Pair,
+    ProfileFigures,
+    Report,
+    Subject,
+    VideoFigures,
+    VideoList,
+)
 
 WEEK = Days(date(2026, 11, 14), date(2026, 11, 20))
 YESTERDAY = Days(date(2026, 11, 20), date(2026, 11, 20))
+
+
+def figures(
+    spend: str | Decimal = "0", impressions: int = 0, clicks: int = 0, reach: int = 0, **more: int
+) -> Figures:
+    """What ads delivered."""
+    counts = {"impressions": impressions, "clicks": clicks, "reach": reach, **more}
+    return Figures({"spend": Decimal(spend), **{name: Decimal(count) for name, count in counts.items()}})
+
+
+def daily(days: Days, figures: Figures) -> dict[date, Figures]:
+    """Every day a share of the figures, growing towards the end."""
+    each = [day.since for day in single_days([days])]
+    whole = sum(range(1, len(each) + 1))
+    return {
+        day: Figures({name: value * (number + 1) / whole for name, value in figures.metrics.items()})
+        for number, day in enumerate(each)
+    }
 
 
 def account(
@@ -23,19 +55,51 @@ def account(
     zone: str = "Europe/Berlin",
     days: Days = WEEK,
     volume: int = 182_730,
+    platform: str = "facebook",
+    **more: int,
 ) -> AccountFigures:
     """An ad account that spent `spend`; the rest of its figures follows `volume`."""
     delivered = Decimal(spend) > 0
+    now = figures(spend, volume, volume // 58, volume * 2 // 3, **more) if delivered else figures()
+    then = figures(previous, volume * 9 // 10, volume // 60, volume // 2)
+    then = then if Decimal(previous) else figures()
     return AccountFigures(
         f"act_{sum(name.encode())}",
         name,
+        platform,
         currency,
         zone,
         days,
-        AdFigures(Decimal(spend), volume, volume // 58, volume * 2 // 3) if delivered else AdFigures(),
-        AdFigures(Decimal(previous), volume * 9 // 10, volume // 60, volume // 2)
-        if Decimal(previous)
-        else AdFigures(),
+        now,
+        then,
+        {**daily(days.before(), then), **daily(days, now)},
+    )
+
+
+def campaign(
+    name: str,
+    spend: str,
+    previous: str = "0",
+    *,
+    account: str = "Brightpath Courses",
+    currency: str = "EUR",
+    days: Days = WEEK,
+    **more: int,
+) -> CampaignFigures:
+    """A campaign of an ad account."""
+    now = figures(spend, int(Decimal(spend) * 100), int(Decimal(spend) * 2), **more)
+    return CampaignFigures(
+        f"2385{sum(name.encode())}",
+        name,
+        f"act_{sum(account.encode())}",
+        account,
+        "facebook",
+        currency,
+        "Europe/Berlin",
+        days,
+        now,
+        figures(previous, 1_000, 10),
+        daily(days, now),
     )
 
 
@@ -51,6 +115,45 @@ def page(name: str, *, days: Days = WEEK, views: int = 37_921) -> PageFigures:
             "new_follows": Pair(49, 55),
             "follows": Pair(12_969, 12_920),
         },
+        {
+            day.since: {"views": views // days.count, "engagements": 227, "follows": 12_900 + number}
+            for number, day in enumerate(single_days([days.before(), days]))
+        },
+    )
+
+
+def profile(name: str = "Brightpath", *, before: date | None = date(2026, 11, 14)) -> ProfileFigures:
+    """A creator's totals."""
+    totals = {"followers": (48_210, 47_006), "likes": (1_204_511, 1_190_002), "videos": (312, 312)}
+    return ProfileFigures(
+        f"creator-{name}",
+        name,
+        date(2026, 11, 21),
+        {key: Pair(now, then if before else None) for key, (now, then) in totals.items()},
+        before,
+    )
+
+
+def videos(name: str = "Brightpath", *titles: str, days: Days = WEEK) -> VideoList:
+    """The videos of a creator, each less watched than the one before."""
+    return VideoList(
+        f"creator-{name}",
+        name,
+        days,
+        Pair(len(titles), 2),
+        [
+            VideoFigures(
+                f"72{number}",
+                title,
+                f"https://www.tiktok.com/@brightpath/video/72{number}",
+                days.since,
+                12_345 // (number + 1),
+                321 - number,
+                number,
+                number * 2,
+            )
+            for number, title in enumerate(titles)
+        ],
     )
 
 
@@ -61,9 +164,10 @@ def report(
     *,
     name: str = "Monday numbers",
     period: ReportPeriod = ReportPeriod.WEEKLY,
+    **more: Any,
 ) -> Report:
     """A report named as an automation would be."""
-    return Report(name, period, accounts, pages, omissions)
+    return Report(name, period, accounts, pages, omissions, **more)
 
 
 WEEKLY = report(

@@ -9,9 +9,18 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from common.automation_config.values import MAX_SELECTED, AdAccountId, PageId, Zone, unique
+from common.automation_config.values import (
+    MAX_SELECTED,
+    AdAccountId,
+    AdvertiserId,
+    PageId,
+    Zone,
+    unique,
+)
+from common.models.states import Platform
 
 MAX_DAYS = 90
+MAX_TOP_CAMPAIGNS = 20
 
 
 class ReportPeriod(StrEnum):
@@ -23,10 +32,19 @@ class ReportPeriod(StrEnum):
 
 
 class MetricType(StrEnum):
-    """What a report counts."""
+    """What a report counts. Ad accounts are Facebook's ad accounts and TikTok's advertisers."""
 
     AD_ACCOUNT = "ad_account"
     PAGES = "pages"
+    CAMPAIGNS = "campaigns"
+    PROFILE = "profile"
+    VIDEOS = "videos"
+
+
+class ReportFile(StrEnum):
+    """A file that comes with a report: one row a day for each ad account, campaign and page."""
+
+    CSV = "csv"
 
 
 class ReportFormat(StrEnum):
@@ -39,14 +57,24 @@ class ReportFormat(StrEnum):
 DEFAULT_DAYS = {ReportPeriod.DAILY: 1, ReportPeriod.WEEKLY: 7, ReportPeriod.MONTHLY: 30}
 
 
+PLATFORMS_WITH: Mapping[MetricType, frozenset[Platform]] = {
+    MetricType.AD_ACCOUNT: frozenset({Platform.FACEBOOK, Platform.TIKTOK}),
+    MetricType.PAGES: frozenset({Platform.FACEBOOK}),
+    MetricType.CAMPAIGNS: frozenset({Platform.FACEBOOK, Platform.TIKTOK}),
+    MetricType.PROFILE: frozenset({Platform.TIKTOK}),
+    MetricType.VIDEOS: frozenset({Platform.TIKTOK}),
+}
+"""The platforms that have each of them."""
+
+
 def _some_metrics(values: tuple[MetricType, ...]) -> tuple[MetricType, ...]:
     if not values:
-        raise PydanticCustomError("empty", "write at least one of ad_account, pages")
+        raise PydanticCustomError("empty", "write at least one of {names}", {"names": ", ".join(MetricType)})
     return values
 
 
 class ScheduledReportConfig(BaseModel):
-    """A report of the last full days, compared with as many days before them."""
+    """A report of the last full days of Facebook or TikTok, compared with as many days before them."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -62,6 +90,14 @@ class ScheduledReportConfig(BaseModel):
                     "timezone": "Europe/Berlin",
                     "accounts": ["act_402210009451117"],
                 },
+                {
+                    "period": "weekly",
+                    "metric_types": ["ad_account", "campaigns", "profile", "videos"],
+                    "top_campaigns": 10,
+                    "advertisers": ["7032810009451117001"],
+                    "attachments": ["csv"],
+                },
+                {"period": "monthly", "metric_types": ["campaigns"], "compare": False, "chart": False},
             ]
         },
     )
@@ -74,12 +110,28 @@ class ScheduledReportConfig(BaseModel):
         le=MAX_DAYS,
         description="Full days covered; without it 1 for daily, 7 for weekly, 30 for monthly",
     )
-    metric_types: Annotated[tuple[MetricType, ...], AfterValidator(unique), AfterValidator(_some_metrics)] = (
-        Field(
-            (MetricType.AD_ACCOUNT, MetricType.PAGES),
-            description="What to report on; at least one",
-            json_schema_extra={"minItems": 1, "uniqueItems": True},
-        )
+    metric_types: (
+        Annotated[
+            tuple[MetricType, ...],
+            AfterValidator(unique),
+            AfterValidator(_some_metrics),
+            Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="What to report on; without it ad accounts and pages of Facebook, ad accounts of TikTok, "
+        "and profile and videos of a TikTok creator",
+    )
+    compare: bool = Field(True, strict=True, description="With the change since as many days before")
+    top_campaigns: int = Field(
+        5, strict=True, ge=1, le=MAX_TOP_CAMPAIGNS, description="Campaigns listed, by spend in each currency"
+    )
+    chart: bool = Field(True, strict=True, description="With a picture of the days, where it can be shown")
+    attachments: Annotated[tuple[ReportFile, ...], AfterValidator(unique)] = Field(
+        (),
+        description="Files sent along: `csv`, for spreadsheets",
+        json_schema_extra={"uniqueItems": True},
     )
     format: ReportFormat = Field(ReportFormat.HTML, description="`html` for Telegram's markup, or `text`")
     timezone: Zone | None = Field(
@@ -87,11 +139,19 @@ class ScheduledReportConfig(BaseModel):
         description="IANA zone in which the last full day is looked for; without it, each account's own",
     )
     accounts: Annotated[tuple[AdAccountId, ...], AfterValidator(unique)] = Field(
-        (), max_length=MAX_SELECTED, description="Only these ad accounts, by id; without it, all"
+        (), max_length=MAX_SELECTED, description="Only these Facebook ad accounts, by id; without it, all"
+    )
+    advertisers: Annotated[tuple[AdvertiserId, ...], AfterValidator(unique)] = Field(
+        (), max_length=MAX_SELECTED, description="Only these TikTok advertisers, by id; without it, all"
     )
     pages: Annotated[tuple[PageId, ...], AfterValidator(unique)] = Field(
         (), max_length=MAX_SELECTED, description="Only these pages, by id; without it, all"
     )
+
+    @property
+    def wants_table(self) -> bool:
+        """Whether a CSV file comes along."""
+        return ReportFile.CSV in self.attachments
 
     @model_validator(mode="before")
     @classmethod

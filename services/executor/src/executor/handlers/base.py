@@ -108,6 +108,8 @@ class RunContext:
     """What all runs know about how full the platforms' limits are."""
     pool: ConnectionPool
     """Carillon's own database, for handlers whose work is in it; every query names the tenant."""
+    destination_type: str | None = None
+    """The `common.models.DestinationType` messages go to; None where there is none, or it is not known."""
     state: Mapping[str, Any] = field(default_factory=dict)
     """What the last completed run of this automation left in `Outcome.state`."""
     last_attempt: bool = False

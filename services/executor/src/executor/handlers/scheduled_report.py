@@ -1,17 +1,34 @@
-"""Reports on Facebook ad accounts and pages."""
+"""Reports on Facebook and TikTok: ad accounts, campaigns, pages, profiles and videos."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
-from common.automation_config.scheduled_report import ReportFormat, ScheduledReportConfig
+from common.automation_config.scheduled_report import MetricType, ReportFormat, ScheduledReportConfig
 from common.errors import Consequence, PlatformError
-from common.messages import Message
+from common.messages import Attachment, Message
+from common.models import ConnectionKind, DestinationType
+from executor.handlers.ad_sources import AdSources
 from executor.handlers.base import Handler, Outcome, RunContext
-from executor.platforms.facebook import PLATFORM, Endpoint, FacebookClient, Graph
-from executor.reports.collection import Refusal, Source, collect
-from executor.reports.content import Omission, Report
+from executor.handlers.creator_sources import CreatorSources
+from executor.platforms import facebook, tiktok
+from executor.platforms.ads import AdsClient
+from executor.platforms.facebook import FacebookClient
+from executor.platforms.facebook.ads import FacebookAds
+from executor.platforms.tiktok import Organic
+from executor.reports import chart, plots, table
+from executor.reports.collection import Collected, Source, Sources, Wanted, collect
+from executor.reports.content import Omission, Report, Subject
+from executor.reports.names import PLATFORM_TITLES
+from executor.reports.reach import ADVERTISING, Reach, reach
 from executor.reports.record import record, summary
+from executor.reports.refusals import Refusal, tried
+from executor.reports.remembering import Memory
 from executor.reports.rendering import ReportRenderer
 from executor.settings import ExecutorSettings
 
@@ -20,12 +37,20 @@ _REASONS = {
     Consequence.REFRESH: "must be connected again",
     Consequence.PERM: "a permission is missing",
     Consequence.GONE: "is gone, or hidden from the connected account",
-    Consequence.INVALID: "Facebook refused the question",
+    Consequence.INVALID: "{platform} refused the question",
     Consequence.SPLIT: "has too much data for a report",
-    Consequence.RATE: "has used up its calls to Facebook for now",
-    Consequence.BLOCKED: "is blocked by Facebook for now",
-    Consequence.TRANSIENT: "got no answer from Facebook",
+    Consequence.RATE: "has used up its calls to {platform} for now",
+    Consequence.BLOCKED: "is blocked by {platform} for now",
+    Consequence.TRANSIENT: "got no answer from {platform}",
 }
+_DRAWN_AT_ONCE = 2
+"""Charts; each takes megabytes while it is drawn."""
+
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class ScheduledReport(Handler[ScheduledReportConfig]):
@@ -35,33 +60,55 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
     title: ClassVar[str] = "Scheduled report"
     config = ScheduledReportConfig
 
-    def __init__(self, settings: ExecutorSettings) -> None:
-        self._facebook = Endpoint(settings.facebook_base_url, settings.facebook_api_version)
+    def __init__(self, settings: ExecutorSettings, *, clock: Clock = _now) -> None:
+        self._ads = AdSources(settings)
+        self._creators = CreatorSources(settings)
         self._renderer = ReportRenderer()
+        self._clock = clock
+        self._drawing = asyncio.Semaphore(_DRAWN_AT_ONCE)
 
     async def run(self, context: RunContext, config: ScheduledReportConfig) -> Outcome:
         """Collect, compare, write. Raises PlatformError when there is nothing to report on, or not yet."""
-        collected = await collect(
-            await self._sources(context), config, context.slot, is_last_chance=context.last_attempt
+        about = reach(config, context.platforms, {account.kind for account in context.accounts})
+        memory, now = Memory(context.state), self._clock()
+        wanted = Wanted(
+            config,
+            about.metrics,
+            context.slot,
+            now,
+            ZoneInfo(config.timezone or context.timezone),
+            with_chart=config.chart and context.destination_type != DestinationType.WEBHOOK,
         )
-        for refusal in collected.refusals:
-            context.log.warning(
-                "part left out",
-                subject=refusal.subject.value,
-                subject_id=refusal.id,
-                code=refusal.error.code,
-                error=refusal.error.detail,
-            )
-        report = Report(
-            context.automation_name,
-            config.period,
-            collected.accounts,
-            collected.pages,
-            [_omission(refusal) for refusal in collected.refusals],
-        )
+        sources = await self._sources(context, about)
+        collected = await collect(sources, wanted, memory, is_last_chance=context.last_attempt)
+        _tell(context, collected)
+        report = _report(context.automation_name, config, about, collected)
         context.log.info(
-            "figures collected", ad_accounts=len(report.accounts), pages=len(report.pages), days=config.days
+            "figures collected",
+            ad_accounts=len(report.accounts),
+            campaigns=len(report.campaigns),
+            pages=len(report.pages),
+            profiles=len(report.profiles),
+            days=config.days,
         )
+        return await self._outcome(report, wanted, collected, memory)
+
+    async def _outcome(self, report: Report, wanted: Wanted, collected: Collected, memory: Memory) -> Outcome:
+        config, until = wanted.config, report.days.until
+        files: list[Attachment] = []
+        if config.wants_table:
+            filename = f"report-{until}.csv"
+            rows = await asyncio.to_thread(table.table, report)
+            files.append(Attachment.of(filename, "text/csv", rows.content))
+            if not rows.is_whole:
+                cut = Omission(Subject.FILE, filename, filename, rows.cut)
+                report = replace(report, omissions=[*report.omissions, cut])
+        plot = plots.plot(report) if wanted.with_chart else None
+        picture = None
+        if plot is not None:
+            async with self._drawing:
+                drawn = await asyncio.to_thread(chart.draw, plot)
+            picture = Attachment.of(f"chart-{until}.png", "image/png", drawn)
         figures = record(report)
         message = Message(
             type="report.completed",
@@ -69,43 +116,100 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
             text=self._renderer.text(report),
             html=self._renderer.html(report) if config.format is ReportFormat.HTML else None,
             data=figures,
+            chart=picture,
+            files=tuple(files),
         )
-        return Outcome(summary(report), figures, (message,))
+        today = wanted.now.astimezone(wanted.zone).date()
+        return Outcome(
+            summary(report),
+            figures,
+            (message,),
+            state=memory.state(today) if MetricType.PROFILE in wanted.metrics else None,
+            faults=_faults(collected.refusals),
+        )
 
-    async def _sources(self, context: RunContext) -> list[Source]:
-        """One client for each Facebook connection; raises PlatformError when there is none."""
-        connected = [account for account in context.accounts if account.platform == PLATFORM]
-        if not connected:
-            raise PlatformError(
-                "no Facebook account is connected, or it must be connected again: do so, then run this again",
-                Consequence.REAUTH,
-                platform=PLATFORM,
-                code="not_connected",
-            )
-        return [
-            Source(
-                str(account.connection_id),
-                account.name,
-                FacebookClient(
-                    Graph(
-                        context.http,
-                        self._facebook,
-                        await account.credential.current(),
-                        limiter=context.limiter,
-                        scope=str(context.tenant_id),
-                        connection_id=account.connection_id,
-                        # If it was the batch that did not get through, its calls may, one by one.
-                        batched=context.attempt == 1,
-                    )
-                ),
-            )
-            for account in connected
-        ]
+    async def _sources(self, context: RunContext, about: Reach) -> Sources:
+        """The clients of what is connected; what is not, or has no token, is lost."""
+        ads: list[Source[AdsClient]] = []
+        pages: list[Source[FacebookClient]] = []
+        creators: list[Source[Organic]] = []
+        lost: list[Refusal] = []
+        if ConnectionKind.FACEBOOK_USER in about.kinds:
+            own = [each for each in context.accounts if each.kind == ConnectionKind.FACEBOOK_USER]
+            for account in own:
+                connection, name = str(account.connection_id), account.name
+                # One for both, so that what is asked at the same time shares a request.
+                graph = await tried(self._ads.facebook(context, account))
+                if isinstance(graph, PlatformError):
+                    lost.append(Refusal(Subject.CONNECTION, connection, name, graph))
+                    continue
+                if about.metrics & ADVERTISING:
+                    ads.append(Source(connection, name, FacebookAds(graph)))
+                if MetricType.PAGES in about.metrics:
+                    pages.append(Source(connection, name, FacebookClient(graph)))
+            if not own:
+                lost += _unconnected(await tried(self._ads.of(context, [facebook.PLATFORM])))
+        if ConnectionKind.TIKTOK_BUSINESS in about.kinds:
+            found = await tried(self._ads.of(context, [tiktok.PLATFORM]))
+            lost += _unconnected(found)
+            if not isinstance(found, PlatformError):
+                ads += [Source(each.connection_id, each.name, each.client) for each in found]
+        if ConnectionKind.TIKTOK_ORGANIC in about.kinds:
+            try:
+                own_creators = self._creators.of(context)
+            except PlatformError as error:
+                lost += _unconnected(error)
+            else:
+                creators += [Source(each.connection_id, each.name, each.client) for each in own_creators]
+        return Sources(ads, pages, creators, lost)
+
+
+def _unconnected(answer: object) -> list[Refusal]:
+    """What is told of a platform without a connection."""
+    if not isinstance(answer, PlatformError):
+        return []
+    title = PLATFORM_TITLES[answer.platform]
+    return [Refusal(Subject.CONNECTION, f"{answer.platform}:{answer.detail}", title, answer)]
+
+
+def _tell(context: RunContext, collected: Collected) -> None:
+    for refusal in collected.refusals:
+        context.log.warning(
+            "part left out",
+            subject=refusal.subject.value,
+            subject_id=refusal.id,
+            code=refusal.error.code,
+            error=refusal.error.detail,
+        )
+    for refusal in collected.unplotted[:1]:
+        context.log.warning(
+            "chart left out",
+            subject_id=refusal.id,
+            code=refusal.error.code,
+            error=refusal.error.detail,
+        )
+
+
+def _report(name: str, config: ScheduledReportConfig, about: Reach, collected: Collected) -> Report:
+    return Report(
+        name,
+        config.period,
+        collected.accounts,
+        collected.pages,
+        [_omission(refusal) for refusal in collected.refusals],
+        collected.campaigns,
+        collected.profiles,
+        collected.videos,
+        compares=config.compare,
+        tells_accounts=MetricType.AD_ACCOUNT in about.metrics,
+        asks_campaigns=MetricType.CAMPAIGNS in about.metrics,
+        top_campaigns=config.top_campaigns,
+    )
 
 
 def _omission(refusal: Refusal) -> Omission:
     error = refusal.error
-    reason = _REASONS[error.consequence]
+    reason = _REASONS[error.consequence].format(platform=PLATFORM_TITLES[error.platform])
     return Omission(
         refusal.subject,
         refusal.id,
@@ -113,3 +217,9 @@ def _omission(refusal: Refusal) -> Omission:
         reason if error.code is None else f"{reason} (error {error.code})",
         error.code,
     )
+
+
+def _faults(refusals: Iterable[Refusal]) -> list[PlatformError]:
+    """One for each connection and code: a person is told once."""
+    of_connections = [refusal.error for refusal in refusals if refusal.is_of_a_connection]
+    return list({(error.connection_id, error.code): error for error in of_connections}.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
 from executor.platforms.figures import Days
@@ -85,6 +86,14 @@ def signed(current: Decimal | int, previous: Decimal | int | None) -> str:
     return f"{'+' if difference > 0 else '−'}{_size(difference)}"
 
 
+def difference(current: int, previous: int | None) -> str:
+    """`+1,204`, `−3`, `±0`: the change of a total; empty where nothing can be said."""
+    if previous is None:
+        return ""
+    change = current - previous
+    return f"{'+' if change > 0 else '−' if change else '±'}{abs(change):,}"
+
+
 def stretch(days: Days) -> str:
     """`Thu 20 Nov 2026`, `14–20 Nov 2026`, `28 Oct – 3 Nov 2026`, `28 Dec 2026 – 3 Jan 2027`."""
     since, until = days.since, days.until
@@ -96,6 +105,26 @@ def stretch(days: Days) -> str:
     if since.month != until.month:
         return f"{since.day} {_MONTHS[since.month - 1]} – {end}"
     return f"{since.day}–{end}"
+
+
+def short_stretch(days: Days) -> str:
+    """`20 Nov`, `14–20 Nov`, `28 Oct – 3 Nov`: where the year is known."""
+    since, until = days.since, days.until
+    if since == until:
+        return day_and_month(until)
+    if (since.year, since.month) == (until.year, until.month):
+        return f"{since.day}–{day_and_month(until)}"
+    return f"{day_and_month(since)} – {day_and_month(until)}"
+
+
+def day_and_month(day: date) -> str:
+    """`20 Nov`."""
+    return f"{day.day} {_MONTHS[day.month - 1]}"
+
+
+def weekday(day: date) -> str:
+    """`Fri`."""
+    return _WEEKDAYS[day.weekday()]
 
 
 def _size(difference: Decimal) -> str:

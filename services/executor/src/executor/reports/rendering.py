@@ -2,58 +2,60 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from common.automation_config.scheduled_report import ReportPeriod
-from executor.platforms.figures import Days
-from executor.reports import numbers
-from executor.reports.content import AccountFigures, PageFigures, Report, Subject, Total
-from executor.reports.names import shown
+from executor.reports import blocks, numbers
+from executor.reports.content import Report, Subject
+from executor.reports.names import PLATFORM_TITLES, shown
 
-MAX_ACCOUNTS = 8
-MAX_PAGES = 5
-MAX_IDLE = 5
-MAX_OMISSIONS = 3
-"""With these a report stays within the 4,096 characters of a Telegram message."""
-
-PAGE_LABELS = {
-    "views": "Views",
-    "engagements": "Engagements",
-    "new_follows": "New follows",
-    "follows": "Follows",
-}
+LONGEST = 4_096
+"""UTF-16 units of a Telegram message, which every report keeps within."""
 _HEADLINES = {
     ReportPeriod.DAILY: "Daily report",
     ReportPeriod.WEEKLY: "Weekly report",
     ReportPeriod.MONTHLY: "Monthly report",
 }
+_SUBJECTS = {
+    Subject.AD_ACCOUNT: "Ad account",
+    Subject.CAMPAIGNS: "Campaigns of",
+    Subject.PAGE: "Page",
+    Subject.PROFILE: "Profile",
+    Subject.VIDEOS: "Videos of",
+    Subject.CONNECTION: "Connection",
+    Subject.FILE: "In the file",
+}
 _MAX_REASON = 80
+_TAG = re.compile(r"<[^>]+>")
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    label: str
-    value: str
-    change: str
+class _Measure:
+    """How much of each kind a report tells one by one; the rest is counted."""
+
+    accounts: int
+    idle: int
+    campaigns: int
+    pages: int
+    creators: int
+    videos: int
+    omissions: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    name: str
-    aside: str
-    lines: Sequence[_Line]
-
-    @property
-    def aligned(self) -> str:
-        """The lines as columns for a fixed-width face."""
-        label = max(len(line.label) for line in self.lines)
-        value = max(len(line.value) for line in self.lines)
-        return "\n".join(
-            f"{line.label:<{label}}  {line.value:>{value}}  {line.change}".rstrip() for line in self.lines
-        )
+_MEASURES = (
+    _Measure(accounts=8, idle=5, campaigns=100, pages=5, creators=5, videos=5, omissions=3),
+    _Measure(accounts=6, idle=5, campaigns=20, pages=4, creators=3, videos=5, omissions=3),
+    _Measure(accounts=5, idle=4, campaigns=10, pages=3, creators=2, videos=4, omissions=3),
+    _Measure(accounts=4, idle=3, campaigns=5, pages=2, creators=2, videos=3, omissions=2),
+    _Measure(accounts=2, idle=2, campaigns=3, pages=1, creators=1, videos=2, omissions=2),
+    _Measure(accounts=1, idle=1, campaigns=1, pages=1, creators=1, videos=1, omissions=1),
+)
+"""From the fullest to the shortest; the first that fits is taken."""
 
 
 class ReportRenderer:
@@ -76,96 +78,80 @@ class ReportRenderer:
 
     def html(self, report: Report) -> str:
         """With the tags Telegram accepts, everything else escaped."""
-        return self._html.render(_view(report)).strip()
+        return self._fitting(report)[0]
 
     def text(self, report: Report) -> str:
         """The same without markup."""
-        return self._text.render(_view(report)).strip()
+        return self._fitting(report)[1]
+
+    def _fitting(self, report: Report) -> tuple[str, str]:
+        """Both forms, which tell the same, as full as fits into one message."""
+        markup = text = ""
+        for measure in _MEASURES:
+            view = _view(report, measure)
+            markup, text = self._html.render(view).strip(), self._text.render(view).strip()
+            if max(_units(html.unescape(_TAG.sub("", markup))), _units(text)) <= LONGEST:
+                break
+        return markup, text
 
 
-def _view(report: Report) -> dict[str, object]:
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _view(report: Report, most: _Measure) -> dict[str, object]:
+    told = report.accounts if report.tells_accounts else ()
     delivering = sorted(
-        (account for account in report.accounts if account.delivered),
+        (account for account in told if account.delivered),
         key=lambda account: (account.currency, -account.current.spend, account.name),
     )
-    idle = [shown(account.name) for account in report.accounts if not account.delivered]
+    idle = [shown(account.name) for account in told if not account.delivered]
+    campaigns = report.leading_campaigns
+    names_account = len({campaign.account_id for campaign in campaigns}) > 1
+    has_totals = len(report.accounts) > 1 or not report.tells_accounts
     return {
         "name": shown(report.name),
         "headline": _HEADLINES[report.period],
         "period": numbers.stretch(report.days),
-        "compared": numbers.stretch(report.days.before()),
-        "totals": [_total(total) for total in report.totals] if len(report.accounts) > 1 else [],
-        "accounts": [_account(account, report.days) for account in delivering[:MAX_ACCOUNTS]],
-        "more_accounts": _more(len(delivering) - MAX_ACCOUNTS, "ad account"),
-        "idle": _listed(idle),
-        "pages": [_page(page, report.days) for page in report.pages[:MAX_PAGES]],
-        "more_pages": _more(len(report.pages) - MAX_PAGES, "page"),
+        "compared": numbers.stretch(report.days.before()) if report.compares else "",
+        "totals": [blocks.total(total) for total in report.totals] if has_totals else [],
+        "accounts": [blocks.account(account, report) for account in delivering[: most.accounts]],
+        "more_accounts": blocks.more(len(delivering) - most.accounts, "ad account"),
+        "idle": _listed(idle, most.idle),
+        "campaigns": [
+            blocks.campaign(rank, campaign, names_account=names_account)
+            for rank, campaign in enumerate(campaigns[: most.campaigns], 1)
+        ],
+        "more_campaigns": blocks.more(len(report.campaigns) - min(len(campaigns), most.campaigns), "campaign")
+        if campaigns
+        else "",
+        "no_campaigns": report.asks_campaigns and not campaigns,
+        "pages": [blocks.page(page, report.days) for page in report.pages[: most.pages]],
+        "more_pages": blocks.more(len(report.pages) - most.pages, "page"),
+        "profiles": [blocks.profile(profile) for profile in report.profiles[: most.creators]],
+        "more_profiles": blocks.more(len(report.profiles) - most.creators, "profile"),
+        "videos": [blocks.ranking(videos, most.videos) for videos in report.videos[: most.creators]],
+        "more_videos": blocks.more(len(report.videos) - most.creators, "profile"),
         "omissions": [
             f"{_SUBJECTS[omission.subject]} {shown(omission.name)}: {shown(omission.reason, _MAX_REASON)}"
-            for omission in report.omissions[:MAX_OMISSIONS]
+            for omission in report.omissions[: most.omissions]
         ],
-        "more_omissions": _more(len(report.omissions) - MAX_OMISSIONS, "part"),
+        "more_omissions": blocks.more(len(report.omissions) - most.omissions, "part"),
         "source": _source(report),
     }
 
 
-_SUBJECTS = {
-    Subject.AD_ACCOUNT: "Ad account",
-    Subject.PAGE: "Page",
-    Subject.CONNECTION: "Connection",
-}
-
-
-def _total(total: Total) -> str:
-    spent = numbers.money(total.current, total.currency)
-    return f"{spent}  {numbers.arrow(total.current, total.previous)}".rstrip()
-
-
-def _account(account: AccountFigures, headline: Days) -> _Block:
-    now, then, currency = account.current, account.previous, account.currency
-    lines = [
-        _Line("Spend", numbers.amount(now.spend, currency), numbers.arrow(now.spend, then.spend)),
-        _Line(
-            "Impressions", numbers.whole(now.impressions), numbers.arrow(now.impressions, then.impressions)
-        ),
-        _Line("Reach", numbers.whole(now.reach), numbers.arrow(now.reach, then.reach)),
-        _Line("Clicks", numbers.whole(now.clicks), numbers.arrow(now.clicks, then.clicks)),
-    ]
-    if now.ctr is not None:
-        lines.append(_Line("CTR", numbers.percent(now.ctr), numbers.arrow(now.ctr, then.ctr)))
-    if now.cpc is not None:
-        lines.append(_Line("CPC", numbers.amount(now.cpc, currency), numbers.arrow(now.cpc, then.cpc)))
-    return _Block(shown(account.name), _aside(currency, account.days, headline), lines)
-
-
-def _page(page: PageFigures, headline: Days) -> _Block:
-    lines = [
-        _Line(PAGE_LABELS[metric], numbers.whole(pair.current), numbers.arrow(pair.current, pair.previous))
-        for metric, pair in page.values.items()
-    ]
-    return _Block(shown(page.name), _aside("", page.days, headline), lines)
-
-
-def _aside(currency: str, days: Days, headline: Days) -> str:
-    """What stands beside a name: the currency, and the period where it is not the report's."""
-    period = "" if days == headline else numbers.stretch(days)
-    return " · ".join(filter(None, (currency, period)))
-
-
-def _more(count: int, noun: str) -> str:
-    return f"… and {count} more {noun}{'' if count == 1 else 's'}" if count > 0 else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:MAX_IDLE])
-    return f"{listed}, … ({len(names) - MAX_IDLE} more)" if len(names) > MAX_IDLE else listed
+def _listed(names: Sequence[str], most: int) -> str:
+    listed = ", ".join(names[:most])
+    return f"{listed}, … ({len(names) - most} more)" if len(names) > most else listed
 
 
 def _source(report: Report) -> str:
     zones = list(dict.fromkeys(account.zone_name for account in report.accounts))
     parts = []
     if zones:
-        parts.append(f"{zones[0]} time" if len(zones) == 1 else "each ad account's own time")
+        parts.append(f"{shown(zones[0])} time" if len(zones) == 1 else "each ad account's own time")
     if report.pages:
         parts.append("Pacific time for pages" if zones else "Pacific time")
-    return f"Source: Facebook · days in {', '.join(parts)}"
+    source = f"Source: {', '.join(PLATFORM_TITLES[platform] for platform in report.platforms)}"
+    return f"{source} · days in {', '.join(parts)}" if parts else source
