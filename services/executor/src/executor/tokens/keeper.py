@@ -2,7 +2,7 @@
 lost.
 
 Within the process those who want another token of a connection share one flight; between processes the row
-is locked, and whoever waited for it finds the new token and sends nothing. See decision 12.
+is locked, and whoever waited for it finds the new token and sends nothing. See decision 13.
 """
 
 from __future__ import annotations
