@@ -45,9 +45,9 @@ def decide(
             return Again(LOOK_AGAIN, counted=False, missing_since=since)
         return None
     waits = isinstance(error, RemoteError) and error.consequence is Consequence.RATE and may_put_off
-    policy = RetryPolicy(max_attempts, RETRIES.base, RETRIES.cap)
-    attempt = max(1, attempts - int(waits))
-    delay = next_attempt(policy, attempt=attempt, error=error, random=random)
+    # One that only waits is not the last, however few attempts there are.
+    policy = RetryPolicy(max_attempts + int(waits), RETRIES.base, RETRIES.cap)
+    delay = next_attempt(policy, attempt=max(1, attempts), error=error, random=random)
     return None if delay is None else Again(delay, counted=not waits)
 
 

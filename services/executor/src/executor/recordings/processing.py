@@ -79,6 +79,11 @@ class Processing:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def free_places(self) -> int:
+        """How many recordings could be begun now."""
+        return self._capacity.free(_LANE)
+
     async def take(self, traceparents: Mapping[UUID, str | None]) -> None:
         """Claim and start the recordings of one batch, as places become free; returns when all are claimed.
 

@@ -1,0 +1,50 @@
+"""A sandbox of these tests' own, and a team whose Zoom account records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from common.crypto import KeyRing
+from common.database import ConnectionPool
+from common.http import create_client
+from common.recordings.store import RecordingStore
+from tests.factories import Team, World
+from tests.support.recording_workers import Studio
+from tests.support.stack import Service
+from tests.support.zoom import SandboxZoom
+
+
+@pytest.fixture(scope="session")
+def zoom_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A sandbox of these tests' own: they say who records what."""
+    service = Service("sandbox", "sandbox-recordings", {}, tmp_path_factory.mktemp("zoom"))
+    asyncio.run(service.start())
+    yield service
+    service.kill()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with create_client(timeout=httpx.Timeout(10.0), allowed_hosts={"127.0.0.1"}) as client:
+        yield client
+
+
+@pytest.fixture
+async def studio(
+    zoom_server: Service,
+    http: httpx.AsyncClient,
+    world: World,
+    team: Team,
+    pool: ConnectionPool,
+    ring: KeyRing,
+    tmp_path: Path,
+) -> Studio:
+    zoom = SandboxZoom(zoom_server, http)
+    await zoom.reset()
+    store = RecordingStore.open((tmp_path / "store").as_uri())
+    return Studio(world, team, pool, ring, http, zoom, zoom_server.url, store)

@@ -1,0 +1,316 @@
+"""Whatever happens to an executor, another finishes its recordings, and does nothing twice in vain."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from common.capacity import Stopping
+from common.events import RecordingFailed, RecordingProcessed, RecordingProcessingRequested
+from common.models import RecordingStatus
+from common.recordings.artifacts import Artifacts
+from executor.recordings.outcomes import Superseded
+from tests.support.outbox import Announcements
+from tests.support.polling import eventually
+from tests.support.recording_workers import RecordingWorker, Studio, artifacts_of
+
+FILES = [{"file_type": "MP4"}, {"file_type": "M4A"}]
+NOTES = 17
+"""How often the progress of such a recording is written down, its end included."""
+
+
+class Crash:
+    """Stops a worker for good just before its `number`th note: what it did until then is done, not said."""
+
+    def __init__(self, worker: RecordingWorker, number: int) -> None:
+        self.reached = asyncio.Event()
+        self._notes = iter(range(1, 1_000))
+        self._number = number
+        worker.outcomes.before = self._before
+
+    async def _before(self, _status: RecordingStatus, _artifacts: Artifacts) -> None:
+        if next(self._notes) == self._number:
+            self.reached.set()
+            await asyncio.Event().wait()
+
+
+async def asked_for(studio: Studio) -> Counter[str]:
+    """How often Zoom's files and the transcription endpoint were asked for, by kind of path."""
+    answer = await studio.http.get(f"{studio.origin}/_sandbox/stats")
+    platforms: dict[str, dict[str, dict[str, int]]] = answer.raise_for_status().json()["platforms"]
+    calls: Counter[str] = Counter()
+    for name in ("zoom", "transcription"):
+        for path, by_status in platforms.get(name, {}).items():
+            if "/files/" in path or "transcriptions" in path:
+                calls["heard" if name == "transcription" else "files"] += sum(by_status.values())
+    return calls
+
+
+@pytest.mark.parametrize("number", range(1, NOTES + 1))
+async def test_a_recording_goes_on_where_its_worker_died(
+    studio: Studio, number: int, announced: Announcements
+) -> None:
+    """Killed after the work of one step and before its record, wherever that is."""
+    recording_id = await studio.record(files=FILES)
+    async with studio.working("executor-1") as first:
+        crash = Crash(first, number)
+        await first.processing.take({recording_id: None})
+        await asyncio.wait_for(crash.reached.wait(), 20)
+    await studio.let_leases_expire()
+    async with studio.working("executor-2") as second:
+        await second.processing.sweep()
+        [row] = await studio.ended(recording_id)
+    assert (row["status"], row["attempt"], row["worker"]) == ("UPLOADED", 2, None)
+    artifacts = artifacts_of(row)
+    assert len(artifacts.files) == 2
+    assert len(artifacts.transcripts) == 1
+    [upload] = artifacts.uploads.values()
+    assert [sent.is_done for sent in upload.files.values()] == [True] * 4
+    # Nothing but what was cut off is done again, and what is there is what is known.
+    calls = await asked_for(studio)
+    assert calls["files"] <= 3
+    assert calls["heard"] <= 2
+    assert calls["files"] + calls["heard"] <= 4
+    stored = await studio.store.paths_below(str(studio.team.tenant_id))
+    assert sorted(stored) == sorted(artifacts.paths())
+    assert len(await announced.of(RecordingProcessed)) == 1
+
+
+async def test_the_notes_that_a_crash_can_come_before_are_all_of_them(studio: Studio) -> None:
+    recording_id = await studio.record(files=FILES)
+    notes = 0
+
+    async def count(*_: object) -> None:
+        nonlocal notes
+        notes += 1
+
+    async with studio.working() as worker:
+        worker.outcomes.before = count
+        await studio.process(worker, recording_id)
+    assert notes == NOTES
+
+
+async def test_of_two_workers_one_takes_it(studio: Studio) -> None:
+    recording_ids = [await studio.record(f"Call {number}", files=FILES) for number in range(4)]
+    async with studio.working("executor-1") as first, studio.working("executor-2") as second:
+        await asyncio.gather(
+            *(worker.processing.take(dict.fromkeys(recording_ids)) for worker in (first, second)),
+            *(worker.processing.sweep() for worker in (first, second)),
+        )
+        rows = await studio.ended(*recording_ids)
+    assert [(row["status"], row["attempt"]) for row in rows] == [("UPLOADED", 1)] * 4
+    calls = await asked_for(studio)
+    assert (calls["files"], calls["heard"]) == (8, 4)
+
+
+async def test_an_event_that_comes_again_does_nothing(studio: Studio) -> None:
+    recording_id = await studio.record(files=FILES)
+    async with studio.working() as worker:
+        await asyncio.gather(*(worker.processing.take({recording_id: None}) for _ in range(5)))
+        await studio.ended(recording_id)
+        await worker.processing.take({recording_id: None})
+        await worker.processing.drain(5)
+    row = await studio.world.row("recording", recording_id)
+    assert (row["status"], row["attempt"]) == ("UPLOADED", 1)
+
+
+async def test_an_event_does_not_cut_short_the_wait_for_the_next_attempt(studio: Studio) -> None:
+    recording_id = await studio.record(files=FILES)
+    await studio.zoom.fault(kind="status", code=503, match={"path": "/zoom/files/*"}, times=2)
+    async with studio.working() as worker:
+        [before] = await studio.process(worker, recording_id)
+        await worker.processing.take({recording_id: None})
+        await worker.processing.sweep()
+        after = await studio.world.row("recording", recording_id)
+    assert before["available_at"] == after["available_at"]
+    assert after["attempt"] == 1
+
+
+async def test_a_recording_whose_event_was_lost_is_swept_up_after_a_while(studio: Studio) -> None:
+    recording_id = await studio.record(files=FILES)
+    async with studio.working(sweep_after=15) as worker:
+        await worker.processing.sweep()
+        assert (await studio.world.row("recording", recording_id))["attempt"] == 0
+        await studio.world.sql.execute("UPDATE recording SET available_at = now() - interval '16 seconds'")
+        await worker.processing.sweep()
+        [row] = await studio.ended(recording_id)
+    assert row["status"] == "UPLOADED"
+
+
+async def test_what_a_worker_says_after_it_lost_its_lease_is_rejected(
+    studio: Studio, announced: Announcements
+) -> None:
+    """A worker that is paused in the middle, and wakes when another has finished."""
+    recording_id = await studio.record(files=FILES)
+    reached, wake = asyncio.Event(), asyncio.Event()
+
+    async def pause(status: RecordingStatus, _artifacts: Artifacts) -> None:
+        if status is RecordingStatus.TRANSCRIBING:
+            reached.set()
+            await wake.wait()
+
+    async with studio.working("executor-1") as first, studio.working("executor-2") as second:
+        first.outcomes.before = pause
+        await first.processing.take({recording_id: None})
+        await asyncio.wait_for(reached.wait(), 20)
+        await studio.let_leases_expire()
+        await second.processing.sweep()
+        [row] = await studio.ended(recording_id)
+        first.outcomes.before = None
+        wake.set()
+        await first.processing.drain(10)
+        after = await studio.world.row("recording", recording_id)
+    assert dict(after) == dict(row)
+    assert len(await announced.of(RecordingProcessed)) == 1
+
+
+async def test_a_late_result_of_every_kind_is_rejected(studio: Studio) -> None:
+    recording_id = await studio.record(files=FILES)
+    async with studio.working("executor-1") as first, studio.working("executor-2") as second:
+        [stale] = await first.claims.claim({recording_id: None})
+        await studio.let_leases_expire()
+        assert await second.claims.claim_waiting(limit=1, waited_seconds=0)
+        outcomes, artifacts = first.outcomes, stale.artifacts
+        with pytest.raises(Superseded):
+            await outcomes.note(stale, RecordingStatus.DOWNLOADED, artifacts)
+        with pytest.raises(Superseded):
+            await outcomes.finish(stale, RecordingStatus.UPLOADED, artifacts)
+        with pytest.raises(Superseded):
+            await outcomes.hand_back(stale, artifacts.retries)
+    row = await studio.world.row("recording", recording_id)
+    assert (row["status"], row["worker"], row["attempt"]) == ("INITIALIZED", "executor-2", 2)
+
+
+async def test_a_worker_that_is_replaced_while_it_works_stops(studio: Studio) -> None:
+    """The heartbeat finds that the recording is another's."""
+    recording_id = await studio.record(files=FILES)
+    await studio.zoom.fault(kind="slow", seconds=60, match={"path": "/zoom/files/*"})
+    async with studio.working(lease_seconds=0.4, platform_timeout=90.0) as worker:
+        await worker.processing.take({recording_id: None})
+        await eventually(lambda: worker.processing.free_places == 3)
+        await studio.world.sql.execute("UPDATE recording SET worker = 'executor-2', attempt = attempt + 1")
+        await eventually(lambda: worker.processing.free_places == 4, within=5)
+    row = await studio.world.row("recording", recording_id)
+    assert (row["worker"], row["error_message"]) == ("executor-2", None)
+
+
+async def test_a_deleted_recording_is_worked_on_no_longer(studio: Studio) -> None:
+    recording_id = await studio.record(files=FILES)
+    await studio.zoom.fault(kind="slow", seconds=60, match={"path": "/zoom/files/*"})
+    async with studio.working(lease_seconds=0.4, platform_timeout=90.0) as worker:
+        await worker.processing.take({recording_id: None})
+        await eventually(lambda: worker.processing.free_places == 3)
+        await studio.world.sql.execute("DELETE FROM recording")
+        await eventually(lambda: worker.processing.free_places == 4, within=5)
+
+
+async def test_leases_are_kept_while_a_step_takes_longer_than_one(studio: Studio) -> None:
+    recording_id = await studio.record(files=FILES)
+    await studio.zoom.fault(kind="slow", seconds=1.5, match={"path": "/zoom/files/*"}, times=1)
+    async with (
+        studio.working("executor-1", lease_seconds=0.6) as first,
+        studio.working("executor-2") as second,
+    ):
+        await first.processing.take({recording_id: None})
+        deadline = time.monotonic() + 1.4
+        while time.monotonic() < deadline:
+            await second.processing.sweep()
+            await asyncio.sleep(0.1)
+        [row] = await studio.ended(recording_id)
+    assert (row["status"], row["attempt"]) == ("UPLOADED", 1)
+
+
+async def test_stopping_hands_back_what_is_under_way_in_time(
+    studio: Studio, announced: Announcements
+) -> None:
+    recording_id = await studio.record(files=FILES)
+    await announced.clear()
+    await studio.zoom.fault(kind="slow", seconds=60, match={"path": "/transcription/*"})
+    async with studio.working("executor-1") as first:
+        await first.processing.take({recording_id: None})
+
+        async def is_transcribing() -> bool:
+            return (await studio.world.row("recording", recording_id))["status"] == "TRANSCRIBING"
+
+        await eventually(is_transcribing)
+        first.processing.close()
+        started = time.monotonic()
+        await first.processing.drain(2.3)
+        assert time.monotonic() - started < 3
+        row = await studio.world.row("recording", recording_id)
+        assert (row["status"], row["worker"], row["error_message"]) == ("TRANSCRIBING", None, None)
+        with pytest.raises(Stopping):
+            await first.processing.take({recording_id: None})
+    # Somebody else is told at once, and goes on with the files that are there; no attempt is used up.
+    [event] = await announced.of(RecordingProcessingRequested)
+    async with studio.working("executor-2", max_attempts=1) as second:
+        [row] = await studio.process(second, event.recording_id)
+    assert (row["status"], row["attempt"]) == ("UPLOADED", 2)
+    assert (await asked_for(studio))["files"] == 2
+
+
+async def test_stopping_waits_for_what_is_nearly_done(studio: Studio) -> None:
+    recording_id = await studio.record(files=FILES)
+    async with studio.working() as worker:
+        await worker.processing.take({recording_id: None})
+        worker.processing.close()
+        await worker.processing.drain(20)
+        row = await studio.world.row("recording", recording_id)
+    assert (row["status"], row["attempt"]) == ("UPLOADED", 1)
+
+
+async def test_files_that_vanish_from_the_store_are_fetched_again(studio: Studio) -> None:
+    recording_id = await studio.record(files=FILES)
+
+    async def lose(status: RecordingStatus, artifacts: Artifacts) -> None:
+        if status is RecordingStatus.TRANSCRIBED:
+            worker.outcomes.before = None
+            await studio.store.delete([file.path for file in artifacts.files.values()])
+
+    async with studio.working() as worker:
+        worker.outcomes.before = lose
+        [row] = await studio.process(worker, recording_id)
+        assert (row["status"], row["error_code"]) == ("INITIALIZED", "not_stored")
+        await studio.let_wait_pass()
+        await worker.processing.sweep()
+        [row] = await studio.ended(recording_id)
+    assert row["status"] == "UPLOADED"
+    assert sorted(await studio.store.paths_below(str(studio.team.tenant_id))) == sorted(
+        artifacts_of(row).paths()
+    )
+
+
+async def test_a_worker_that_always_dies_does_not_go_on_for_ever(
+    studio: Studio, announced: Announcements
+) -> None:
+    recording_id = await studio.record(files=FILES)
+    async with studio.working(max_attempts=3) as worker:
+        await worker.claims.claim({recording_id: None})
+        for _ in range(2):
+            await studio.let_leases_expire()
+            assert await worker.claims.claim_waiting(limit=5, waited_seconds=0)
+        await studio.let_leases_expire()
+        await worker.processing.sweep()
+        [row] = await studio.ended(recording_id)
+    assert (row["status"], row["error_code"]) == ("FAILED", "exhausted")
+    assert [event.retry_at for event in await announced.of(RecordingFailed)] == [None]
+
+
+async def test_started_anew_it_has_all_its_attempts_again(studio: Studio) -> None:
+    recording_id = await studio.record(files=FILES)
+    retries: dict[str, Any] = {"retries": {"uncounted": 7, "missing_since": "2026-11-01T00:00:00Z"}}
+    await studio.world.sql.execute("UPDATE recording SET artifacts = $1", retries)
+    async with studio.working() as worker:
+        [claimed] = await worker.claims.claim({recording_id: None})
+    assert (claimed.artifacts.retries.uncounted, claimed.artifacts.retries.missing_since) == (0, None)
+
+
+@pytest.fixture(autouse=True)
+async def _without_faults(studio: Studio) -> Any:
+    """A fault that a test did not use up must not outlast it."""
+    yield
+    await studio.http.delete(f"{studio.origin}/_sandbox/faults")
