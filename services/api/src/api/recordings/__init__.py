@@ -1,0 +1,1 @@
+"""Recordings, where they come from, and which template takes them."""

@@ -1,0 +1,1 @@
+"""What platforms tell of recordings by themselves."""

@@ -1,0 +1,1 @@
+"""Whose recordings are taken."""

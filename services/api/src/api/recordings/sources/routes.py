@@ -1,0 +1,73 @@
+"""`/api/recording-sources`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api.context import Now, Transaction
+from api.limits import JsonRoute
+from api.pagination import Page, PageRequest, Position, page, page_request
+from api.problems import problem_responses
+from api.recordings.sources import service
+from api.recordings.sources.schemas import SourceCreate, SourceOut, SourcePatch
+from api.security import Caller
+from common.models import SourceStatus
+
+router = APIRouter(
+    prefix="/api/recording-sources",
+    tags=["recording sources"],
+    route_class=JsonRoute,
+    responses=problem_responses(401, 422),
+)
+
+
+@router.post("", status_code=201, responses=problem_responses(400, 409, 413, 415))
+async def create_recording_source(
+    body: SourceCreate, caller: Caller, session: Transaction, now: Now, response: Response
+) -> SourceOut:
+    """Take a person's recordings. The next run of a recording job, and Zoom's own events, bring them in."""
+    source = await service.create(session, caller, body, now=now)
+    response.headers["Location"] = f"/api/recording-sources/{source.id}"
+    return SourceOut.model_validate(source)
+
+
+@router.get("")
+async def list_recording_sources(
+    request: Request,
+    caller: Caller,
+    session: Transaction,
+    wanted: Annotated[PageRequest, Depends(page_request)],
+    status: Annotated[SourceStatus | None, Query(description="Only those in this state")] = None,
+    connection_id: Annotated[UUID | None, Query(description="Only those of this connection")] = None,
+) -> Page[SourceOut]:
+    """The team's sources, newest first."""
+    rows = await service.page(session, caller.tenant_id, wanted, status=status, connection_id=connection_id)
+    positions = [Position(row.created_at, row.id) for row in rows]
+    return page(request, wanted, [SourceOut.model_validate(row) for row in rows], positions)
+
+
+@router.get("/{source_id}", responses=problem_responses(404))
+async def read_recording_source(source_id: UUID, caller: Caller, session: Transaction) -> SourceOut:
+    """One source."""
+    return SourceOut.model_validate(await service.find(session, caller.tenant_id, source_id))
+
+
+@router.patch("/{source_id}", responses=problem_responses(400, 404, 409, 413, 415))
+async def change_recording_source(
+    source_id: UUID, body: SourcePatch, caller: Caller, session: Transaction, now: Now
+) -> SourceOut:
+    """Rename a source, disable or enable it, or take another person's recordings by it."""
+    return SourceOut.model_validate(await service.change(session, caller, source_id, body, now=now))
+
+
+@router.delete("/{source_id}", status_code=204, responses=problem_responses(404, 409))
+async def delete_recording_source(source_id: UUID, caller: Caller, session: Transaction) -> None:
+    """Delete a source with the records of all its recordings.
+
+    What was uploaded stays where it is; what Carillon keeps of them in its own store is removed by the next
+    clean-up. Refused while a template's rules name the source, or one of its recordings is being processed.
+    """
+    await service.remove(session, caller, source_id)

@@ -1,0 +1,1 @@
+"""Which recordings belong together, and what is done with them."""
