@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
 
+import asyncpg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -231,6 +232,14 @@ async def _database(request: Request, error: DBAPIError) -> Response:
     return await _refused(request, Unavailable("The database was interrupted; try again."))
 
 
+async def _driver(request: Request, error: Exception) -> Response:
+    """The same for the statements that are shared with the other services, which know no SQLAlchemy."""
+    if not isinstance(error, TRANSIENT_DATABASE_ERRORS):
+        raise error
+    log.warning("request interrupted", error=type(error).__name__, path=request.url.path)
+    return await _refused(request, Unavailable("The database was interrupted; try again."))
+
+
 async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
     return Response(status_code=400)  # nobody receives it
 
@@ -247,4 +256,6 @@ def install(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(DBAPIError)(_database)
+    for raised in (asyncpg.PostgresError, asyncpg.InterfaceError):
+        app.exception_handler(raised)(_driver)
     app.exception_handler(ClientDisconnect)(_gone)
