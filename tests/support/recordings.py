@@ -54,7 +54,13 @@ async def source(world: World, team: Team, connection_id: UUID, **columns: Any) 
     return await _insert(
         world,
         "recording_source",
-        {"tenant_id": team.tenant_id, "connection_id": connection_id, "name": "Dana", **columns},
+        {
+            "tenant_id": team.tenant_id,
+            "connection_id": connection_id,
+            "number": 1,
+            "name": "Dana",
+            **columns,
+        },
     )
 
 
@@ -71,6 +77,7 @@ async def template(
         "recording_template",
         {
             "tenant_id": team.tenant_id,
+            "number": 1,
             "name": f"template {columns.get('number', 1)}",
             "matching_rules": dict(rules),
             "processing": dict(processing or {}),
@@ -79,9 +86,30 @@ async def template(
     )
 
 
+async def recording(world: World, team: Team, source_id: UUID, **columns: Any) -> UUID:
+    """A recorded meeting with a film, new unless `columns` say otherwise."""
+    external_id = columns.pop("external_id", str(new_id()))
+    told = found(external_id, topic=columns.pop("topic", "Weekly marketing call"))
+    known = {
+        "tenant_id": team.tenant_id,
+        "source_id": source_id,
+        "external_id": external_id,
+        "meeting_id": told.meeting_id,
+        "topic": told.topic,
+        "host": told.host,
+        "started_at": told.started_at,
+        "timezone": told.timezone,
+        "duration_minutes": told.duration_minutes,
+        "total_bytes": told.total_bytes,
+        "files": [file.model_dump(mode="json") for file in told.files],
+        **columns,
+    }
+    return await _insert(world, "recording", known)
+
+
 async def _insert(world: World, table: str, columns: Mapping[str, Any]) -> UUID:
     row_id = new_id()
-    named = {"id": row_id, "number": 1, **columns}
+    named = {"id": row_id, **columns}
     places = ", ".join(f"${number}" for number in range(1, len(named) + 1))
     await world.sql.execute(f"INSERT INTO {table} ({', '.join(named)}) VALUES ({places})", *named.values())
     return row_id

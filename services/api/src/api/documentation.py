@@ -31,6 +31,16 @@ TAGS: list[dict[str, Any]] = [
     {"name": "destinations", "description": "Telegram chats and webhooks that results go to"},
     {"name": "deliveries", "description": "Results on their way to a destination"},
     {"name": "connections", "description": "Your accounts on Facebook, TikTok and Zoom"},
+    {"name": "recordings", "description": "What was recorded, and how far its processing has come"},
+    {"name": "recording sources", "description": "Whose recordings are taken"},
+    {
+        "name": "recording templates",
+        "description": "Which recordings belong together, and what is done with them",
+    },
+    {
+        "name": "zoom events",
+        "description": "Where Zoom announces recordings by itself, signed instead of with a key",
+    },
     {"name": "live feed", "description": "What is happening now"},
     {"name": "team", "description": "Your team, its people and their API keys"},
     {"name": "operations", "description": "Health and metrics, without a key"},

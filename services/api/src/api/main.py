@@ -24,6 +24,10 @@ from api.live.routes import router as live
 from api.manual_runs.routes import router as manual_runs
 from api.observation import Observation, is_quiet
 from api.quotas.routes import router as quota
+from api.recordings.hooks.routes import zoom_events_router
+from api.recordings.routes import router as recordings
+from api.recordings.sources.routes import router as recording_sources
+from api.recordings.templates.routes import router as recording_templates
 from api.runs.routes import router as runs
 from api.schedules.routes import router as schedules
 from api.settings import ApiSettings
@@ -121,6 +125,10 @@ def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -
         destinations,
         deliveries,
         connections,
+        recordings,
+        recording_sources,
+        recording_templates,
+        zoom_events_router(),
         live,
         tenants,
     ):
