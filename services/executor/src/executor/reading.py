@@ -131,7 +131,7 @@ async def read_each(
                     each.source.platform,
                     each.source.connection_id,
                     each.account.id,
-                    each.account.name,
+                    storable(each.account.name),
                     answer,
                 )
             )
