@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -202,6 +203,41 @@ PAGES_ONLY = report(
     name="Pages",
     period=ReportPeriod.WEEKLY,
 )
+EVERYTHING = report(
+    [
+        account("Brightpath Courses", "1783.49", "1592.40", conversions=412),
+        account(
+            "Brightpath on TikTok",
+            "412.06",
+            "455.10",
+            platform="tiktok",
+            volume=31_020,
+            video_views=28_114,
+        ),
+    ],
+    [page("Brightpath Courses")],
+    name="The whole picture",
+    campaigns=[
+        campaign("Prospecting – spring", "912.40", "700.00", conversions=212),
+        campaign("Retargeting", "640.09", "720.10", conversions=1),
+        campaign("Brand", "231.00"),
+        campaign("Paused", "0", "120.00"),
+        campaign("New students", "412.06", "455.10", account="Brightpath on TikTok"),
+        *(campaign(f"Test {number}", f"{number}.00") for number in range(1, 4)),
+    ],
+    profiles=[profile(), profile("Brightpath Studio", before=None)],
+    videos=[videos("Brightpath", "How to pass the exam", "Behind the scenes", " "), videos("Studio")],
+    asks_campaigns=True,
+)
+UNCOMPARED = Report(
+    "Monthly costs",
+    ReportPeriod.MONTHLY,
+    [replace(account("Brightpath Courses", "1783.49"), previous=None)],
+    campaigns=[replace(campaign("Brand", "231.00"), previous=None)],
+    compares=False,
+    tells_accounts=False,
+    asks_campaigns=True,
+)
 HOSTILE = report(
     [
         account("<script>alert('x')</script> & \"co\"", "10.00", "5.00"),
@@ -212,6 +248,10 @@ HOSTILE = report(
     [page("</pre><a href='javascript:0'>page</a>")],
     [Omission(Subject.PAGE, "1", "<u>", "a reason with <tags> & more", "7")],
     name="<h1>{{ 7 * 7 }}</h1>",
+    campaigns=[campaign("<b>=cmd()</b>", "1.00"), campaign("</pre>", "1.00", account="</b>")],
+    profiles=[profile("<a href='tg://user?id=1'>me</a>")],
+    videos=[videos("<i>", "</i><script>alert(2)</script>")],
+    asks_campaigns=True,
 )
 LARGE = report(
     [
@@ -227,4 +267,14 @@ LARGE = report(
     [page(f"{'P' * 60} {number}", views=123_456_789, days=YESTERDAY) for number in range(40)],
     [Omission(Subject.AD_ACCOUNT, "act_1", "O" * 80, "R" * 300, "100/33") for _ in range(40)],
     name="L" * 200,
+    campaigns=[
+        campaign(
+            f"{'C' * 60} {number}", f"{9_876_543 - number}.21", "1234567.89", account=f"{'A' * 60}{number}"
+        )
+        for number in range(60)
+    ],
+    profiles=[profile(f"{'F' * 60} {number}") for number in range(20)],
+    videos=[videos(f"{'V' * 60} {number}", *("T" * 90 for _ in range(30))) for number in range(20)],
+    asks_campaigns=True,
+    top_campaigns=20,
 )

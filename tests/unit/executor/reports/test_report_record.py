@@ -94,3 +94,52 @@ def test_a_whole_report_is_not_partial() -> None:
     assert record(samples.DAILY)["partial"] is False
     omission = Omission(Subject.PAGE, "1", "P", "gone")
     assert record(samples.report([samples.account("A", "1")], omissions=[omission]))["partial"] is True
+
+
+def test_campaigns_profiles_and_videos_are_kept_too() -> None:
+    kept = json.loads(json.dumps(record(samples.EVERYTHING)))
+    assert kept["summary"] == ("2 ad accounts, 8 campaigns, 1 page, 3 profiles: spend 2,195.55 EUR (+7 %)")
+    assert [each["platform"] for each in kept["ad_accounts"]] == ["facebook", "tiktok"]
+    assert kept["ad_accounts"][1]["current"]["video_views"] == 28_114
+    assert [each["name"] for each in kept["campaigns"]] == [
+        "Prospecting – spring",
+        "Retargeting",
+        "New students",
+        "Brand",
+        "Test 3",
+    ]
+    first = kept["campaigns"][0]
+    assert (first["current"]["spend"], first["previous"]["spend"]) == ("912.40", "700.00")
+    assert (first["current"]["conversions"], first["change_percent"]["spend"]) == (212, 30.34)
+    assert kept["profiles"][0] == {
+        "id": "creator-Brightpath",
+        "name": "Brightpath",
+        "day": "2026-11-21",
+        "compared_with": "2026-11-14",
+        "totals": {
+            "followers": {"current": 48_210, "previous": 47_006},
+            "likes": {"current": 1_204_511, "previous": 1_190_002},
+            "videos": {"current": 312, "previous": 312},
+        },
+    }
+    assert kept["videos"][0]["posted"] == {"current": 3, "previous": 2}
+    assert kept["videos"][0]["most_watched"][0]["views"] == 12_345
+
+
+def test_without_a_comparison_there_is_nothing_before() -> None:
+    kept = record(samples.UNCOMPARED)
+    assert kept["compared_with"] is None
+    assert kept["ad_accounts"] == [], "only their totals were asked for"
+    assert (kept["totals"][0]["previous_spend"], kept["totals"][0]["spend_change_percent"]) == (None, None)
+    assert kept["campaigns"][0]["previous"] is None
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        (samples.report(profiles=[samples.profile()]), "1 profile: 48,210 followers (+3 %)"),
+        (samples.report(videos=[samples.videos("A", "one", "two")]), "1 profile: 2 new videos (±0 %)"),
+    ],
+)
+def test_one_line_says_what_a_creator_reached(report: Report, line: str) -> None:
+    assert summary(report) == line

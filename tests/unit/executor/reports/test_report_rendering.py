@@ -19,6 +19,8 @@ _ALL = {
     "weekly": samples.WEEKLY,
     "daily": samples.DAILY,
     "pages_only": samples.PAGES_ONLY,
+    "everything": samples.EVERYTHING,
+    "uncompared": samples.UNCOMPARED,
     "hostile": samples.HOSTILE,
     "large": samples.LARGE,
 }
@@ -29,7 +31,7 @@ def renderer() -> ReportRenderer:
     return ReportRenderer()
 
 
-@pytest.mark.parametrize("name", ["weekly", "daily", "pages_only"])
+@pytest.mark.parametrize("name", ["weekly", "daily", "pages_only", "everything", "uncompared"])
 def test_it_looks_as_it_did(renderer: ReportRenderer, name: str) -> None:
     assert renderer.html(_ALL[name]) + "\n" == (_GOLDEN / f"{name}.html").read_text()
     assert renderer.text(_ALL[name]) + "\n" == (_GOLDEN / f"{name}.txt").read_text()
@@ -72,10 +74,33 @@ def test_figures_are_aligned_and_fit_a_phone(renderer: ReportRenderer, report: R
 
 def test_what_is_too_much_is_counted(renderer: ReportRenderer) -> None:
     said = shown(renderer.html(samples.LARGE))
-    assert "… and 32 more ad accounts" in said
-    assert "(35 more)" in said
-    assert "… and 35 more pages" in said
-    assert "… and 37 more parts" in said
+    assert "… and 36 more ad accounts" in said
+    assert "(37 more)" in said
+    assert "… and 55 more campaigns" in said
+    assert "… and 38 more pages" in said
+    assert "… and 18 more profiles" in said
+    assert "… and 27 more videos" in said
+    assert "… and 38 more parts" in said
+
+
+def test_a_report_of_one_kind_alone_tells_more_of_it(renderer: ReportRenderer) -> None:
+    accounts = [samples.account(f"Account {number}", "10.00", "5.00") for number in range(40)]
+    assert "… and 32 more ad accounts" in renderer.text(samples.report(accounts))
+
+
+def test_a_campaign_that_cost_nothing_is_not_counted_among_the_others(renderer: ReportRenderer) -> None:
+    campaigns = [samples.campaign("Brand", "5.00"), samples.campaign("Paused", "0", "9.00")]
+    shown = renderer.text(
+        samples.report([samples.account("A", "5")], campaigns=campaigns, asks_campaigns=True)
+    )
+    assert "Brand" in shown
+    assert "Paused" not in shown
+    assert "more campaign" not in shown
+
+
+def test_that_no_campaign_delivered_is_said(renderer: ReportRenderer) -> None:
+    quiet = samples.report([samples.account("A", "0")], asks_campaigns=True, tells_accounts=False)
+    assert "No campaign delivered." in renderer.text(quiet)
 
 
 def test_the_largest_spend_of_a_currency_comes_first(renderer: ReportRenderer) -> None:

@@ -107,6 +107,7 @@ def _view(report: Report, most: _Measure) -> dict[str, object]:
     )
     idle = [shown(account.name) for account in told if not account.delivered]
     campaigns = report.leading_campaigns
+    spending = sum(campaign.current.spend > 0 for campaign in report.campaigns)
     names_account = len({campaign.account_id for campaign in campaigns}) > 1
     has_totals = len(report.accounts) > 1 or not report.tells_accounts
     return {
@@ -122,9 +123,7 @@ def _view(report: Report, most: _Measure) -> dict[str, object]:
             blocks.campaign(rank, campaign, names_account=names_account)
             for rank, campaign in enumerate(campaigns[: most.campaigns], 1)
         ],
-        "more_campaigns": blocks.more(len(report.campaigns) - min(len(campaigns), most.campaigns), "campaign")
-        if campaigns
-        else "",
+        "more_campaigns": blocks.more(spending - min(len(campaigns), most.campaigns), "campaign"),
         "no_campaigns": report.asks_campaigns and not campaigns,
         "pages": [blocks.page(page, report.days) for page in report.pages[: most.pages]],
         "more_pages": blocks.more(len(report.pages) - most.pages, "page"),

@@ -49,8 +49,10 @@ MOST_ROWS = 10_000
 MOST_BYTES = 1_500_000
 """What is more is cut, the campaigns that cost least first."""
 
+_TEXT = frozenset({"account_id", "account_name", "item_id", "item_name", "timezone", "currency"})
+"""Columns of what others chose, where a figure may well begin with a minus."""
 _METRICS = ("spend", "impressions", "reach", "clicks", "conversions", "video_views")
-_FORMULA = tuple("=+-@\t\r＝＋－＠")
+_FORMULA = tuple("=+-@＝＋－＠")
 _MARK = codecs.BOM_UTF8
 
 Row = Mapping[str, str]
@@ -80,7 +82,8 @@ def table(report: Report) -> Table:
     lines = _Lines([])
     writer = csv.DictWriter(lines, COLUMNS, restval="", lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows(_rows(report))
+    for row in _rows(report):
+        writer.writerow({name: harmless(cell) if name in _TEXT else cell for name, cell in row.items()})
     kept: list[bytes] = []
     size = 0
     for line in lines.written[: MOST_ROWS + 1]:
@@ -104,8 +107,8 @@ class _Lines:
 
 def harmless(text: str) -> str:
     """`text` as a cell that no spreadsheet takes for a formula, on one line."""
-    line = " ".join(text.replace("\x00", "").splitlines())
-    return f"'{line}" if text.startswith(_FORMULA) or line.startswith(_FORMULA) else line
+    line = " ".join(text.replace("\x00", "").split())
+    return f"'{line}" if line.startswith(_FORMULA) else line
 
 
 def _rows(report: Report) -> Iterator[Row]:
@@ -114,9 +117,9 @@ def _rows(report: Report) -> Iterator[Row]:
             "level": "account",
             "platform": account.platform,
             "account_id": account.id,
-            "account_name": harmless(account.name),
-            "timezone": harmless(account.zone_name),
-            "currency": harmless(account.currency),
+            "account_name": account.name,
+            "timezone": account.zone_name,
+            "currency": account.currency,
         }
         yield from _daily(known, account.days, account.daily)
     for page in report.pages:
@@ -124,7 +127,7 @@ def _rows(report: Report) -> Iterator[Row]:
             "level": "page",
             "platform": "facebook",
             "account_id": page.id,
-            "account_name": harmless(page.name),
+            "account_name": page.name,
         }
         for day in _each(page.days):
             if day in page.daily:
@@ -136,8 +139,8 @@ def _rows(report: Report) -> Iterator[Row]:
             "date": str(profile.day),
             "level": "profile",
             "platform": "tiktok",
-            "account_id": harmless(profile.id),
-            "account_name": harmless(profile.name),
+            "account_id": profile.id,
+            "account_name": profile.name,
             "follows": totals.get("followers", ""),
             "likes": totals.get("likes", ""),
         }
@@ -147,10 +150,10 @@ def _rows(report: Report) -> Iterator[Row]:
                 "date": str(video.posted),
                 "level": "video",
                 "platform": "tiktok",
-                "account_id": harmless(videos.profile_id),
-                "account_name": harmless(videos.profile_name),
-                "item_id": harmless(video.id),
-                "item_name": harmless(video.title),
+                "account_id": videos.profile_id,
+                "account_name": videos.profile_name,
+                "item_id": video.id,
+                "item_name": video.title,
                 "views": str(video.views),
                 "likes": str(video.likes),
                 "comments": str(video.comments),
@@ -165,11 +168,11 @@ def _of_campaign(campaign: CampaignFigures) -> Row:
         "level": "campaign",
         "platform": campaign.platform,
         "account_id": campaign.account_id,
-        "account_name": harmless(campaign.account_name),
-        "item_id": harmless(campaign.id),
-        "item_name": harmless(campaign.name),
-        "timezone": harmless(campaign.zone_name),
-        "currency": harmless(campaign.currency),
+        "account_name": campaign.account_name,
+        "item_id": campaign.id,
+        "item_name": campaign.name,
+        "timezone": campaign.zone_name,
+        "currency": campaign.currency,
     }
 
 
