@@ -191,6 +191,11 @@ class World:
         )
         return run_id
 
+    async def token_refresh(self, connection_id: UUID, **columns: Any) -> UUID:
+        """A renewal of a connection's token, still going on unless `columns` say otherwise."""
+        named = {"connection_id": connection_id, "worker": "executor-1", "token_version": 1, **columns}
+        return await self._insert("token_refresh", named)
+
     async def delivery(self, team: Team, destination_id: UUID, **columns: Any) -> UUID:
         """A delivery, queued unless `columns` say otherwise."""
         return await self._insert(

@@ -18,6 +18,7 @@ from common.settings import KafkaProfile
 from tests.factories import Team, World
 
 NOBODY_LISTENS = "127.0.0.1:1"
+NO_VENDOR = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,6 +46,11 @@ def settings(database_url: str, encryption_keys: str) -> ApiSettings:
         encryption_keys=SecretStr(encryption_keys),
         database_pool_size=5,
         outbound_allowed_hosts=frozenset({"127.0.0.1:9"}),
+        facebook_base_url=NO_VENDOR,
+        tiktok_base_url=NO_VENDOR,
+        tiktok_open_base_url=NO_VENDOR,
+        zoom_base_url=NO_VENDOR,
+        zoom_oauth_url=NO_VENDOR,
     )
 
 

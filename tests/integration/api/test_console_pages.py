@@ -76,6 +76,13 @@ async def everything(world: World, acme: Team, chat: UUID, automation: UUID) -> 
     for table in ("automation", "destination", "connection"):
         await world.sql.execute(f"UPDATE {table} SET name = $1, status_reason = $1", NASTY)
     await world.sql.execute(
+        "UPDATE connection SET external_name = $1, problem = $1, scopes = $2, accounts = $3",
+        NASTY,
+        [NASTY],
+        [{"id": NASTY, "name": NASTY, "type": NASTY, "currency": NASTY, "timezone": NASTY}],
+    )
+    await world.token_refresh(connection, error_message=NASTY)
+    await world.sql.execute(
         "UPDATE automation SET automation_config = $1, status = 'error'", {"period": NASTY, "days": [NASTY]}
     )
     return {
@@ -100,7 +107,7 @@ async def test_no_page_holds_script_style_or_markup_of_others(
 ) -> None:
     pages = [*LISTS, *FORMS, *(f"/{kind}/{row}" for kind, row in everything.items())]
     pages += [f"/automations/{everything['automations']}{more}" for more in ("?tab=why", "/edit")]
-    pages += [f"/destinations/{everything['destinations']}/edit"]
+    pages += [f"/{kind}/{everything[kind]}/edit" for kind in ("destinations", "connections")]
     for path in pages:
         page = await person.open(path)
         assert page.status == 200, path
@@ -566,7 +573,9 @@ async def test_a_new_token_ends_the_need_for_one(person: Person, world: World, a
     connection = await world.facebook(acme)
     await world.sql.execute("UPDATE connection SET status = 'reauth_required', status_reason = 'expired'")
     page = await person.open(f"/connections/{connection}")
-    page = await person.submit(page.form(f"/connections/{connection}"), token="fresh-token")
+    assert "It must be connected again. Expired." in page.text
+    edit = f"/connections/{connection}/edit"
+    page = await person.submit((await person.open(edit)).form(edit), token="fresh-token")
     assert "has a new token" in page.text
     assert "fresh-token" not in page.source
     row = await world.row("connection", connection)
@@ -574,8 +583,8 @@ async def test_a_new_token_ends_the_need_for_one(person: Person, world: World, a
 
 
 async def test_an_account_is_connected_with_a_pasted_token(person: Person, world: World) -> None:
-    page = await person.open("/connections/new")
-    page = await person.submit(page.form("/connections/new"), platform="zoom", name="Courses")
+    page = await person.open("/connections/new?kind=zoom_user")
+    page = await person.submit(page.form("/connections/new"), name="Courses")
     assert page.status == 422
     page = await person.submit(page.form("/connections/new"), token="pasted", scopes="a, b")
     assert "Courses is connected" in page.text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import asyncpg
+import httpx
 import structlog
 from fastapi import Depends, Request
 from opentelemetry import trace
@@ -23,6 +24,8 @@ from api.settings import ApiSettings
 from common import outbox, telemetry
 from common.crypto import KeyRing
 from common.events import Event, to_record
+from common.models import ConnectionKind
+from common.oauth.base import Grant
 
 log = structlog.get_logger()
 
@@ -50,6 +53,8 @@ class Collaborators:
     key_usage: KeyUsage
     live: LiveFeed
     kafka: LiveConsumer
+    http: httpx.AsyncClient
+    grants: Mapping[ConnectionKind, Grant]
     clock: Clock = utc_now
 
 

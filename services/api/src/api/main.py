@@ -38,6 +38,8 @@ from api.web import console
 from common import telemetry
 from common.crypto import KeyRing
 from common.database import create_engine, create_pool
+from common.http import create_client
+from common.oauth import grants
 from common.schedule import use_newest_tzdata
 from common.service import background, instance_name, require_current_schema, serve
 from common.settings import load
@@ -52,6 +54,7 @@ def wire(settings: ApiSettings, instance: str, clock: Clock) -> Collaborators:
     )
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     feed = LiveFeed(settings.live_queue_size)
+    http = create_client(allowed_hosts=settings.outbound_allowed_hosts)
     return Collaborators(
         settings=settings,
         engine=engine,
@@ -60,6 +63,8 @@ def wire(settings: ApiSettings, instance: str, clock: Clock) -> Collaborators:
         key_usage=KeyUsage(),
         live=feed,
         kafka=LiveConsumer(settings, feed, sessions, instance=instance),
+        http=http,
+        grants=grants(http, settings, settings),
         clock=clock,
     )
 
@@ -81,6 +86,7 @@ async def serving(wired: Collaborators, instance: str) -> AsyncIterator[None]:
                 yield
         await wired.key_usage.flush(wired.engine)
     finally:
+        await wired.http.aclose()
         await wired.engine.dispose()
 
 

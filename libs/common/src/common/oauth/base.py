@@ -113,7 +113,7 @@ class Grant(Protocol):
         ...
 
     async def revoke(self, stored: Stored) -> None:
-        """Give this grant back where that ends no other of the same person; what is dead already is no error."""
+        """Give this grant back, where that ends no other of the same person; a dead one is no error."""
         ...
 
     def renew_at(self, tokens: TokenSet, *, now: datetime) -> datetime | None:

@@ -130,7 +130,7 @@ class FacebookUser:
         )
 
     async def revoke(self, stored: Stored) -> None:
-        """Nothing: it would withdraw all that the person allowed this app, in other teams' connections too."""
+        """Nothing: it would withdraw all that the person allowed this app, in other teams too."""
 
     def renew_at(self, tokens: TokenSet, *, now: datetime) -> datetime | None:
         """Ten days before its end, then daily; a short-lived token halfway; one without an end daily."""

@@ -107,7 +107,7 @@ class TikTokOrganic:
         return Discovered(open_id, f"{name} (@{username})" if username else name, accounts=[profile])
 
     async def revoke(self, stored: Stored) -> None:
-        """Nothing: it would withdraw all that the creator allowed this app, in other teams' connections too."""
+        """Nothing: it would withdraw all that the creator allowed this app, in other teams too."""
 
     def renew_at(self, tokens: TokenSet, *, now: datetime) -> datetime | None:
         """After four fifths of its life; at once where its end is not known."""

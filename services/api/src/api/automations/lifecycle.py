@@ -52,13 +52,18 @@ async def pause(
         raise unacceptable([FieldError("/until", "lies in the past")])
     automation = await find(session, principal.tenant_id, automation_id, lock=True)
     paused = automation.status == AutomationStatus.PAUSED
-    if paused and (automation.paused_until, automation.catch_up_on_resume) == (until, catch_up):
+    waits = automation.paused_for_connection_id is not None
+    if paused and not waits and (automation.paused_until, automation.catch_up_on_resume) == (until, catch_up):
         return automation
     if not paused and automation.status != AutomationStatus.ACTIVE:
         raise Conflict(f"The automation's status is {automation.status}; only an active one can be paused.")
     if not paused:
         automation.status = AutomationStatus.PAUSED
         automation.paused_at = now
+    if waits:
+        # A person's word: it stays paused when the account it waited for is connected again.
+        automation.paused_for_connection_id = None
+        automation.status_reason = None
     automation.paused_until = until
     automation.catch_up_on_resume = catch_up
     edited(automation, now)
@@ -97,6 +102,7 @@ async def resume(
     automation.status_reason = None
     automation.paused_at = None
     automation.paused_until = None
+    automation.paused_for_connection_id = None
     automation.failure_streak = 0
     edited(automation, now)
     await announce(session, changed(automation, "resumed"), at=now)

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
 
-from api.connections import service
-from api.connections.schemas import ConnectionCreate, ConnectionOut, ConnectionPatch
+from api.connections import checking, consents, service
+from api.connections.schemas import (
+    AuthorizeOut,
+    AuthorizeRequest,
+    CheckOut,
+    ConnectionCreate,
+    ConnectionOut,
+    ConnectionPatch,
+    KindOut,
+    RefreshOut,
+)
 from api.context import Now, Transaction, Wired
 from api.limits import JsonRoute
 from api.pagination import Page, PageRequest, Position, page, page_request
@@ -28,10 +37,10 @@ router = APIRouter(
 async def create_connection(
     body: ConnectionCreate, caller: Caller, session: Transaction, wired: Wired, now: Now, response: Response
 ) -> ConnectionOut:
-    """Connect an account. The token is sealed, and no answer ever holds it."""
-    connection = await service.create(session, wired.keys, caller, body, now=now)
+    """Connect an account by secrets that are pasted. They are sealed, and no answer ever holds them."""
+    connection = await service.create(session, wired.keys, wired.grants, caller, body, now=now)
     response.headers["Location"] = f"/api/connections/{connection.id}"
-    return service.shown(connection)
+    return service.shown(connection, now)
 
 
 @router.get("")
@@ -39,19 +48,36 @@ async def list_connections(
     request: Request,
     caller: Caller,
     session: Transaction,
+    now: Now,
     wanted: Annotated[PageRequest, Depends(page_request)],
     platform: Annotated[Platform | None, Query(description="Only those on this platform")] = None,
 ) -> Page[ConnectionOut]:
     """The team's connections, newest first."""
     rows = await service.page(session, caller.tenant_id, wanted, platform=platform)
     positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [service.shown(row) for row in rows], positions)
+    return page(request, wanted, [service.shown(row, now) for row in rows], positions)
+
+
+@router.get("/kinds")
+async def list_kinds(_caller: Caller, wired: Wired) -> list[KindOut]:
+    """What can be connected: by which dialog, or by pasting what."""
+    return service.kinds(wired.grants)
+
+
+@router.post("/authorize", responses=problem_responses(400, 409, 413, 415))
+async def authorize(
+    body: AuthorizeRequest, caller: Caller, session: Transaction, wired: Wired, now: Now
+) -> AuthorizeOut:
+    """Begin to connect an account, or to connect one again, by its platform's own page."""
+    return await consents.begin(session, wired, caller, body, now=now)
 
 
 @router.get("/{connection_id}", responses=problem_responses(404))
-async def read_connection(connection_id: UUID, caller: Caller, session: Transaction) -> ConnectionOut:
+async def read_connection(
+    connection_id: UUID, caller: Caller, session: Transaction, now: Now
+) -> ConnectionOut:
     """One connection."""
-    return service.shown(await service.find(session, caller.tenant_id, connection_id))
+    return service.shown(await service.find(session, caller.tenant_id, connection_id), now)
 
 
 @router.patch("/{connection_id}", responses=problem_responses(400, 404, 413, 415))
@@ -63,11 +89,45 @@ async def change_connection(
     wired: Wired,
     now: Now,
 ) -> ConnectionOut:
-    """Change a connection, or give it a new token, which makes it active again."""
-    return service.shown(await service.change(session, wired.keys, caller, connection_id, body, now=now))
+    """Change a connection, or give it new secrets, which make it active and resume what waited for it."""
+    row = await service.change(session, wired.keys, wired.grants, caller, connection_id, body, now=now)
+    return service.shown(row, now)
 
 
 @router.delete("/{connection_id}", status_code=204, responses=problem_responses(404))
-async def delete_connection(connection_id: UUID, caller: Caller, session: Transaction) -> None:
-    """Disconnect an account and forget its token. Automations that need it fail from then on."""
-    await service.remove(session, caller, connection_id)
+async def delete_connection(
+    connection_id: UUID, caller: Caller, session: Transaction, wired: Wired, tasks: BackgroundTasks
+) -> None:
+    """Disconnect an account and forget its secrets. Automations that need it fail from then on.
+
+    A token that was granted for it by TikTok's or Zoom's own page is given back to them, if they answer. What
+    a person allowed on Facebook ends only there: it may serve other connections.
+    """
+    granted = await service.remove(session, wired.keys, caller, connection_id)
+    if granted is not None:
+        kind, stored = granted
+        tasks.add_task(service.give_back, wired.grants[kind], stored, connection_id)
+
+
+@router.post("/{connection_id}/check", responses=problem_responses(404, 409))
+async def check_connection(
+    connection_id: UUID, caller: Caller, session: Transaction, wired: Wired, now: Now
+) -> CheckOut:
+    """Ask the platform now whether the token lives, whose it is, and what it reaches."""
+    checked = await checking.check(session, wired, caller, connection_id, now=now)
+    shown = service.shown(checked.connection, now)
+    return CheckOut(outcome=checked.outcome, detail=checked.detail, connection=shown)
+
+
+@router.get("/{connection_id}/refreshes", responses=problem_responses(404))
+async def list_refreshes(
+    request: Request,
+    connection_id: UUID,
+    caller: Caller,
+    session: Transaction,
+    wanted: Annotated[PageRequest, Depends(page_request)],
+) -> Page[RefreshOut]:
+    """How the connection's token was renewed, latest first."""
+    rows = await service.refreshes(session, caller.tenant_id, connection_id, wanted)
+    positions = [Position(row.started_at, row.id) for row in rows]
+    return page(request, wanted, [RefreshOut.model_validate(row) for row in rows], positions)

@@ -1,52 +1,73 @@
-"""Connections: create, find, change. Tokens are sealed before they reach a row."""
+"""Connections: create, find, change, delete. Secrets are sealed before they reach a row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.connections.schemas import ConnectionCreate, ConnectionOut, ConnectionPatch
+from api.connections.health import health_of, missing_of
+from api.connections.kinds import PASTED, USUAL_KIND, WEBHOOK_SECRET, Secrets, unusable
+from api.connections.schemas import (
+    ConnectionCreate,
+    ConnectionOut,
+    ConnectionPatch,
+    HealthOut,
+    KindOut,
+    PastedFieldOut,
+)
+from api.connections.sealing import open_stored, seal_pasted
+from api.connections.waiting import resume_waiting
 from api.pagination import PageRequest
+from api.problems import unacceptable
 from api.security import Principal
 from common.crypto import KeyRing
-from common.errors import NotFound
+from common.errors import FieldError, NotFound, PlatformError
 from common.ids import new_id
-from common.models import Connection, ConnectionKind, ConnectionStatus, Platform
+from common.models import Connection, ConnectionKind, ConnectionStatus, Platform, TokenRefresh
+from common.oauth.base import Grant, Stored, TokenSet
 
-COLUMN = "token"
-_USUAL_KIND = {
-    Platform.FACEBOOK: ConnectionKind.FACEBOOK_USER,
-    Platform.TIKTOK: ConnectionKind.TIKTOK_BUSINESS,
-    Platform.ZOOM: ConnectionKind.ZOOM_USER,
-    Platform.POSTGRESQL: ConnectionKind.POSTGRESQL,
-    Platform.S3: ConnectionKind.S3,
-}
+log = structlog.get_logger()
+
+Grants = Mapping[ConnectionKind, Grant]
+
+GRANTED_BY_DIALOG = "granted_by_dialog"
+"""Setting of a connection whose token its person granted to this server's app, and to nobody else's."""
+_STORE_TITLES = {ConnectionKind.POSTGRESQL: "PostgreSQL", ConnectionKind.S3: "S3-compatible storage"}
+_SECRETS = {"token", "refresh_token", "credentials", WEBHOOK_SECRET}
 
 
 async def create(
-    session: AsyncSession, keys: KeyRing, principal: Principal, wanted: ConnectionCreate, *, now: datetime
+    session: AsyncSession,
+    keys: KeyRing,
+    grants: Grants,
+    principal: Principal,
+    wanted: ConnectionCreate,
+    *,
+    now: datetime,
 ) -> Connection:
-    """Store a connection with its token sealed."""
-    connection_id = new_id()
+    """Store a connection with its secrets sealed. Raises Unprocessable."""
+    kind = wanted.kind or USUAL_KIND[wanted.platform]
+    if kind.platform is not wanted.platform:
+        raise unacceptable([FieldError("/kind", f"is no kind of {wanted.platform.value} connection")])
+    secrets = wanted.secrets()
+    if faults := unusable(kind, secrets, complete=True):
+        raise unacceptable(faults)
     connection = Connection(
-        id=connection_id,
+        id=new_id(),
         tenant_id=principal.tenant_id,
-        kind=_USUAL_KIND[wanted.platform],
-        token_sealed=keys.seal(
-            wanted.token.get_secret_value(),
-            tenant_id=principal.tenant_id,
-            row_id=connection_id,
-            column=COLUMN,
-        ),
+        kind=kind,
         created_at=now,
         updated_at=now,
-        **wanted.model_dump(exclude={"token"}),
+        **wanted.model_dump(exclude={"kind", *_SECRETS}),
     )
+    seal_pasted(keys, connection, secrets)
+    connection.refresh_at = renewal_of(grants, connection, secrets, now)
     session.add(connection)
     await session.flush()
     return connection
@@ -69,12 +90,12 @@ async def page(
 async def find(
     session: AsyncSession, tenant_id: UUID, connection_id: UUID, *, lock: bool = False
 ) -> Connection:
-    """One of the tenant's connections; raises NotFound."""
+    """One of the tenant's connections; raises NotFound. `lock` waits for whoever is renewing its token."""
     query = select(Connection).where(
         col(Connection.id) == connection_id, col(Connection.tenant_id) == tenant_id
     )
     if lock:
-        query = query.with_for_update()
+        query = query.with_for_update(key_share=True)
     connection = (await session.execute(query)).scalar_one_or_none()
     if connection is None:
         raise NotFound("There is no such connection.")
@@ -84,38 +105,139 @@ async def find(
 async def change(
     session: AsyncSession,
     keys: KeyRing,
+    grants: Grants,
     principal: Principal,
     connection_id: UUID,
     patch: ConnectionPatch,
     *,
     now: datetime,
 ) -> Connection:
-    """Replace the fields given; a new token ends `reauth_required`. Raises NotFound."""
+    """Replace the fields given; a new token ends `reauth_required`, and what waited for it goes on.
+
+    Whose account a pasted token is of is not known until it is looked at. Raises NotFound or Unprocessable.
+    """
     connection = await find(session, principal.tenant_id, connection_id, lock=True)
-    given = patch.given()
-    token = given.pop("token", None)
-    if token is not None:
-        connection.token_sealed = keys.seal(
-            token.get_secret_value(), tenant_id=connection.tenant_id, row_id=connection.id, column=COLUMN
-        )
-        connection.token_version += 1
-        connection.status = ConnectionStatus.ACTIVE
-        connection.status_reason = None
-        connection.expires_at = None
+    given, secrets = patch.given(), patch.secrets()
+    if faults := unusable(ConnectionKind(connection.kind), secrets, complete=secrets.grants):
+        raise unacceptable(faults)
+    seal_pasted(keys, connection, secrets)
+    if given.get(WEBHOOK_SECRET, ...) is None:
+        connection.webhook_secret_sealed = None
+    if secrets.grants:
+        revive(connection)
+        connection.external_id = connection.external_name = connection.checked_at = None
+        connection.accounts = []
+        connection.expires_at = connection.refresh_expires_at = None
+        connection.settings = _without_mark(connection.settings)
     for name, value in given.items():
-        setattr(connection, name, value)
+        if name not in _SECRETS:
+            setattr(connection, name, value)
+    if secrets.grants:
+        connection.refresh_at = renewal_of(grants, connection, secrets, now)
     connection.updated_at = now
     await session.flush()
+    if secrets.grants:
+        await resume_waiting(session, principal, connection.id, now=now)
     return connection
 
 
-async def remove(session: AsyncSession, principal: Principal, connection_id: UUID) -> None:
-    """Delete it and its token; raises NotFound."""
-    await find(session, principal.tenant_id, connection_id, lock=True)
+async def remove(
+    session: AsyncSession, keys: KeyRing, principal: Principal, connection_id: UUID
+) -> tuple[ConnectionKind, Stored] | None:
+    """Delete it and its secrets; raises NotFound.
+
+    Answers what can be given back to the platform once the deletion is committed: a grant that was made for
+    this connection by the platform's dialog. A token that was pasted may serve others as well.
+    """
+    connection = await find(session, principal.tenant_id, connection_id, lock=True)
+    kind = ConnectionKind(connection.kind)
+    given_back: tuple[ConnectionKind, Stored] | None = None
+    if connection.settings.get(GRANTED_BY_DIALOG) is True:
+        given_back = (kind, open_stored(keys, connection))
     await session.execute(delete(Connection).where(col(Connection.id) == connection_id))
+    return given_back
 
 
-def shown(connection: Connection) -> ConnectionOut:
+async def refreshes(
+    session: AsyncSession, tenant_id: UUID, connection_id: UUID, wanted: PageRequest
+) -> Sequence[TokenRefresh]:
+    """The connection's renewals, latest first, and one more than the page shows; raises NotFound."""
+    await find(session, tenant_id, connection_id)
+    query = (
+        select(TokenRefresh)
+        .where(
+            col(TokenRefresh.connection_id) == connection_id,
+            *wanted.condition(col(TokenRefresh.started_at), col(TokenRefresh.id)),
+        )
+        .order_by(col(TokenRefresh.started_at).desc(), col(TokenRefresh.id).desc())
+    )
+    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
+
+
+async def give_back(grant: Grant, stored: Stored, connection_id: UUID) -> None:
+    """Tell the platform that a deleted connection's token is no longer needed, as best as can be done."""
+    try:
+        await grant.revoke(stored)
+    except PlatformError as error:
+        log.warning("grant not given back", connection_id=str(connection_id), code=error.code)
+
+
+def revive(connection: Connection) -> None:
+    """It has another token: whatever was said about the one before no longer holds."""
+    connection.token_version += 1
+    connection.status = ConnectionStatus.ACTIVE
+    connection.status_reason = None
+    connection.problem = None
+    connection.reauth_required_at = None
+    connection.refresh_requested_at = None
+
+
+def renewal_of(grants: Grants, connection: Connection, secrets: Secrets, now: datetime) -> datetime | None:
+    """When a pasted token should be renewed or looked at; None where this server can do neither."""
+    grant = grants.get(ConnectionKind(connection.kind))
+    if grant is None or grant.missing_settings():
+        return None
+    if grant.rotates and secrets.refresh_token is None:
+        return connection.expires_at
+    if secrets.token is None:
+        return now
+    tokens = TokenSet(secrets.token.get_secret_value(), expires_at=connection.expires_at)
+    return grant.renew_at(tokens, now=now)
+
+
+def kinds(grants: Grants) -> list[KindOut]:
+    """Every kind of connection as this server can make it."""
+    return [_kind(kind, grants.get(kind)) for kind in ConnectionKind]
+
+
+def shown(connection: Connection, now: datetime) -> ConnectionOut:
     """A connection as clients see it."""
     shown = connection.model_dump(include=set(ConnectionOut.model_fields))
-    return ConnectionOut(**shown, has_token=connection.token_sealed is not None)
+    shown["settings"] = _without_mark(connection.settings)
+    return ConnectionOut(
+        **shown,
+        health=HealthOut.model_validate(health_of(connection, now)),
+        missing_scopes=missing_of(connection),
+        has_token=connection.token_sealed is not None,
+        has_refresh_token=connection.refresh_token_sealed is not None,
+        has_credentials=connection.credentials_sealed is not None,
+        has_webhook_secret=connection.webhook_secret_sealed is not None,
+    )
+
+
+def _without_mark(settings: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in settings.items() if name != GRANTED_BY_DIALOG}
+
+
+def _kind(kind: ConnectionKind, grant: Grant | None) -> KindOut:
+    missing = () if grant is None else grant.missing_settings()
+    return KindOut(
+        kind=kind,
+        platform=kind.platform,
+        title=_STORE_TITLES[kind] if grant is None else grant.title,
+        has_dialog=grant is not None and grant.has_dialog,
+        is_configured=not missing,
+        missing_settings=list(missing),
+        needs=[] if grant is None else [need[0] for need in grant.needs],
+        paste=[PastedFieldOut.model_validate(field) for field in PASTED[kind]],
+    )

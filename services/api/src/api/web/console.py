@@ -13,6 +13,7 @@ from api.web.pages import (
     automation_forms,
     automations,
     connections,
+    consents,
     destinations,
     entrance,
     gallery,
@@ -32,6 +33,7 @@ _PAGES = (
     runs,
     destinations,
     connections,
+    consents,
     reference,
 )
 

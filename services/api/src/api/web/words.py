@@ -47,6 +47,13 @@ _STATES: Mapping[str, tuple[str, tuple[str, str]]] = {
     "lost": ("Lost", _WARN),
     "due": ("To come", ("still", "ring")),
     "overdue": ("Overdue", _WARN),
+    "healthy": ("Healthy", _GOOD),
+    "expires_soon": ("Expires soon", _WARN),
+    "renewal_late": ("Renewal late", _WARN),
+    "needs_attention": ("Needs attention", _WARN),
+    "reconnect": ("Connect again", _BAD),
+    "refreshed": ("Renewed", _GOOD),
+    "rejected": ("Refused", _BAD),
     "forgotten": ("Cleaned up", _STILL),
 }
 
@@ -102,6 +109,7 @@ _SPELLED: Mapping[str, str] = {
     "html": "HTML",
     "json": "JSON",
     "tiktok": "TikTok",
+    "postgresql": "PostgreSQL",
     "url": "Address",
     "chat_id": "Chat",
     "message_thread_id": "Topic",

@@ -1,76 +1,130 @@
-"""Connections: the list, and the form to paste a token into."""
+"""Connections: the list with what can be connected, one of them with its health, and the form to paste in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
-from api.connections import service
+from api.connections import checking, service
+from api.connections.health import health_of, missing_of
+from api.connections.kinds import PASTED, STORES, PastedField
 from api.connections.schemas import ConnectionCreate, ConnectionPatch
-from api.context import Now, Transaction, Wired
+from api.context import Collaborators, Now, Transaction, Wired
 from api.pagination import MAX_LIMIT, PageRequest
+from api.web.connection_words import checked_words, grouped, reached
 from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render
 from api.web.sessions import SignedIn, Viewer
 from common.errors import RequestError
-from common.models import Connection, Platform
+from common.models import Connection, ConnectionKind
 
 router = APIRouter(prefix="/connections")
 _ALL = PageRequest(limit=MAX_LIMIT, after=None)
+_LAST_RENEWALS = PageRequest(limit=10, after=None)
 _FIELDS: Mapping[str, str] = {
-    "/platform": "platform",
+    "/platform": "kind",
+    "/kind": "kind",
     "/name": "name",
-    "/token": "token",
     "/scopes": "scopes",
+    **{f"/{field.name.replace('.', '/')}": field.name for fields in PASTED.values() for field in fields},
+    "/credentials": "credentials.client_id",
 }
-_BLANK = {"platform": Platform.FACEBOOK.value, "name": "", "scopes": ""}
 
 
 @router.get("")
-async def connections(request: Request, viewer: SignedIn, session: Transaction) -> Response:
-    """The team's accounts on the platforms."""
+async def connections(
+    request: Request, viewer: SignedIn, session: Transaction, wired: Wired, now: Now
+) -> Response:
+    """The team's accounts on the platforms, and what can be connected."""
     rows = (await service.page(session, viewer.tenant_id, _ALL))[:MAX_LIMIT]
-    return render(request, "connections.html", viewer, items=rows)
+    return render(
+        request,
+        "connections.html",
+        viewer,
+        items=rows,
+        health={row.id: health_of(row, now) for row in rows},
+        reach={row.id: reached(row.accounts) for row in rows},
+        kinds={kind.kind: kind for kind in service.kinds(wired.grants)},
+    )
 
 
 @router.get("/new")
-async def new_connection(request: Request, viewer: SignedIn) -> Response:
-    """The form for a new connection."""
-    return _form(request, viewer, values=_BLANK, faults=Faults())
+async def new_connection(
+    request: Request,
+    viewer: SignedIn,
+    wired: Wired,
+    kind: Annotated[ConnectionKind, Query()] = ConnectionKind.FACEBOOK_USER,
+) -> Response:
+    """The form to paste the secrets of a new connection into."""
+    return _form(request, viewer, wired, kind=kind, values={}, faults=Faults())
 
 
 @router.post("/new")
 async def create_connection(
     request: Request, viewer: SignedIn, session: Transaction, wired: Wired, form: SentForm, now: Now
 ) -> Response:
-    """Connect an account as the form says."""
+    """Connect an account as the form says, and look at it at once."""
+    kind = _kind_of(form)
     try:
-        document = {"platform": form.text("platform"), "token": form.text("token"), **_document(form)}
+        document = {"platform": kind.platform, "kind": kind, **_document(form, kind)}
         wanted = ConnectionCreate.model_validate(document)
         async with session.begin_nested():
-            made = await service.create(session, wired.keys, viewer.principal, wanted, now=now)
+            made = await service.create(session, wired.keys, wired.grants, viewer.principal, wanted, now=now)
     except (RequestError, ValidationError) as error:
-        return _refused(request, viewer, form, error, None)
-    return led_on(request, wired.keys, "/connections", f"{made.name} is connected.")
+        return _refused(request, viewer, wired, form, error, kind, None)
+    if kind in STORES:
+        return led_on(request, wired.keys, f"/connections/{made.id}", f"{made.name} is connected.")
+    # Stored first, whatever the platform says: nobody pastes a secret twice because a platform stumbles.
+    await session.commit()
+    async with wired.sessions.begin() as later:
+        checked = await checking.check(later, wired, viewer.principal, made.id, now=now)
+    told, tone = checked_words(checked)
+    return led_on(
+        request, wired.keys, f"/connections/{made.id}", f"{made.name} is connected. {told}", tone=tone
+    )
 
 
 @router.get("/{connection_id:uuid}")
 async def connection(
-    request: Request, connection_id: UUID, viewer: SignedIn, session: Transaction
+    request: Request, connection_id: UUID, viewer: SignedIn, session: Transaction, wired: Wired, now: Now
 ) -> Response:
-    """One connection: its health, and the form to change it or to give it a new token."""
+    """One connection: its health, what it reaches, and how its token was renewed."""
     row = await service.find(session, viewer.tenant_id, connection_id)
-    values = {"name": row.name, "platform": row.platform, "scopes": " ".join(row.scopes)}
-    return _form(request, viewer, values=values, faults=Faults(), row=row)
+    renewals = await service.refreshes(session, viewer.tenant_id, connection_id, _LAST_RENEWALS)
+    return render(
+        request,
+        "connection.html",
+        viewer,
+        row=row,
+        kind=_described(wired, ConnectionKind(row.kind)),
+        health=health_of(row, now),
+        missing=missing_of(row),
+        groups=grouped(row.accounts),
+        reach=reached(row.accounts),
+        renewals=renewals[: _LAST_RENEWALS.limit],
+        is_store=ConnectionKind(row.kind) in STORES,
+    )
 
 
-@router.post("/{connection_id:uuid}")
+@router.get("/{connection_id:uuid}/edit")
+async def edit_connection(
+    request: Request, connection_id: UUID, viewer: SignedIn, session: Transaction, wired: Wired
+) -> Response:
+    """The form to change one, or to give it new secrets."""
+    row = await service.find(session, viewer.tenant_id, connection_id)
+    values = {"name": row.name, "scopes": " ".join(row.scopes)}
+    return _form(
+        request, viewer, wired, kind=ConnectionKind(row.kind), values=values, faults=Faults(), row=row
+    )
+
+
+@router.post("/{connection_id:uuid}/edit")
 async def change_connection(
     request: Request,
     connection_id: UUID,
@@ -80,17 +134,44 @@ async def change_connection(
     form: SentForm,
     now: Now,
 ) -> Response:
-    """Change one as the form says. A token left empty stays as it is."""
+    """Change one as the form says. Secrets left empty stay as they are."""
     row = await service.find(session, viewer.tenant_id, connection_id)
+    kind = ConnectionKind(row.kind)
     try:
-        patch = ConnectionPatch.model_validate({**_document(form), **form.given("token")})
+        patch = ConnectionPatch.model_validate(_document(form, kind))
         async with session.begin_nested():
-            await service.change(session, wired.keys, viewer.principal, connection_id, patch, now=now)
+            await service.change(
+                session, wired.keys, wired.grants, viewer.principal, connection_id, patch, now=now
+            )
     except (RequestError, ValidationError) as error:
         await session.refresh(row)
-        return _refused(request, viewer, form, error, row)
-    told = f"{row.name} has a new token." if form.text("token") else "Your changes are saved."
-    return led_on(request, wired.keys, "/connections", told)
+        return _refused(request, viewer, wired, form, error, kind, row)
+    path = f"/connections/{connection_id}"
+    if not patch.secrets().grants:
+        return led_on(request, wired.keys, path, "Your changes are saved.")
+    if kind in STORES:
+        return led_on(request, wired.keys, path, f"{row.name} has new credentials.")
+    await session.commit()
+    async with wired.sessions.begin() as later:
+        checked = await checking.check(later, wired, viewer.principal, connection_id, now=now)
+    told, tone = checked_words(checked)
+    return led_on(request, wired.keys, path, f"{row.name} has a new token. {told}", tone=tone)
+
+
+@router.post("/{connection_id:uuid}/check")
+async def check(
+    request: Request,
+    connection_id: UUID,
+    viewer: SignedIn,
+    session: Transaction,
+    wired: Wired,
+    _form_sent: SentForm,
+    now: Now,
+) -> Response:
+    """Ask the platform now how the account is."""
+    checked = await checking.check(session, wired, viewer.principal, connection_id, now=now)
+    told, tone = checked_words(checked)
+    return led_on(request, wired.keys, f"/connections/{connection_id}", told, tone=tone)
 
 
 @router.post("/{connection_id:uuid}/delete")
@@ -100,45 +181,80 @@ async def delete(
     viewer: SignedIn,
     session: Transaction,
     wired: Wired,
+    tasks: BackgroundTasks,
     _form_sent: SentForm,
 ) -> Response:
-    """Disconnect an account and forget its token."""
-    await service.remove(session, viewer.principal, connection_id)
-    return led_on(request, wired.keys, "/connections", "The account is disconnected and its token forgotten.")
+    """Disconnect an account and forget its secrets."""
+    granted = await service.remove(session, wired.keys, viewer.principal, connection_id)
+    response = led_on(
+        request, wired.keys, "/connections", "The account is disconnected and its secrets forgotten."
+    )
+    if granted is not None:
+        kind, stored = granted
+        tasks.add_task(service.give_back, wired.grants[kind], stored, connection_id)
+    return response
 
 
-def _document(form: Form) -> dict[str, Any]:
-    return {"name": form.text("name"), "scopes": form.text("scopes").replace(",", " ").split()}
+def _kind_of(form: Form) -> ConnectionKind:
+    given = form.text("kind")
+    return ConnectionKind(given) if given in list(ConnectionKind) else ConnectionKind.FACEBOOK_USER
+
+
+def _document(form: Form, kind: ConnectionKind) -> dict[str, Any]:
+    """The request a form stands for; secrets left empty are not part of it."""
+    document: dict[str, Any] = {"name": form.text("name")}
+    if kind not in STORES:
+        document["scopes"] = form.text("scopes").replace(",", " ").split()
+    for name, text in form.given(*(field.name for field in PASTED[kind])).items():
+        place, _, inner = name.partition(".")
+        if inner:
+            document.setdefault(place, {})[inner] = text
+        else:
+            document[place] = text
+    return document
 
 
 def _refused(
     request: Request,
     viewer: Viewer,
+    wired: Collaborators,
     form: Form,
     error: RequestError | ValidationError,
+    kind: ConnectionKind,
     row: Connection | None,
 ) -> Response:
     faults = Faults()
     faults.take(error, _FIELDS)
-    values = {**_BLANK, **{name: form.text(name) for name in form if name != "token"}}
-    return _form(request, viewer, values=values, faults=faults, row=row)
+    secret = {field.name for field in PASTED[kind] if field.secret}
+    values = {name: form.text(name) for name in form if name not in secret}
+    return _form(request, viewer, wired, kind=kind, values=values, faults=faults, row=row)
 
 
 def _form(
     request: Request,
     viewer: Viewer,
+    wired: Collaborators,
     *,
+    kind: ConnectionKind,
     values: Mapping[str, Any],
     faults: Faults,
     row: Connection | None = None,
 ) -> Response:
+    fields: tuple[PastedField, ...] = PASTED[kind]
     return render(
         request,
         "connection_form.html",
         viewer,
         status_code=422 if faults else 200,
         row=row,
-        platforms=list(Platform),
+        kind=_described(wired, kind),
+        kinds=service.kinds(wired.grants),
+        fields=fields,
+        is_store=kind in STORES,
         values=values,
         faults=faults,
     )
+
+
+def _described(wired: Collaborators, kind: ConnectionKind) -> Any:
+    return next(each for each in service.kinds(wired.grants) if each.kind == kind)

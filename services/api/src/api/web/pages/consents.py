@@ -1,0 +1,68 @@
+"""The way to a platform's own page, and back from it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from api.connections import consents
+from api.connections.consents import CALLBACK, Answer, ConsentFailed
+from api.connections.schemas import AuthorizeRequest
+from api.context import Now, Transaction, Wired
+from api.web.connection_words import adopted_words
+from api.web.flashes import led_on
+from api.web.forms import SentForm
+from api.web.rendering import render
+from api.web.sessions import SignedIn
+from common.errors import RequestError
+
+router = APIRouter()
+_LIST = "/connections"
+_Parameter = Annotated[str, Query(max_length=4_096)]
+
+
+@router.post("/connections/connect")
+async def connect(
+    request: Request, viewer: SignedIn, session: Transaction, wired: Wired, form: SentForm, now: Now
+) -> Response:
+    """Go to the platform's page, there to agree.
+
+    By way of a page of our own: browsers hold the policy on forms (`form-action`) against every address a
+    form's answer leads to, and where a platform leads people is not for us to know.
+    """
+    try:
+        wanted = AuthorizeRequest.model_validate(form.given("kind", "connection_id"))
+        begun = await consents.begin(session, wired, viewer.principal, wanted, now=now)
+    except ValidationError:
+        return led_on(request, wired.keys, _LIST, "Choose what to connect.", tone="bad")
+    except RequestError as error:
+        told = error.errors[0].detail if error.errors else error.detail
+        return led_on(request, wired.keys, _LIST, f"It cannot be connected: {told}", tone="bad")
+    title = wired.grants[wanted.kind].title
+    return render(request, "leaving.html", viewer, title=title, address=begun.authorize_url)
+
+
+@router.get(CALLBACK)
+async def callback(
+    request: Request,
+    viewer: SignedIn,
+    session: Transaction,
+    wired: Wired,
+    now: Now,
+    state: _Parameter = "",
+    code: _Parameter = "",
+    auth_code: _Parameter = "",
+    error: _Parameter = "",
+) -> Response:
+    """Back from a platform, with its answer. TikTok for Business calls its code `auth_code`."""
+    answer = Answer(state=state, code=auth_code or code, error=error)
+    try:
+        adopted = await consents.finish(session, wired, viewer.principal, answer, now=now)
+    except ConsentFailed as failed:
+        path = _LIST if failed.connection_id is None else f"{_LIST}/{failed.connection_id}"
+        return led_on(request, wired.keys, path, failed.words, tone="bad")
+    told, tone = adopted_words(adopted)
+    return led_on(request, wired.keys, f"{_LIST}/{adopted.connection.id}", told, tone=tone)
