@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +36,12 @@ class SandboxZoom:
     async def record(self, topic: str, **more: Any) -> dict[str, Any]:
         """One more recording; the demo person's unless `user` says otherwise. Answers Zoom's document."""
         return await self._ask("POST", "zoom/recordings", topic=topic, **more)
+
+    async def download_token(self, uuid: str) -> str:
+        """A token that opens the files of one recording, as a webhook brings it."""
+        told = await self._ask("POST", "zoom/webhooks", recording=uuid, secret="zoom-webhook-secret")
+        token: str = json.loads(told["request"]["body"])["download_token"]
+        return token
 
     async def habit(self, **habits: Any) -> None:
         """Change what Zoom is not always like."""

@@ -234,7 +234,8 @@ async def test_stopping_hands_back_what_is_under_way_in_time(
         await first.processing.take({recording_id: None})
 
         async def is_transcribing() -> bool:
-            return (await studio.world.row("recording", recording_id))["status"] == "TRANSCRIBING"
+            row = await studio.world.row("recording", recording_id)
+            return bool(row["status"] == "TRANSCRIBING")
 
         await eventually(is_transcribing)
         first.processing.close()
