@@ -18,10 +18,11 @@ from common.events import AutomationChanged, NotificationRequested, TokenReauthR
 from common.ids import new_id
 from common.models import ConnectionKind
 from common.oauth.base import Stored, TokenSet
-from executor.tokens import keeper as keeper_module
+from executor.tokens import refresher
 from executor.tokens.credential import KeptCredential
 from executor.tokens.decisions import ADOPT_AFTER, Token
 from executor.tokens.keeper import TokenKeeper
+from executor.tokens.vault import Vault
 from tests.factories import Team, World
 from tests.support.grants import LIFE, ScriptedGrant, ScriptedServer, answer_lost, refusal
 from tests.support.outbox import Announcements
@@ -142,14 +143,14 @@ async def test_nobody_sees_the_new_token_before_it_is_stored(
 ) -> None:
     connection_id = await connect()
     at_the_store, go_on = asyncio.Event(), asyncio.Event()
-    end = keeper.vault.end
+    end = Vault.end
 
     async def slow_end(*args: Any) -> None:
         await end(*args)
         at_the_store.set()
         await go_on.wait()
 
-    monkeypatch.setattr(keeper.vault, "end", slow_end)
+    monkeypatch.setattr(Vault, "end", slow_end)
     asking = asyncio.create_task(credential(keeper, connection_id).current())
     await at_the_store.wait()
     assert not asking.done()
@@ -318,7 +319,7 @@ async def test_a_platform_that_does_not_answer_is_not_waited_for_for_ever(
     grant: ScriptedGrant,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeper_module, "REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(refresher, "REQUEST_SECONDS", 0.05)
     connection_id = await connect()
 
     async def silent(_stored: Stored, _number: int) -> TokenSet:

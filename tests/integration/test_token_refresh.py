@@ -17,7 +17,11 @@ from common.errors import Consequence
 from common.events import TokenReauthRequired, TokenRefreshDue
 from common.models import ConnectionKind
 from common.oauth.base import Discovered, Grant
+from executor.aftermath.application import AftermathWriter
 from executor.tokens.attention import WAITING, Attention
+from executor.tokens.keeper import TokenKeeper
+from executor.tokens.refresher import Refresher
+from executor.tokens.vault import Vault
 from scheduler.lease import StaleTerm
 from scheduler.token_refresh import ASK_AGAIN_SECONDS, TokenRefresh
 from tests.factories import Team, World
@@ -31,7 +35,7 @@ from tests.support.grants import (
 from tests.support.leaders import depose, lead
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
-from tests.support.workers import token_keeper
+from tests.support.workers import PUBLIC_URL
 
 Connect = Callable[..., Awaitable[UUID]]
 
@@ -132,7 +136,10 @@ class TestReminding:
 
 class TestAttending:
     def attention(self, pool: ConnectionPool, ring: KeyRing, *grants: Grant) -> Attention:
-        return Attention(token_keeper(pool, ring, {grant.kind: grant for grant in grants}))
+        known = {grant.kind: grant for grant in grants}
+        vault = Vault(pool, ring, worker="executor-1")
+        refresher = Refresher(vault, AftermathWriter(public_url=PUBLIC_URL), known)
+        return Attention(vault, TokenKeeper(vault, refresher), refresher, known, places=1)
 
     async def test_a_token_that_is_due_is_renewed_though_it_still_lives(
         self, pool: ConnectionPool, ring: KeyRing, connect: Connect, world: World
@@ -275,14 +282,7 @@ class TestAttending:
         grant = ScriptedGrant()
         broken = await connect(ConnectionKind.TIKTOK_BUSINESS, refresh_token=None, expires_at=None)
         sound = await connect()
-        attention = Attention(
-            token_keeper(
-                pool,
-                ring,
-                {grant.kind: grant, ConnectionKind.TIKTOK_BUSINESS: Broken(found=Discovered("1", "A"))},
-            ),
-            places=1,
-        )
+        attention = self.attention(pool, ring, grant, Broken(found=Discovered("1", "A")))
         working = asyncio.create_task(attention.run())
         try:
             await attention.take({broken: None, sound: None})

@@ -27,6 +27,7 @@ from executor.execution import Execution
 from executor.handlers.base import Handler, Outcome, RunContext
 from executor.platforms.usage import UsageLimiter
 from executor.tokens.keeper import TokenKeeper
+from executor.tokens.refresher import Refresher
 from executor.tokens.vault import Vault
 
 SCRIPTED = "scripted"
@@ -95,8 +96,8 @@ def token_keeper(
     name: str = "executor-1",
 ) -> TokenKeeper:
     """One executor's keeper; without `grants` no token can be renewed."""
-    aftermath = AftermathWriter(public_url=PUBLIC_URL)
-    return TokenKeeper(Vault(pool, ring, worker=name), aftermath, grants or {})
+    vault = Vault(pool, ring, worker=name)
+    return TokenKeeper(vault, Refresher(vault, AftermathWriter(public_url=PUBLIC_URL), grants or {}))
 
 
 @dataclass

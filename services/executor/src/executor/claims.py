@@ -225,17 +225,17 @@ class Claims:
         return connected
 
     def _token(self, row: asyncpg.Record) -> Token | None:
-        """The connection's token, opened only when this process does not know it yet."""
-        known = self._keeper.known(row["id"])
-        if known is not None and known.version >= row["token_version"]:
-            return known
+        """The connection's token; None where it has only the credentials to ask for one."""
         if row["token_sealed"] is None:
-            return None
-        value = self._keeper.vault.open_token(
-            row["token_sealed"], tenant_id=row["tenant_id"], connection_id=row["id"]
+            return self._keeper.known(row["id"])
+        return self._keeper.opened(
+            row["id"],
+            row["token_sealed"],
+            tenant_id=row["tenant_id"],
+            version=row["token_version"],
+            expires_at=row["expires_at"],
+            granted_at=row["refreshed_at"],
         )
-        token = Token(value, row["token_version"], row["expires_at"], row["refreshed_at"])
-        return self._keeper.remember(row["id"], token)
 
 
 @dataclass(frozen=True, slots=True)

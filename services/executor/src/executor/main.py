@@ -37,6 +37,7 @@ from executor.settings import ExecutorSettings
 from executor.tokens.attention import Attention
 from executor.tokens.credential import KeptCredential
 from executor.tokens.keeper import TokenKeeper
+from executor.tokens.refresher import Refresher
 from executor.tokens.vault import Vault
 
 log = structlog.get_logger()
@@ -85,13 +86,10 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
             background(usage.run(), name="usage"),
         ):
             places = renewals_at_once(settings.database_pool_size)
-            keeper = TokenKeeper(
-                Vault(pool, ring, worker=instance),
-                aftermath,
-                grants(http, settings, settings),
-                places=places,
-            )
-            attention = Attention(keeper, places=places)
+            vault, known = Vault(pool, ring, worker=instance), grants(http, settings, settings)
+            refresher = Refresher(vault, aftermath, known)
+            keeper = TokenKeeper(vault, refresher, places=places)
+            attention = Attention(vault, keeper, refresher, known, places=places)
             capacity = Capacity(settings.executor_concurrency)
             execution = Execution(
                 pool,

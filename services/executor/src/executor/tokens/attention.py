@@ -16,12 +16,13 @@ from common.capacity import Stopping
 from common.crypto import Undecryptable
 from common.database import TRANSIENT_DATABASE_ERRORS
 from common.errors import Consequence, PlatformError
-from common.models import ConnectionStatus, RefreshOutcome
-from common.oauth.base import TokenSet
+from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
+from common.oauth.base import Grant, TokenSet
 from executor.aftermath.table import PROBLEMS
 from executor.tokens.decisions import LOOK_AGAIN_AFTER, Move, Why, is_due, move_when_due, outcome_of
 from executor.tokens.keeper import TokenKeeper
-from executor.tokens.vault import Kept
+from executor.tokens.refresher import Refresher
+from executor.tokens.vault import Kept, Vault
 
 log = structlog.get_logger()
 
@@ -34,8 +35,19 @@ LOOK_SECONDS = 60.0
 class Attention:
     """One executor's attention to tokens that are due. It takes no places of runs."""
 
-    def __init__(self, keeper: TokenKeeper, *, places: int = 2) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        keeper: TokenKeeper,
+        refresher: Refresher,
+        grants: Mapping[ConnectionKind, Grant],
+        *,
+        places: int = 2,
+    ) -> None:
+        self._vault = vault
         self._keeper = keeper
+        self._refresher = refresher
+        self._grants = grants
         self._places = places
         self._due: asyncio.Queue[UUID] = asyncio.Queue(WAITING)
         self._queued: set[UUID] = set()
@@ -84,11 +96,11 @@ class Attention:
     async def attend(self, connection_id: UUID) -> None:
         """Renew the token, or look whether it lives, if that is still due."""
         try:
-            kept = await self._keeper.vault.read(connection_id)
+            kept = await self._vault.read(connection_id)
         except Undecryptable as error:
             log.error("token cannot be opened", connection_id=str(connection_id), error=error.detail)
             return
-        if kept is None or kept.status is not ConnectionStatus.ACTIVE or kept.kind not in self._keeper.grants:
+        if kept is None or kept.status is not ConnectionStatus.ACTIVE or kept.kind not in self._grants:
             return
         if not is_due(kept.refresh_at, kept.now):
             return
@@ -103,7 +115,7 @@ class Attention:
 
     async def _look(self, kept: Kept) -> None:
         """Ask the platform whose token it is: the only way to learn that it died."""
-        grant = self._keeper.grants[kept.kind]
+        grant = self._grants[kept.kind]
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 found = await grant.discover(kept.stored, now=kept.now)
@@ -115,7 +127,7 @@ class Attention:
         )
         due = grant.renew_at(tokens, now=kept.now)
         earliest = kept.now + LOOK_AGAIN_AFTER
-        await self._keeper.vault.seen(kept, found, refresh_at=due and max(due, earliest))
+        await self._vault.seen(kept, found, refresh_at=due and max(due, earliest))
         log.info("connection looked at", connection_id=str(kept.id), accounts=len(found.accounts))
 
     async def _look_failed(self, kept: Kept, error: PlatformError | TimeoutError) -> None:
@@ -123,11 +135,11 @@ class Attention:
             outcome_of(kept.kind, error) is RefreshOutcome.REJECTED
         )
         if isinstance(error, PlatformError) and is_dead:
-            await self._keeper.condemn(kept, error.detail)
+            await self._refresher.condemn(kept, error.detail)
             return
         lacks = isinstance(error, PlatformError) and error.consequence is Consequence.PERM
         problem = f"{PROBLEMS[Consequence.PERM]}: {error}" if lacks else None
-        await self._keeper.vault.look_again(kept, LOOK_AGAIN_AFTER, problem=problem)
+        await self._vault.look_again(kept, LOOK_AGAIN_AFTER, problem=problem)
         log.warning(
             "connection not looked at",
             connection_id=str(kept.id),
