@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from carillon.plan import BrokerChoice, Options, make_plan
+from carillon.services import SANDBOX_APPS
 from carillon.state import StateFolder
 from common.settings import KafkaProfile, KafkaSettings
 
@@ -28,6 +29,9 @@ def test_everything_is_embedded_by_default(folder: StateFolder) -> None:
 def test_clients_stand_still_only_for_a_broker_that_forgets(folder: StateFolder) -> None:
     embedded = make_plan(Options(folder, port=None), folder.secrets()).servers[1]
     assert embedded.holds == {"api", "scheduler", "executor-1", "executor-2", "notifier"}
+
+
+DIALOGS = ("FACEBOOK_DIALOG_URL", "TIKTOK_PORTAL_URL", "TIKTOK_DIALOG_URL", "ZOOM_DIALOG_URL")
 
 
 def test_servers_that_are_named_replace_embedded_ones(folder: StateFolder) -> None:
@@ -63,6 +67,16 @@ def test_every_service_calls_the_sandbox_and_only_the_console_is_exposed(folder:
         exposed = service.environment["HOST"] == "0.0.0.0"
         assert exposed == (service.name == "api")
     assert plan.console == "http://localhost:8123"
+
+
+def test_accounts_are_connected_at_the_sandbox_whose_apps_both_sides_know(folder: StateFolder) -> None:
+    plan = make_plan(Options(folder, port=8123), folder.secrets())
+    sandbox = f"http://127.0.0.1:{plan.ports['sandbox']}"
+    for service in plan.services:
+        assert {service.environment[name] for name in DIALOGS} == {sandbox, f"{sandbox}/zoom/oauth"}
+        assert service.environment["PUBLIC_URL"] == "http://localhost:8123"
+        for name, value in SANDBOX_APPS.items():
+            assert service.environment[name] == plan.sandbox.environment[name] == value
 
 
 def test_only_the_console_knows_the_demo_key(folder: StateFolder) -> None:

@@ -14,7 +14,7 @@ from carillon.kafka import KAFKA_VERSION, Kafka
 from carillon.ports import LOOPBACK, free_port
 from carillon.postgres import Postgres
 from carillon.seed import HOOK
-from carillon.services import SANDBOX, service_program, vendors_at
+from carillon.services import SANDBOX, SANDBOX_APPS, service_program, vendors_at
 from carillon.state import Secrets, StateFolder
 from carillon.tansu import Tansu
 from common.broker import ensure_topics
@@ -120,7 +120,9 @@ def make_plan(options: Options, secrets: Secrets) -> Plan:
         "ENCRYPTION_KEYS": os.environ.get("ENCRYPTION_KEYS", secrets.encryption_keys),
         "LOG_FORMAT": "json",
         "DRAIN_TIMEOUT": os.environ.get("DRAIN_TIMEOUT", _DRAIN_SECONDS),
+        "PUBLIC_URL": f"http://localhost:{ports['api']}",
         **vendors_at(ports["sandbox"]),
+        **SANDBOX_APPS,
     }
 
     async def expect_signatures() -> None:
@@ -134,7 +136,7 @@ def make_plan(options: Options, secrets: Secrets) -> Plan:
             SANDBOX,
             name=SANDBOX,
             port=ports["sandbox"],
-            environment={"HOST": options.host},
+            environment={"HOST": options.host, **SANDBOX_APPS},
             after_start=expect_signatures,
         ),
         services=tuple(

@@ -10,6 +10,17 @@ from carillon.child import Program, nothing, serves
 from carillon.ports import LOOPBACK
 
 SANDBOX = "sandbox"
+SANDBOX_APPS: Mapping[str, str] = {
+    "FACEBOOK_APP_ID": "1000200030004000",
+    "FACEBOOK_APP_SECRET": "sandbox-facebook-app-secret",
+    "TIKTOK_APP_ID": "7300000000000000001",
+    "TIKTOK_APP_SECRET": "sandbox-tiktok-app-secret",
+    "TIKTOK_CLIENT_KEY": "sandboxtiktokclient",
+    "TIKTOK_CLIENT_SECRET": "sandbox-tiktok-client-secret",
+    "ZOOM_CLIENT_ID": "SandboxZoomClient",
+    "ZOOM_CLIENT_SECRET": "sandbox-zoom-client-secret",
+}
+"""The apps registered at the sandbox: known to everybody, and good for nothing elsewhere."""
 
 
 def service_program(
@@ -48,10 +59,14 @@ def vendors_at(sandbox_port: int) -> dict[str, str]:
     origin = f"http://{LOOPBACK}:{sandbox_port}"
     return {
         "FACEBOOK_BASE_URL": origin,
+        "FACEBOOK_DIALOG_URL": origin,
         "TIKTOK_BASE_URL": origin,
+        "TIKTOK_PORTAL_URL": origin,
         "TIKTOK_OPEN_BASE_URL": origin,
+        "TIKTOK_DIALOG_URL": origin,
         "ZOOM_BASE_URL": f"{origin}/zoom/v2",
         "ZOOM_OAUTH_URL": f"{origin}/zoom/oauth",
+        "ZOOM_DIALOG_URL": f"{origin}/zoom/oauth",
         "TELEGRAM_BASE_URL": origin,
         "OUTBOUND_ALLOWED_HOSTS": f"{LOOPBACK}:{sandbox_port}",
     }
