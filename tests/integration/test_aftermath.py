@@ -16,7 +16,7 @@ from common.errors import Consequence, PlatformError
 from common.events import AutomationChanged, RunFailed, TokenReauthRequired
 from common.ids import new_id
 from common.models import ConnectionKind, Lane
-from executor.aftermath.application import TELL_AGAIN_AFTER_DAYS
+from executor.aftermath.statements import TELL_AGAIN_AFTER_DAYS
 from executor.handlers.base import Account, Outcome, RunContext
 from tests.factories import Team, World
 from tests.support.outbox import Announcements

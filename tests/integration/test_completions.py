@@ -15,7 +15,8 @@ from common.events import NotificationRequested, RunCancelled, RunCompleted, Run
 from common.models import RunStatus
 from executor.aftermath.application import AftermathWriter
 from executor.claims import ClaimedRun, Claims
-from executor.completions import CANCELLED, HANDED_BACK, Completion, Completions
+from executor.completions import Completions
+from executor.results import CANCELLED, HANDED_BACK, Completion
 from scheduler.rescue import Rescue
 from tests.factories import Team, World
 from tests.support.leaders import lead

@@ -22,10 +22,11 @@ from common.oauth.base import Grant
 from executor.aftermath.application import AftermathWriter
 from executor.attempts import Attempts
 from executor.claims import ClaimedRun, Claims
-from executor.completions import Completion, Completions
+from executor.completions import Completions
 from executor.execution import Execution
 from executor.handlers.base import Handler, Outcome, RunContext
 from executor.platforms.usage import UsageLimiter
+from executor.results import Completion
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.refresher import Refresher
 from executor.tokens.vault import Vault

@@ -23,8 +23,8 @@ from common.grouping import GroupWriter
 from common.models import Lane, RunStatus
 from executor.attempts import Attempts
 from executor.claims import ClaimedRun, Claims
-from executor.completions import CANCELLED, HANDED_BACK, Attempt, Completion, without_result
 from executor.handlers.base import RunLog
+from executor.results import CANCELLED, HANDED_BACK, Attempt, Completion, without_result
 
 log = structlog.get_logger()
 

@@ -19,94 +19,13 @@ import structlog
 from common import owner_notices
 from common.database import Connection
 from common.events import AutomationChanged, EventRecord, TokenReauthRequired, to_record
-from common.owner_notices import ALERTS_DESTINATION, DESTINATION_OF_OWNER, OwnerNotice
-from executor.aftermath import notices
+from common.owner_notices import OwnerNotice
+from executor.aftermath import notices, statements
 from executor.aftermath.table import PROBLEMS, AutomationFate, Condemned, ConnectionFate, Fault
 
 log = structlog.get_logger()
 
 REASON_LENGTH = 500
-TELL_AGAIN_AFTER_DAYS = 7
-"""A problem that comes and goes, because other uses of the account succeed, is not told each time."""
-
-# Only the token that was found dead is condemned, never its successor; and of many who find it dead at the
-# same time one wins and tells.
-_CONDEMN = f"""
-WITH dead AS (
-    SELECT c.id, d.reason
-      FROM unnest($1::uuid[], $2::int[], $3::text[]) AS d (id, version, reason)
-      JOIN connection c ON c.id = d.id AND c.token_version = d.version
-     WHERE c.status = 'active' ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED
-)
-UPDATE connection c
-   SET status = 'reauth_required', status_reason = dead.reason, problem = NULL,
-       reauth_required_at = clock_timestamp(), refresh_requested_at = NULL, updated_at = clock_timestamp()
-  FROM dead WHERE c.id = dead.id
-RETURNING c.id, c.tenant_id, c.platform, c.kind, coalesce(c.external_name, c.name) AS name, c.token_version,
-          dead.reason, clock_timestamp() AS now, {ALERTS_DESTINATION} AS alerts
-"""
-# Two accounts of a team that die at the same time must not each take the other for alive.
-_TEAMS_TURN = """
-SELECT pg_advisory_xact_lock(hashtextextended('aftermath ' || id, 0))
-  FROM (SELECT DISTINCT id FROM unnest($1::uuid[]) AS t (id) ORDER BY id) AS teams
-"""
-_USERS = f"""
-SELECT a.id, a.name, c.id AS connection_id, {DESTINATION_OF_OWNER} AS tell,
-       NOT EXISTS (SELECT FROM connection o
-                    WHERE o.tenant_id = c.tenant_id AND o.platform = c.platform AND o.status = 'active')
-       AS depends
-  FROM connection c
-  JOIN automation a ON a.tenant_id = c.tenant_id AND a.status = 'active' AND a.platforms ? c.platform
- WHERE c.id = ANY($1::uuid[]) ORDER BY c.id, a.id
-"""
-_LOCK = "SELECT FROM automation WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
-_PAUSE = """
-UPDATE automation a
-   SET status = 'paused', paused_at = clock_timestamp(), updated_at = clock_timestamp(),
-       status_reason = p.reason, paused_for_connection_id = p.connection_id
-  FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS p (id, connection_id, reason)
- WHERE a.id = p.id AND a.status = 'active'
-RETURNING a.id, a.tenant_id, a.name, a.version, p.connection_id
-"""
-_STOP = f"""
-UPDATE automation a
-   SET status = 'error', paused_at = clock_timestamp(), updated_at = clock_timestamp(),
-       status_reason = s.reason
-  FROM unnest($1::uuid[], $2::text[]) AS s (id, reason)
- WHERE a.id = s.id AND a.status = 'active'
-RETURNING a.id, a.tenant_id, a.name, a.version, {DESTINATION_OF_OWNER} AS tell, clock_timestamp() AS now
-"""
-_NOTE = f"""
-WITH noted AS (
-    SELECT c.id, n.problem, n.automation_id, starts_with(coalesce(c.problem, ''), n.head) AS known,
-           EXISTS (SELECT FROM delivery d
-                    WHERE d.tenant_id = c.tenant_id
-                      AND d.created_at > now() - interval '{TELL_AGAIN_AFTER_DAYS} days'
-                      AND d.message ->> 'type' = 'connection.problem'
-                      AND d.message #>> '{{data,connection_id}}' = c.id::text) AS told_lately
-      FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::uuid[])
-           AS n (id, version, problem, head, automation_id)
-      JOIN connection c ON c.id = n.id AND c.token_version = n.version
-     WHERE c.status = 'active' ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED
-)
-UPDATE connection c SET problem = noted.problem, updated_at = clock_timestamp()
-  FROM noted JOIN automation a ON a.id = noted.automation_id
- WHERE c.id = noted.id
-RETURNING c.id, c.tenant_id, c.platform, coalesce(c.external_name, c.name) AS name,
-          {DESTINATION_OF_OWNER} AS tell, noted.known OR noted.told_lately AS told
-"""
-_CLEAR = """
-WITH well AS (
-    SELECT id FROM connection WHERE id = ANY($1::uuid[]) AND problem IS NOT NULL
-     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
-)
-UPDATE connection c SET problem = NULL, updated_at = clock_timestamp() FROM well WHERE c.id = well.id
-"""
-_OUTDATED = """
-SELECT c.id FROM connection c
-  JOIN unnest($1::uuid[], $2::int[]) AS d (id, version) ON d.id = c.id
- WHERE c.status = 'active' AND c.token_version > d.version
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +49,7 @@ class AftermathWriter:
         if not blamed:
             return set()
         rows = await connection.fetch(
-            _OUTDATED, [one.connection_id for one in blamed], [one.token_version for one in blamed]
+            statements.OUTDATED, [one.connection_id for one in blamed], [one.token_version for one in blamed]
         )
         return {row["id"] for row in rows}
 
@@ -151,7 +70,7 @@ class AftermathWriter:
         noted = [fault for fault in faults if fault.aftermath.connection is ConnectionFate.NOTE]
         troubled = {fault.connection_id for fault in faults}
         if cleared := sorted(set(well) - troubled):
-            await connection.execute(_CLEAR, cleared)
+            await connection.execute(statements.CLEAR, cleared)
         if not faults:
             return []
         dead = await self._condemn(connection, _condemned(faults))
@@ -185,7 +104,7 @@ class AftermathWriter:
         if not condemned:
             return {}
         rows = await connection.fetch(
-            _CONDEMN,
+            statements.CONDEMN,
             [one.connection_id for one in condemned],
             [one.token_version for one in condemned],
             [one.reason[:REASON_LENGTH] for one in condemned],
@@ -198,10 +117,10 @@ class AftermathWriter:
         """The automations that use the dead connections, locked together with `others`."""
         users: list[asyncpg.Record] = []
         if dead:
-            await connection.execute(_TEAMS_TURN, [row["tenant_id"] for row in dead.values()])
-            users = await connection.fetch(_USERS, list(dead))
+            await connection.execute(statements.TEAMS_TURN, [row["tenant_id"] for row in dead.values()])
+            users = await connection.fetch(statements.USERS, list(dead))
         if locked := others | {row["id"] for row in users if row["depends"]}:
-            await connection.execute(_LOCK, list(locked))
+            await connection.execute(statements.LOCK, list(locked))
         return users
 
     async def _pause(
@@ -221,7 +140,9 @@ class AftermathWriter:
                 "must be connected again"
                 for found in waiting.values()
             ]
-            for row in await connection.fetch(_PAUSE, list(waiting), list(waiting.values()), reasons):
+            for row in await connection.fetch(
+                statements.PAUSE, list(waiting), list(waiting.values()), reasons
+            ):
                 paused[row["connection_id"]].append(row)
         events: list[EventRecord] = []
         messages: list[OwnerNotice] = []
@@ -259,7 +180,7 @@ class AftermathWriter:
         if not stops:
             return _Told()
         reasons = [f"stopped: {fault.problem}"[:REASON_LENGTH] for fault in stops.values()]
-        rows = await connection.fetch(_STOP, list(stops), reasons)
+        rows = await connection.fetch(statements.STOP, list(stops), reasons)
         events: list[EventRecord] = []
         messages: list[OwnerNotice] = []
         for row in rows:
@@ -290,7 +211,7 @@ class AftermathWriter:
         if not blamed:
             return _Told()
         rows = await connection.fetch(
-            _NOTE,
+            statements.NOTE,
             [found for found, _ in blamed],
             [version for _, version in blamed],
             [fault.problem[:REASON_LENGTH] for fault in blamed.values()],
