@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from api.gallery.base import (
     AdPlatforms,
     Category,
@@ -28,29 +30,35 @@ class DailyNumbers(Parameters):
     platforms: AdPlatforms = (Platform.FACEBOOK,)
     hour: Hour = 8
     timezone: TimeZone = "UTC"
+    chart: bool = Field(default=True, description="Send a small chart along where the chat can show one")
 
 
 def _daily_numbers(answers: DailyNumbers) -> Draft:
     return Draft(
         schedule={"type": "daily", "hour": answers.hour, "minute": 0, "timezone": answers.timezone},
-        config={"period": "daily", "metric_types": ["ad_account"]},
+        config={"period": "daily", "metric_types": ["ad_account"], "chart": answers.chart},
         platforms=answers.platforms,
     )
 
 
-class WeeklyNumbers(Parameters):
+class WeeklyCampaigns(Parameters):
     """Questions of the weekly report."""
 
     platforms: AdPlatforms = (Platform.FACEBOOK,)
     weekday: RunsOn = Weekday.MONDAY
     hour: Hour = 9
     timezone: TimeZone = "UTC"
+    spreadsheet: bool = Field(default=True, description="Attach the figures as CSV")
 
 
-def _weekly_numbers(answers: WeeklyNumbers) -> Draft:
+def _weekly_campaigns(answers: WeeklyCampaigns) -> Draft:
     return Draft(
         schedule=_weekly(answers.weekday, answers.hour, answers.timezone),
-        config={"period": "weekly", "metric_types": ["ad_account"]},
+        config={
+            "period": "weekly",
+            "metric_types": ["ad_account", "campaigns"],
+            "attachments": ["csv"] if answers.spreadsheet else [],
+        },
         platforms=answers.platforms,
     )
 
@@ -66,7 +74,7 @@ class MonthlyReview(Parameters):
 def _monthly_review(answers: MonthlyReview) -> Draft:
     return Draft(
         schedule={"type": "cron", "expression": f"0 {answers.hour} 1 * *", "timezone": answers.timezone},
-        config={"period": "monthly", "metric_types": ["ad_account"]},
+        config={"period": "monthly", "metric_types": ["ad_account", "campaigns"], "attachments": ["csv"]},
         platforms=answers.platforms,
     )
 
@@ -87,6 +95,22 @@ def _page_growth(answers: PageGrowth) -> Draft:
     )
 
 
+class CreatorWeek(Parameters):
+    """Questions of the report on a TikTok profile."""
+
+    weekday: RunsOn = Weekday.MONDAY
+    hour: Hour = 9
+    timezone: TimeZone = "UTC"
+
+
+def _creator_week(answers: CreatorWeek) -> Draft:
+    return Draft(
+        schedule=_weekly(answers.weekday, answers.hour, answers.timezone),
+        config={"period": "weekly", "metric_types": ["profile", "videos"]},
+        platforms=(Platform.TIKTOK,),
+    )
+
+
 _ADS = (Platform.FACEBOOK, Platform.TIKTOK)
 REPORTS = (
     GalleryTemplate(
@@ -100,19 +124,19 @@ REPORTS = (
         _daily_numbers,
     ),
     GalleryTemplate(
-        "weekly-numbers",
-        "The week in numbers",
-        "Last week by account, with the change since the week before.",
+        "weekly-campaigns",
+        "The week's campaigns",
+        "Last week by account and by campaign, with the change since the week before, and a spreadsheet.",
         Category.REPORTS,
         "scheduled_report",
         _ADS,
-        WeeklyNumbers,
-        _weekly_numbers,
+        WeeklyCampaigns,
+        _weekly_campaigns,
     ),
     GalleryTemplate(
         "monthly-review",
         "Monthly review",
-        "The last 30 days of every ad account, on the first of each month.",
+        "The last 30 days on the first of each month: accounts, campaigns, and a spreadsheet for the client.",
         Category.REPORTS,
         "scheduled_report",
         _ADS,
@@ -128,5 +152,15 @@ REPORTS = (
         (Platform.FACEBOOK,),
         PageGrowth,
         _page_growth,
+    ),
+    GalleryTemplate(
+        "creator-week",
+        "The creator's week",
+        "Followers, likes and the best videos of a TikTok profile, once a week.",
+        Category.REPORTS,
+        "scheduled_report",
+        (Platform.TIKTOK,),
+        CreatorWeek,
+        _creator_week,
     ),
 )
