@@ -333,10 +333,11 @@ class TestPartial:
             return failure(190, subcode=460) if asked.token == "dead-token" else page(BERLIN)
 
         facebook.on("me/adaccounts", by_token)
-        outcome = await report.run(
-            _context(http, _account("Old", "dead-token"), _account("New")),
-            _config(metric_types=["ad_account"]),
-        )
+        old = _account("Old", "dead-token")
+        outcome = await report.run(_context(http, old, _account("New")), _config(metric_types=["ad_account"]))
+        assert [(fault.code, fault.connection_id) for fault in outcome.faults] == [
+            ("190/460", str(old.connection_id))
+        ]
         assert [each["id"] for each in outcome.result["ad_accounts"]] == ["act_1"]
         (omitted,) = outcome.result["omitted"]
         assert (omitted["name"], omitted["code"]) == ("Old", "190/460")
