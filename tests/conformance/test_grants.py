@@ -1,0 +1,351 @@
+"""Every grant against the sandbox: consent, renewal, discovery, and how each failure is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from carillon.services import SANDBOX_APPS, vendors_at
+from common.errors import Consequence, PlatformError
+from common.http import create_client
+from common.models import ConnectionKind
+from common.oauth import grants
+from common.oauth.base import ANSWER_LOST, Discovered, Grant, Stored, TokenSet
+from common.oauth.pkce import challenge_of, new_verifier
+from common.settings import AppSettings, OutboundSettings
+from tests.support.stack import Service
+
+BACK = "https://console.example/oauth/callback"
+PATIENCE = 2.0
+SERVER = {
+    "account_id": "wTJw8LgeT8GlOSjLjOU9Hw",
+    "client_id": "AcademyServer",
+    "client_secret": "academy-server-secret",
+}
+LASTING = [ConnectionKind.FACEBOOK_USER, ConnectionKind.TIKTOK_BUSINESS]
+ROTATING = [ConnectionKind.TIKTOK_ORGANIC, ConnectionKind.ZOOM_USER]
+ALL = [*LASTING, *ROTATING, ConnectionKind.ZOOM_SERVER]
+TOKEN_PATHS: Mapping[ConnectionKind, str] = {
+    ConnectionKind.FACEBOOK_USER: "/v26.0/oauth/access_token",
+    ConnectionKind.TIKTOK_BUSINESS: "/open_api/v1.3/oauth2/access_token/",
+    ConnectionKind.TIKTOK_ORGANIC: "/v2/oauth/token/",
+    ConnectionKind.ZOOM_USER: "/zoom/oauth/token",
+    ConnectionKind.ZOOM_SERVER: "/zoom/oauth/token",
+}
+TYPES: Mapping[ConnectionKind, set[str]] = {
+    ConnectionKind.FACEBOOK_USER: {"ad_account", "page"},
+    ConnectionKind.TIKTOK_BUSINESS: {"advertiser"},
+    ConnectionKind.TIKTOK_ORGANIC: {"profile"},
+    ConnectionKind.ZOOM_USER: {"user"},
+    ConnectionKind.ZOOM_SERVER: {"user"},
+}
+
+
+@pytest.fixture(scope="module")
+def own_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A sandbox that knows its apps' secrets, whose clock may be moved."""
+    service = Service("sandbox", "sandbox-grants", SANDBOX_APPS, tmp_path_factory.mktemp("grants"))
+    asyncio.run(service.start())
+    try:
+        yield service
+    finally:
+        service.kill()
+
+
+def settings_for(service: Service) -> OutboundSettings:
+    given = {name.lower(): value for name, value in vendors_at(service.port).items()}
+    return OutboundSettings.model_validate(given)
+
+
+@dataclass
+class Bench:
+    """The grants, the platforms' side, and the time there."""
+
+    service: Service
+    http: httpx.AsyncClient
+    known: Mapping[ConnectionKind, Grant]
+
+    async def now(self) -> datetime:
+        answer = await self.http.get(f"{self.service.url}/_sandbox/clock")
+        return datetime.fromtimestamp(answer.json()["now"], UTC)
+
+    async def advance(self, by: timedelta) -> None:
+        url = f"{self.service.url}/_sandbox/clock"
+        await self.http.post(url, json={"advance_seconds": by.total_seconds()})
+
+    async def fault(self, path: str, **what: object) -> None:
+        description = {"path": path, "times": 1, **what}
+        answer = await self.http.post(f"{self.service.url}/_sandbox/faults", json=description)
+        assert answer.status_code == 201, answer.text
+
+    async def agree(self, grant: Grant, verifier: str | None, **choices: str) -> Mapping[str, list[str]]:
+        """What the platform's page sends the person back with."""
+        challenge = challenge_of(verifier) if verifier else None
+        page = httpx.URL(grant.authorize_url(state="st&te", redirect_uri=BACK, challenge=challenge))
+        answer = await self.http.get(page.copy_merge_params({"sandbox_decision": "allow", **choices}))
+        assert answer.status_code == 302, answer.text
+        query = parse_qs(urlsplit(answer.headers["location"]).query)
+        assert query["state"] == ["st&te"]
+        return query
+
+    async def consent(self, kind: ConnectionKind, **choices: str) -> TokenSet:
+        """A consent of its own; a server-to-server app asks nobody."""
+        grant = self.known[kind]
+        if not grant.has_dialog:
+            return await grant.renew(Stored(credentials=SERVER), now=await self.now())
+        verifier = new_verifier() if grant.uses_pkce else None
+        query = await self.agree(grant, verifier, **choices)
+        (code,) = query.get("auth_code") or query["code"]
+        return await grant.exchange(code, redirect_uri=BACK, verifier=verifier, now=await self.now())
+
+    async def discover(self, kind: ConnectionKind, tokens: TokenSet) -> Discovered:
+        return await self.known[kind].discover(stored_of(kind, tokens), now=await self.now())
+
+
+def stored_of(kind: ConnectionKind, tokens: TokenSet) -> Stored:
+    credentials = SERVER if kind is ConnectionKind.ZOOM_SERVER else {}
+    return Stored(tokens.access_token, tokens.refresh_token, credentials, {}, tokens.expires_at)
+
+
+@pytest.fixture
+async def bench(own_sandbox: Service) -> AsyncIterator[Bench]:
+    hosts = {f"127.0.0.1:{own_sandbox.port}"}
+    async with create_client(timeout=httpx.Timeout(PATIENCE), allowed_hosts=hosts) as http:
+        app = AppSettings.model_validate({name.lower(): value for name, value in SANDBOX_APPS.items()})
+        yield Bench(own_sandbox, http, grants(http, settings_for(own_sandbox), app))
+        await http.post(f"{own_sandbox.url}/_sandbox/reset")
+
+
+async def refused(call: Awaitable[object]) -> PlatformError:
+    with pytest.raises(PlatformError) as caught:
+        await call
+    secrets = [value for name, value in SANDBOX_APPS.items() if name.endswith("_SECRET")]
+    assert not any(secret in caught.value.detail for secret in (*secrets, SERVER["client_secret"]))
+    return caught.value
+
+
+def test_every_kind_of_account_has_a_grant(bench: Bench) -> None:
+    assert set(bench.known) == set(ALL)
+    assert all(not grant.missing_settings() for grant in bench.known.values())
+
+
+@pytest.mark.parametrize("kind", ALL)
+async def test_a_consent_is_worth_a_token_that_says_whose_it_is_and_what_it_reaches(
+    bench: Bench, kind: ConnectionKind
+) -> None:
+    tokens = await bench.consent(kind)
+    found = await bench.discover(kind, tokens)
+    assert found.external_id
+    assert found.external_name
+    assert {account["type"] for account in found.accounts} == TYPES[kind]
+    assert all(account["id"] and account["name"] for account in found.accounts)
+    if tokens.external_id is not None:
+        assert tokens.external_id == found.external_id
+    grant, now = bench.known[kind], await bench.now()
+    due = grant.renew_at(tokens, now=now)
+    assert due is not None
+    assert now < due
+    assert tokens.expires_at is None or due < tokens.expires_at
+    again = await bench.discover(kind, await bench.consent(kind))
+    assert (again.external_id, again.external_name) == (found.external_id, found.external_name)
+
+
+async def test_facebook_lives_for_two_months_and_longer_when_renewed(bench: Bench) -> None:
+    kind = ConnectionKind.FACEBOOK_USER
+    grant, tokens = bench.known[kind], await bench.consent(kind)
+    assert tokens.expires_at is not None
+    assert tokens.expires_at > await bench.now() + timedelta(days=59)
+    await bench.advance(timedelta(days=51))
+    later = await grant.renew(stored_of(kind, tokens), now=await bench.now())
+    assert later.access_token != tokens.access_token
+    assert later.expires_at is not None
+    assert later.expires_at > tokens.expires_at + timedelta(days=50)
+    await bench.advance(timedelta(days=10))
+    error = await refused(grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    assert (error.consequence, error.code) == (Consequence.REAUTH, "190/463")
+    await bench.discover(kind, later)
+
+
+async def test_facebook_tells_what_was_declined(bench: Bench) -> None:
+    kind = ConnectionKind.FACEBOOK_USER
+    found = await bench.discover(kind, await bench.consent(kind, declined="ads_read,business_management"))
+    assert "ads_read" not in found.scopes
+    assert {account["type"] for account in found.accounts} == {"page"}
+
+
+@pytest.mark.parametrize("kind", ROTATING)
+async def test_a_renewal_kills_the_refresh_token_it_was_made_with(bench: Bench, kind: ConnectionKind) -> None:
+    grant, first = bench.known[kind], await bench.consent(kind)
+    second = await grant.renew(stored_of(kind, first), now=await bench.now())
+    assert second.refresh_token not in (None, first.refresh_token)
+    error = await refused(grant.renew(stored_of(kind, first), now=await bench.now()))
+    assert error.consequence is Consequence.REAUTH
+    third = await grant.renew(stored_of(kind, second), now=await bench.now())
+    await bench.discover(kind, third)
+
+
+@pytest.mark.parametrize("kind", ROTATING)
+async def test_an_access_token_that_has_ended_is_no_dead_grant(bench: Bench, kind: ConnectionKind) -> None:
+    grant, tokens = bench.known[kind], await bench.consent(kind)
+    assert tokens.expires_at is not None
+    await bench.advance(tokens.expires_at - await bench.now() + timedelta(seconds=1))
+    error = await refused(bench.discover(kind, tokens))
+    assert error.consequence is Consequence.REFRESH
+    await bench.discover(kind, await grant.renew(stored_of(kind, tokens), now=await bench.now()))
+
+
+async def test_agreeing_with_zoom_again_ends_the_pair_of_before(bench: Bench) -> None:
+    kind = ConnectionKind.ZOOM_USER
+    first, second = await bench.consent(kind), await bench.consent(kind)
+    error = await refused(bench.known[kind].renew(stored_of(kind, first), now=await bench.now()))
+    assert error.consequence is Consequence.REAUTH
+    await bench.discover(kind, second)
+
+
+async def test_tokens_of_a_server_live_side_by_side(bench: Bench) -> None:
+    kind = ConnectionKind.ZOOM_SERVER
+    first, second = await bench.consent(kind), await bench.consent(kind)
+    assert first.access_token != second.access_token
+    await bench.discover(kind, first)
+    await bench.discover(kind, second)
+    wrong = Stored(credentials={**SERVER, "account_id": "another"})
+    error = await refused(bench.known[kind].renew(wrong, now=await bench.now()))
+    assert error.consequence is Consequence.INVALID
+
+
+@pytest.mark.parametrize("kind", ROTATING)
+async def test_a_renewal_whose_answer_is_lost_says_so_and_has_happened(
+    bench: Bench, kind: ConnectionKind
+) -> None:
+    grant, tokens = bench.known[kind], await bench.consent(kind)
+    await bench.fault(TOKEN_PATHS[kind], kind="reset", stage="answer")
+    error = await refused(grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    assert (error.consequence, error.code) == (Consequence.TRANSIENT, ANSWER_LOST)
+    error = await refused(grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    assert error.consequence is Consequence.REAUTH
+
+
+@pytest.mark.parametrize("kind", [ConnectionKind.FACEBOOK_USER, *ROTATING, ConnectionKind.ZOOM_SERVER])
+@pytest.mark.parametrize(
+    ("fault", "consequence", "lost"),
+    [
+        ({"kind": "reset", "stage": "request"}, Consequence.TRANSIENT, True),
+        ({"kind": "slow", "seconds": PATIENCE + 3}, Consequence.TRANSIENT, True),
+        ({"kind": "truncated"}, Consequence.TRANSIENT, True),
+        ({"kind": "server_error"}, Consequence.TRANSIENT, False),
+        ({"kind": "rate_limit"}, Consequence.RATE, False),
+        ({"kind": "status", "status": 503, "body": "down"}, Consequence.TRANSIENT, False),
+        ({"kind": "status", "status": 502, "body": "<html>"}, Consequence.TRANSIENT, False),
+    ],
+)
+async def test_trouble_at_the_token_endpoint_is_told_for_what_it_is(
+    bench: Bench, kind: ConnectionKind, fault: dict[str, object], consequence: Consequence, lost: bool
+) -> None:
+    tokens = await bench.consent(kind)
+    stored = stored_of(kind, tokens)
+    await bench.fault(TOKEN_PATHS[kind], **fault)
+    error = await refused(bench.known[kind].renew(stored, now=await bench.now()))
+    assert error.consequence is consequence
+    assert (error.code == ANSWER_LOST) is lost
+    for secret in (tokens.access_token, tokens.refresh_token):
+        assert secret is None or secret not in error.detail
+
+
+@pytest.mark.parametrize("kind", [*LASTING, *ROTATING])
+async def test_a_code_is_good_for_one_exchange(bench: Bench, kind: ConnectionKind) -> None:
+    grant = bench.known[kind]
+    verifier = new_verifier() if grant.uses_pkce else None
+    query = await bench.agree(grant, verifier)
+    (code,) = query.get("auth_code") or query["code"]
+    now = await bench.now()
+    await grant.exchange(code, redirect_uri=BACK, verifier=verifier, now=now)
+    error = await refused(grant.exchange(code, redirect_uri=BACK, verifier=verifier, now=now))
+    assert error.consequence is Consequence.REAUTH
+    assert code not in error.detail
+
+
+@pytest.mark.parametrize("kind", ROTATING)
+async def test_a_code_without_its_verifier_is_worth_nothing(bench: Bench, kind: ConnectionKind) -> None:
+    grant = bench.known[kind]
+    query = await bench.agree(grant, new_verifier())
+    (code,) = query["code"]
+    error = await refused(
+        grant.exchange(code, redirect_uri=BACK, verifier=new_verifier(), now=await bench.now())
+    )
+    assert error.permanent
+
+
+@pytest.mark.parametrize("kind", [*LASTING, *ROTATING])
+async def test_an_app_with_a_wrong_secret_is_told_so_and_nobody_has_to_connect_again(
+    bench: Bench, kind: ConnectionKind
+) -> None:
+    wrong = {
+        name.lower(): f"wrong-{value}" if "SECRET" in name else value for name, value in SANDBOX_APPS.items()
+    }
+    app = AppSettings.model_validate(wrong)
+    grant = grants(bench.http, settings_for(bench.service), app)[kind]
+    verifier = new_verifier() if grant.uses_pkce else None
+    query = await bench.agree(grant, verifier)
+    (code,) = query.get("auth_code") or query["code"]
+    error = await refused(grant.exchange(code, redirect_uri=BACK, verifier=verifier, now=await bench.now()))
+    assert error.consequence is Consequence.INVALID
+
+
+async def test_an_advertisers_token_is_looked_at_until_it_is_revoked(bench: Bench) -> None:
+    kind = ConnectionKind.TIKTOK_BUSINESS
+    grant, tokens = bench.known[kind], await bench.consent(kind)
+    assert (
+        await grant.renew(stored_of(kind, tokens), now=await bench.now())
+    ).access_token == tokens.access_token
+    await grant.revoke(stored_of(kind, tokens))
+    error = await refused(grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    assert (error.consequence, error.code) == (Consequence.REAUTH, "40105")
+    await grant.revoke(stored_of(kind, tokens))
+
+
+async def test_an_advertiser_who_keeps_some_to_themselves_shows_the_others(bench: Bench) -> None:
+    kind = ConnectionKind.TIKTOK_BUSINESS
+    whole = await bench.discover(kind, await bench.consent(kind))
+    kept = whole.accounts[-1]["id"]
+    less = await bench.discover(kind, await bench.consent(kind, declined=kept))
+    assert {account["id"] for account in less.accounts} == {each["id"] for each in whole.accounts} - {kept}
+    assert all(account["currency"] and account["timezone"] for account in whole.accounts)
+
+
+async def test_zoom_is_given_back_what_it_granted(bench: Bench) -> None:
+    kind = ConnectionKind.ZOOM_USER
+    grant, tokens = bench.known[kind], await bench.consent(kind)
+    await grant.revoke(stored_of(kind, tokens))
+    assert (await refused(bench.discover(kind, tokens))).consequence is Consequence.REFRESH
+    error = await refused(grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    assert error.consequence is Consequence.REAUTH
+    await grant.revoke(stored_of(kind, tokens))
+
+
+@pytest.mark.parametrize(
+    ("kind", "token", "consequence"),
+    [
+        (ConnectionKind.FACEBOOK_USER, "expired-x", Consequence.REAUTH),
+        (ConnectionKind.FACEBOOK_USER, "revoked-x", Consequence.REAUTH),
+        (ConnectionKind.FACEBOOK_USER, "password-changed-x", Consequence.REAUTH),
+        (ConnectionKind.FACEBOOK_USER, "uninstalled-x", Consequence.REAUTH),
+        (ConnectionKind.TIKTOK_BUSINESS, "expired-x", Consequence.REAUTH),
+        (ConnectionKind.TIKTOK_BUSINESS, "revoked-x", Consequence.REAUTH),
+        (ConnectionKind.TIKTOK_BUSINESS, "mismatched-x", Consequence.REAUTH),
+        (ConnectionKind.TIKTOK_BUSINESS, "unscoped-x", Consequence.PERM),
+        (ConnectionKind.TIKTOK_BUSINESS, "blocked-x", Consequence.PERM),
+        (ConnectionKind.ZOOM_USER, "expired-x", Consequence.REFRESH),
+        (ConnectionKind.ZOOM_USER, "unscoped-x", Consequence.PERM),
+        (ConnectionKind.TIKTOK_ORGANIC, "nobodys", Consequence.REFRESH),
+    ],
+)
+async def test_what_a_pasted_token_is_worth(
+    bench: Bench, kind: ConnectionKind, token: str, consequence: Consequence
+) -> None:
+    assert (await refused(bench.discover(kind, TokenSet(token)))).consequence is consequence
