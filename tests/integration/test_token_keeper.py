@@ -16,8 +16,10 @@ from common.database import ConnectionPool, create_pool
 from common.errors import Consequence, PlatformError
 from common.events import AutomationChanged, NotificationRequested, TokenReauthRequired, TokenRefreshed
 from common.ids import new_id
-from common.models import ConnectionKind
+from common.models import ConnectionKind, Lane
 from common.oauth.base import Stored, TokenSet
+from executor.handlers.base import Outcome, RunContext
+from executor.platforms.renewal import with_renewal
 from executor.tokens import refresher
 from executor.tokens.credential import KeptCredential
 from executor.tokens.decisions import ADOPT_AFTER, Token
@@ -27,7 +29,7 @@ from tests.factories import Team, World
 from tests.support.grants import LIFE, ScriptedGrant, ScriptedServer, answer_lost, refusal
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
-from tests.support.workers import PUBLIC_URL, token_keeper
+from tests.support.workers import PUBLIC_URL, SCRIPTED, token_keeper, working
 
 Connect = Callable[..., Awaitable[UUID]]
 
@@ -123,6 +125,41 @@ async def test_fifty_uses_of_one_expiring_token_at_once_make_one_request(
     assert len(grant.sent) == 1
     assert len(await announced.of(TokenRefreshed)) == 1
     assert (await world.row("connection", connection_id))["token_version"] == 2
+
+
+@pytest.mark.parametrize("ends_in", [60, 3_000], ids=["about to end", "ended early, by the platform"])
+async def test_fifty_runs_with_one_token_that_dies_all_complete(
+    world: World,
+    team: Team,
+    connect: Connect,
+    pool: ConnectionPool,
+    ring: KeyRing,
+    grant: ScriptedGrant,
+    ends_in: float,
+) -> None:
+    await connect(ends_in=ends_in)
+    automations = await world.automations(team, None, 50, kind=SCRIPTED, config={}, platforms=("zoom",))
+    runs = [await world.run(team, automation_id) for automation_id in automations]
+
+    async def call(token: str) -> str:
+        if token == "access-1":
+            raise refusal(Consequence.REFRESH, "124")
+        return token
+
+    async def act(context: RunContext) -> Outcome:
+        return Outcome(await with_renewal(context.accounts[0].credential, call), {})
+
+    known = {grant.kind: grant}
+    one = working(pool, ring, act, name="executor-1", grants=known)
+    other = working(pool, ring, act, name="executor-2", grants=known)
+    async with one as first, other as second:
+        await first.execution.take(Lane.NORMAL, dict.fromkeys(runs[::2]))
+        await second.execution.take(Lane.NORMAL, dict.fromkeys(runs[1::2]))
+        await asyncio.gather(first.execution.drain(20), second.execution.drain(20))
+    rows = await world.sql.fetch("SELECT status, result ->> 'summary' AS used FROM automation_run")
+    assert {(row["status"], row["used"]) for row in rows} == {("completed", "access-2")}
+    assert len(grant.sent) == 1
+    assert (await world.row("automation_run", runs[0]))["attempt"] == 1
 
 
 async def test_a_refused_token_is_renewed_once_for_all_who_were_refused(
