@@ -170,6 +170,14 @@ async def test_a_run_gets_its_own_teams_accounts_of_its_own_platforms(
     assert "token-of" not in repr(claimed), "a claimed run may be logged"
 
 
+async def test_a_run_knows_the_kind_of_its_destination(world: World, team: Team, claims: Claims) -> None:
+    destinations = [await world.telegram(team), await world.webhook(team, "https://example.org/hook"), None]
+    automations = [(await world.automations(team, each))[0] for each in destinations]
+    runs = [await world.run(team, automation) for automation in automations]
+    claimed = {run.id: run.destination_type for run in await claims.claim(dict.fromkeys(runs))}
+    assert [claimed[run] for run in runs] == ["telegram", "webhook", None]
+
+
 async def test_an_unreadable_token_is_left_out_and_stops_nobody(
     world: World, team: Team, pool: ConnectionPool
 ) -> None:

@@ -97,6 +97,22 @@ async def test_a_run_is_executed_and_its_report_goes_to_the_notifier(
     assert worker.capacity.used == dict.fromkeys(Lane, 0)
 
 
+async def test_a_handler_knows_what_its_messages_go_to(
+    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
+) -> None:
+    seen: list[str | None] = []
+
+    async def act(context: RunContext) -> Outcome:
+        seen.append(context.destination_type)
+        return Outcome("done", {})
+
+    run_id = await queue()
+    async with working(pool, ring, act) as worker:
+        await take(worker, run_id)
+        await ended(world, run_id)
+    assert seen == ["telegram"]
+
+
 async def test_duplicates_of_an_event_execute_nothing(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:

@@ -111,6 +111,7 @@ class Attempts:
             log=run_log,
             limiter=self._limiter,
             pool=self._pool,
+            destination_type=run.destination_type,
             state=run.state,
             last_attempt=run.dry_run
             or run.attempt >= run.max_attempts

@@ -58,9 +58,11 @@ SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.max_attempts, c.
        c.created_at, c.expires_at, c.trigger,
        c.started_at, c.claimed_at, c.trace_id, c.traceparent,
        a.name, a.type, a.automation_config, a.policy, a.platforms, a.destination_id,
+       d.type AS destination_type,
        coalesce(a.schedule_config ->> 'timezone', 'UTC') AS timezone,
        coalesce(s.state, '{{}}'::jsonb) AS state
   FROM claimed c JOIN automation a ON a.id = c.automation_id
+  LEFT JOIN destination d ON d.id = a.destination_id
   LEFT JOIN automation_state s ON s.automation_id = c.automation_id
 """
 _CLAIM_EVENTS = _CLAIM.format(wanted=_WANTED)
@@ -131,6 +133,7 @@ class ClaimedRun:
     destination_id: UUID | None
     accounts: Sequence[Account]
     state: Mapping[str, Any]
+    destination_type: str | None = None
     credentials: Mapping[UUID, KeptCredential] = field(default_factory=dict, repr=False)
     troubled: frozenset[UUID] = frozenset()
 
@@ -295,6 +298,7 @@ def _run(
         dry_run=row["trigger"] == Trigger.DRY_RUN,
         platforms=platforms,
         destination_id=row["destination_id"],
+        destination_type=row["destination_type"],
         accounts=[each.account(credentials[each.row["id"]]) for each in usable],
         state=row["state"] if isinstance(row["state"], dict) else {},
         credentials=credentials,
