@@ -37,6 +37,8 @@ CONTENT_TYPES: Mapping[str, str] = {
     "csv": "text/csv",
     "jpg": "image/jpeg",
 }
+LONGEST_PART, LONGEST_PREFIX = 200, 700
+"""Bytes. A name in a folder may have 255, a key in a bucket 1,024."""
 OTHER_CONTENT = "application/octet-stream"
 
 
@@ -108,9 +110,19 @@ def placeholders(
 
 
 def placed(prefix: str, values: Mapping[str, str], name: str) -> str:
-    """A file below a prefix: a relative path that leads nowhere else, whatever the values are."""
-    below = expand(prefix, values)
-    return f"{below}/{name}" if below else name
+    """A file below a prefix: a relative path that leads nowhere else, whatever the values are.
+
+    It is cut to what file systems and buckets take: file names are of our own making, so that no two files
+    meet where two folders do.
+    """
+    parts: list[str] = []
+    left = LONGEST_PREFIX
+    for part in expand(prefix, values).split("/"):
+        cut = part.encode()[: max(0, min(LONGEST_PART, left))].decode(errors="ignore").rstrip(" .")
+        if cut:
+            parts.append(cut)
+            left -= len(cut.encode()) + 1
+    return "/".join([*parts, name])
 
 
 def zone(name: str) -> ZoneInfo:
