@@ -14,7 +14,6 @@ from common.crypto import KeyRing
 from common.database import ConnectionPool
 from common.errors import Consequence, PlatformError
 from common.events import AutomationChanged, RunFailed, TokenReauthRequired
-from common.ids import new_id
 from common.models import ConnectionKind, Lane
 from executor.aftermath.statements import TELL_AGAIN_AFTER_DAYS
 from executor.handlers.base import Account, Outcome, RunContext
@@ -357,7 +356,7 @@ async def test_a_dry_run_changes_nothing_whatever_it_finds(
     assert await told(world) == []
 
 
-@pytest.mark.parametrize("named", [None, "not an id", str(new_id())])
+@pytest.mark.parametrize("named", [None, "not an id", "01900000-0000-7000-8000-000000000000"])
 async def test_an_error_that_names_no_account_of_the_run_ends_only_the_run(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate, named: str | None
 ) -> None:
