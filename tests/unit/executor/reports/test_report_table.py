@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -139,3 +141,9 @@ def test_it_stays_small_enough_to_be_sent() -> None:
     made = table(samples.report([samples.account("A", "10.00")], campaigns=campaigns))
     assert len(made.content) <= tables.MOST_BYTES + 3
     assert 1_000 < made.rows < made.all_rows
+
+
+def test_every_column_is_described_in_its_order() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "reports.md").read_text()
+    assert tuple(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) == COLUMNS
+    assert f"At most {tables.MOST_ROWS:,} rows" in page

@@ -106,6 +106,7 @@ OVERLAP: Mapping[str, str] = {
 
 
 _SPELLED: Mapping[str, str] = {
+    "csv": "CSV",
     "html": "HTML",
     "json": "JSON",
     "tiktok": "TikTok",
