@@ -148,3 +148,16 @@ def test_a_failed_span_says_how_and_hides_secrets(monkeypatch: pytest.MonkeyPatc
     assert (send.attributes or {})["error.type"] == "ValueError"
     assert BOT not in spans.text()
     assert not send.events, "an exception event would hold the whole text"
+
+
+def test_a_span_does_not_show_the_query_of_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with recorded_spans(monkeypatch) as spans:
+        spans.provider.add_span_processor(telemetry.WithoutQueries())
+        query = {"url.path": "/oauth/callback", "url.query": "code=hunter2&state=hunter3"}
+        with telemetry.tracer().start_as_current_span("GET", attributes=query):
+            pass
+        with telemetry.tracer().start_as_current_span("GET", attributes={"url.path": "/api/runs"}):
+            pass
+    [asked, plain] = (dict(span.attributes or {}) for span in spans.ended())
+    assert asked == {"url.path": "/oauth/callback", "url.query": "[hidden]"}
+    assert plain == {"url.path": "/api/runs"}

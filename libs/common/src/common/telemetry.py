@@ -18,7 +18,8 @@ import structlog
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import Span as RecordedSpan
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -34,6 +35,7 @@ _SECRET_VALUE = re.compile(
 )
 _HIDDEN = "[hidden]"
 _LEAST_SECRET = 8
+_QUERY = "url.query"
 
 
 def hide_secrets(text: str, known: Iterable[str] = ()) -> str:
@@ -118,6 +120,7 @@ def configure(service: str, settings: TelemetrySettings, *, instance: str) -> No
     provider = TracerProvider(
         resource=Resource.create({"service.name": service, "service.instance.id": instance})
     )
+    provider.add_span_processor(WithoutQueries())
     if settings.otel_exporter_otlp_endpoint:
         # Loaded only where it is used: the exporter takes longer to import than the rest of this module.
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -126,6 +129,18 @@ def configure(service: str, settings: TelemetrySettings, *, instance: str) -> No
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     trace.set_tracer_provider(provider)
     propagate.set_global_textmap(_PROPAGATOR)
+
+
+class WithoutQueries(SpanProcessor):
+    """Hides the query of an address in whatever span holds one, as the web framework's own spans do.
+
+    A person who comes back from a platform brings the code that her tokens are given for in it.
+    """
+
+    def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:
+        """Called before anybody else sees the span."""
+        if span.attributes and span.attributes.get(_QUERY):
+            span.set_attribute(_QUERY, _HIDDEN)
 
 
 def tracer() -> trace.Tracer:
