@@ -22,6 +22,7 @@ from common.database import ConnectionPool
 from common.history import KEPT_SINCE
 from common.ids import first_id_at
 from scheduler.lease import Lease, Term
+from scheduler.stored_files import StoredFiles
 
 log = structlog.get_logger()
 
@@ -41,6 +42,8 @@ class Retention:
     logs: timedelta
     deliveries: timedelta
     tokens: timedelta
+    recordings: timedelta = timedelta(days=90)
+    """The files of recordings; what is known of these stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +133,26 @@ def sweeps(retention: Retention) -> list[Sweep]:
 
 
 class Cleanup:
-    """The leader's duty to what nobody will look at again. `interval` is in seconds."""
+    """The leader's duty to what nobody will look at again. `interval` is in seconds.
+
+    Without `stored_files` the files of recordings stay where they are.
+    """
 
     def __init__(
-        self, pool: ConnectionPool, lease: Lease, *, retention: Retention, interval: float, batch: int = BATCH
+        self,
+        pool: ConnectionPool,
+        lease: Lease,
+        *,
+        retention: Retention,
+        interval: float,
+        stored_files: StoredFiles | None = None,
+        batch: int = BATCH,
     ) -> None:
         self._pool = pool
         self._lease = lease
         self._retention = retention
         self._interval = interval
+        self._stored_files = stored_files
         self._batch = batch
 
     async def seconds_to_next(self) -> float:
@@ -154,6 +168,8 @@ class Cleanup:
         done = {
             sweep.name: await self._sweep(term, sweep, now - sweep.keep) for sweep in sweeps(self._retention)
         }
+        if self._stored_files is not None:
+            done["recording_files"] = await self._stored_files.forget(term, now - self._retention.recordings)
         done["usage_sightings"] = await self._within(term, _SIGHTINGS, now - timedelta(days=1))
         done["reigns"] = await self._within(term, _REIGNS, now - self._retention.runs)
         await self._within(term, _REMEMBER, LAST_PASS, now.isoformat())

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from common import broker, database
 from common.health import Health, run
+from common.recordings.store import RecordingStore
 from common.service import background, database_check, require_current_schema
 from scheduler.admission import Admission
 from scheduler.cleanup import Cleanup, Retention
@@ -18,6 +19,7 @@ from scheduler.reign import Reign
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
 from scheduler.settings import SchedulerSettings
+from scheduler.stored_files import StoredFiles
 from scheduler.token_refresh import TokenRefresh
 from scheduler.zone_rules import ZoneRules
 
@@ -29,6 +31,9 @@ IDLE_IN_TRANSACTION_SECONDS = 2.0
 async def reigning(settings: SchedulerSettings, instance: str, health: Health) -> AsyncIterator[Reign]:
     """Start the scheduler's work and stop it again, resigning if it leads."""
     database_url = settings.database_url.get_secret_value()
+    store = (
+        None if settings.recording_store_url is None else RecordingStore.open(settings.recording_store_url)
+    )
     pool = await database.create_pool(
         database_url,
         application_name=instance,
@@ -62,8 +67,10 @@ async def reigning(settings: SchedulerSettings, instance: str, health: Health) -
                     logs=timedelta(days=settings.retention_logs_days),
                     deliveries=timedelta(days=settings.retention_deliveries_days),
                     tokens=timedelta(days=settings.retention_tokens_days),
+                    recordings=timedelta(days=settings.retention_recordings_days),
                 ),
                 interval=settings.cleanup_interval,
+                stored_files=None if store is None else StoredFiles(pool, lease, store),
             ),
             database_url=database_url,
             check_interval=settings.automation_check_interval,

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from common.settings import KafkaSettings, ServiceSettings
+from common.settings import FileStoreSettings, KafkaSettings, ServiceSettings
 
 
-class SchedulerSettings(ServiceSettings, KafkaSettings):
+class SchedulerSettings(ServiceSettings, KafkaSettings, FileStoreSettings):
     """How the leader reigns and how much it does at a time."""
 
     automation_check_interval: int = Field(
@@ -32,6 +32,9 @@ class SchedulerSettings(ServiceSettings, KafkaSettings):
         3600,
         ge=60,
         description="Seconds after which the leader looks for tokens to be renewed although it knew of none",
+    )
+    retention_recordings_days: int = Field(
+        90, ge=1, le=3650, description="Days the files of recordings are kept in Carillon's own store"
     )
     leader_lease_seconds: float = Field(
         4.0, ge=2, le=60, description="Seconds a leader may be silent before another takes over"

@@ -119,6 +119,11 @@ class Artifacts(_Part):
             }
         )
 
+    def without_stored(self) -> Self:
+        """Without everything that was in the store: what remains is what others have been given."""
+        sent = {key: upload for key, upload in self.uploads.items() if upload.type != "store"}
+        return self.model_copy(update={"files": {}, "transcripts": {}, "uploads": sent})
+
     def with_transcript(self, file_id: str, transcript: Transcript) -> Self:
         """With the transcript of one more file."""
         return self.model_copy(
