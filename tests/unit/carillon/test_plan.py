@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from carillon.plan import BrokerChoice, Options, make_plan
 from carillon.services import SANDBOX_APPS
 from carillon.state import StateFolder
+from common.recordings.store import RecordingStore
 from common.settings import KafkaProfile, KafkaSettings
+from executor.recordings.settings import RecordingSettings
 
 
 @pytest.fixture
@@ -77,6 +80,36 @@ def test_accounts_are_connected_at_the_sandbox_whose_apps_both_sides_know(folder
         assert service.environment["PUBLIC_URL"] == "http://localhost:8123"
         for name, value in SANDBOX_APPS.items():
             assert service.environment[name] == plan.sandbox.environment[name] == value
+
+
+def test_recordings_are_stored_below_the_state_folder_where_all_services_find_them(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path / "a state folder")
+    folder.root.mkdir()
+    plan = make_plan(Options(folder, port=None), folder.secrets())
+    url = f"file://{tmp_path}/a%20state%20folder/recordings"
+    for service in plan.services:
+        settings = RecordingSettings.model_validate(_lowered(service.environment))
+        assert settings.recording_store_url == url
+    RecordingStore.open(url)
+    assert folder.recordings.is_dir()
+
+
+def test_a_store_the_user_names_is_used(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECORDING_STORE_URL", "s3://recordings/team")
+    for service in make_plan(Options(folder, port=None), folder.secrets()).services:
+        assert service.environment["RECORDING_STORE_URL"] == "s3://recordings/team"
+
+
+def test_transcripts_are_made_by_the_sandbox(folder: StateFolder) -> None:
+    plan = make_plan(Options(folder, port=None), folder.secrets())
+    for service in plan.services:
+        settings = RecordingSettings.model_validate(_lowered(service.environment))
+        assert settings.transcription_base_url == f"{plan.sandbox_origin}/transcription"
+        assert settings.transcription_api_key is not None
+
+
+def _lowered(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in environment.items()}
 
 
 def test_only_the_console_knows_the_demo_key(folder: StateFolder) -> None:

@@ -121,6 +121,7 @@ def make_plan(options: Options, secrets: Secrets) -> Plan:
         "LOG_FORMAT": "json",
         "DRAIN_TIMEOUT": os.environ.get("DRAIN_TIMEOUT", _DRAIN_SECONDS),
         "PUBLIC_URL": f"http://localhost:{ports['api']}",
+        "RECORDING_STORE_URL": os.environ.get("RECORDING_STORE_URL", _store(options.state)),
         **vendors_at(ports["sandbox"]),
         **SANDBOX_APPS,
     }
@@ -153,6 +154,10 @@ def make_plan(options: Options, secrets: Secrets) -> Plan:
         kafka=kafka,
         brings_broker=options.kafka is None,
     )
+
+
+def _store(state: StateFolder) -> str:
+    return state.recordings.absolute().as_uri()
 
 
 def _ports(console: int | None) -> dict[str, int]:

@@ -21,6 +21,7 @@ SANDBOX_APPS: Mapping[str, str] = {
     "ZOOM_CLIENT_SECRET": "sandbox-zoom-client-secret",
 }
 """The apps registered at the sandbox: known to everybody, and good for nothing elsewhere."""
+SANDBOX_TRANSCRIPTION_KEY = "sandbox-transcription-key"
 
 
 def service_program(
@@ -68,6 +69,8 @@ def vendors_at(sandbox_port: int) -> dict[str, str]:
         "ZOOM_OAUTH_URL": f"{origin}/zoom/oauth",
         "ZOOM_DIALOG_URL": f"{origin}/zoom/oauth",
         "TELEGRAM_BASE_URL": origin,
+        "TRANSCRIPTION_BASE_URL": f"{origin}/transcription",
+        "TRANSCRIPTION_API_KEY": SANDBOX_TRANSCRIPTION_KEY,
         "OUTBOUND_ALLOWED_HOSTS": f"{LOOPBACK}:{sandbox_port}",
     }
 

@@ -49,6 +49,11 @@ class StateFolder:
         return self.root / "kafka"
 
     @property
+    def recordings(self) -> Path:
+        """The file store: what was downloaded of recordings, transcribed and put into the library."""
+        return self.root / "recordings"
+
+    @property
     def cache(self) -> Path:
         """What can be fetched again."""
         return self.kept or self.root / "cache"
