@@ -32,6 +32,8 @@ PARTS_AT_ONCE = 2
 """Parts of one file on their way at a time: with `PART`, what bounds an upload's memory."""
 PIECE = 256 * 1024
 """Least number of bytes of a piece that is read, but for the last."""
+RETRIES = 3
+"""Of one request to a bucket, within a few seconds; whoever asked decides about more."""
 MAX_COPY = 5 * 1024**3
 """Bytes a bucket copies by itself; what is larger is read and written."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AWS_ENDPOINT_URL")
@@ -94,7 +96,14 @@ class RecordingStore:
         named = next((endpoint for endpoint in endpoints if endpoint), "")
         options: ClientConfig = {"allow_http": named.startswith("http://")}
         try:
-            return cls(S3Store(bucket, prefix=prefix or None, client_options=options))
+            return cls(
+                S3Store(
+                    bucket,
+                    prefix=prefix or None,
+                    client_options=options,
+                    retry_config={"max_retries": RETRIES},
+                )
+            )
         except (ValueError, BaseError) as error:
             # The library's own text repeats settings, which may hold keys.
             raise ConfigurationError(
