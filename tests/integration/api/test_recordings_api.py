@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from api.settings import ApiSettings
 from common.crypto import KeyRing
@@ -16,6 +19,7 @@ from common.events import RecordingProcessingRequested
 from common.ids import new_id
 from common.models import ConnectionKind, RecordingStatus
 from common.recordings.selection import STARTABLE
+from common.recordings.store import RecordingStore
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.outbox import Announcements
@@ -167,6 +171,96 @@ async def test_documents_that_cannot_be_read_do_not_hide_a_recording(
     shown = (await api.get(f"{PATH}/{recording}")).json()
 
     assert (shown["files"], shown["artifacts"]["files"]) == ([], [])
+
+
+@pytest.fixture
+def store(app: FastAPI, tmp_path: Path) -> RecordingStore:
+    """The file store, as an executor of the same server has it."""
+    opened = RecordingStore.open(tmp_path.as_uri())
+    app.state.collaborators = replace(app.state.collaborators, store=opened)
+    return opened
+
+
+async def transcribed(world: World, team: Team, source: UUID, *names: str, **columns: Any) -> UUID:
+    """A recording with the transcripts of files that were recorded one after the other."""
+    recording = await recordings.recording(world, team, source, **columns)
+
+    def stored(name: str, extension: str) -> dict[str, Any]:
+        path = f"{team.tenant_id}/recordings/{recording}/{name}.{extension}"
+        return {"path": path, "bytes": 1, "sha256": "0" * 64}
+
+    await world.sql.execute(
+        "UPDATE recording SET artifacts = $1 WHERE id = $2",
+        {
+            "files": {
+                name: {
+                    **stored(name, "m4a"),
+                    "kind": "audio",
+                    "extension": "m4a",
+                    "starts_at": (STARTED + timedelta(hours=place)).isoformat(),
+                }
+                for place, name in enumerate(names)
+            },
+            "transcripts": {
+                name: {"source": "platform", "vtt": stored(name, "vtt"), "text": stored(name, "txt")}
+                for name in names
+            },
+        },
+        recording,
+    )
+    return recording
+
+
+async def test_what_was_said_is_read(
+    api: httpx.AsyncClient, world: World, acme: Team, source: UUID, store: RecordingStore
+) -> None:
+    recording = await transcribed(world, acme, source, "b", "a")
+    for name in ("a", "b"):
+        path = f"{acme.tenant_id}/recordings/{recording}/{name}"
+        await store.put_bytes(f"{path}.txt", f"Grüße {name}\n".encode())
+        await store.put_bytes(f"{path}.vtt", f"WEBVTT {name}".encode())
+
+    text = await api.get(f"{PATH}/{recording}/transcript")
+    times = await api.get(f"{PATH}/{recording}/transcript", params={"format": "vtt", "file_id": "b"})
+    unclear = await api.get(f"{PATH}/{recording}/transcript", params={"format": "vtt"})
+
+    assert (text.text, text.headers["content-type"]) == ("Grüße b\n\nGrüße a\n", "text/plain; charset=utf-8")
+    assert (times.text, times.headers["content-type"]) == ("WEBVTT b\n", "text/vtt; charset=utf-8")
+    assert unclear.status_code == 422
+    assert unclear.json()["errors"][0]["pointer"] == "/file_id"
+
+
+async def test_transcripts_that_are_not_there(
+    api: httpx.AsyncClient, world: World, acme: Team, source: UUID, store: RecordingStore
+) -> None:
+    elsewhere = await transcribed(world, acme, source, "a")
+    await world.sql.execute(
+        "UPDATE recording SET artifacts = replace(artifacts::text, $1, $2)::jsonb WHERE id = $3",
+        str(acme.tenant_id),
+        str(new_id()),
+        elsewhere,
+    )
+    cases = [
+        await recordings.recording(world, acme, source),
+        await transcribed(world, acme, source, "a"),
+        await transcribed(world, acme, source, "a", files_deleted_at=datetime.now(UTC)),
+        elsewhere,
+    ]
+
+    answers = [await api.get(f"{PATH}/{each}/transcript") for each in cases]
+
+    assert [answer.status_code for answer in answers] == [404] * 4
+
+
+async def test_a_server_without_the_store_says_so(
+    api: httpx.AsyncClient, world: World, acme: Team, source: UUID
+) -> None:
+    recording = await transcribed(world, acme, source, "a")
+
+    answer = await api.get(f"{PATH}/{recording}/transcript")
+
+    assert answer.status_code == 503
+    assert "RECORDING_STORE_URL" in answer.json()["detail"]
 
 
 async def test_a_new_recording_is_processed_by_a_template_with_other_settings(

@@ -26,6 +26,7 @@ from common.crypto import KeyRing
 from common.events import Event, to_record
 from common.models import ConnectionKind
 from common.oauth.base import Grant
+from common.recordings.store import RecordingStore
 
 log = structlog.get_logger()
 
@@ -56,6 +57,8 @@ class Collaborators:
     http: httpx.AsyncClient
     grants: Mapping[ConnectionKind, Grant]
     clock: Clock = utc_now
+    store: RecordingStore | None = None
+    """The files of recordings, where this process can read them."""
 
 
 def collaborators(request: Request) -> Collaborators:

@@ -40,6 +40,7 @@ from common.crypto import KeyRing
 from common.database import create_engine, create_pool
 from common.http import create_client
 from common.oauth import grants
+from common.recordings.store import RecordingStore
 from common.schedule import use_newest_tzdata
 from common.service import background, instance_name, require_current_schema, serve
 from common.settings import load
@@ -66,6 +67,7 @@ def wire(settings: ApiSettings, instance: str, clock: Clock) -> Collaborators:
         http=http,
         grants=grants(http, settings, settings),
         clock=clock,
+        store=RecordingStore.open(settings.recording_store_url) if settings.recording_store_url else None,
     )
 
 

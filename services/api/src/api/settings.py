@@ -2,10 +2,19 @@
 
 from pydantic import Field, SecretStr
 
-from common.settings import AppSettings, KafkaSettings, OutboundSettings, SecretSettings, ServiceSettings
+from common.settings import (
+    AppSettings,
+    FileStoreSettings,
+    KafkaSettings,
+    OutboundSettings,
+    SecretSettings,
+    ServiceSettings,
+)
 
 
-class ApiSettings(ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, AppSettings):
+class ApiSettings(
+    ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, AppSettings, FileStoreSettings
+):
     """The public API and the console."""
 
     demo_api_key: SecretStr | None = Field(

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.context import Now, Transaction
+from api.context import Now, Transaction, Wired
 from api.fields import Moment
 from api.limits import JsonRoute
 from api.pagination import Page, PageRequest, Position, page, page_request
 from api.problems import problem_responses
-from api.recordings import service
+from api.recordings import service, transcripts
 from api.recordings.schemas import ProcessRequest, RecordingOut, RecordingSummary
 from api.recordings.service import Sought
+from api.recordings.transcripts import TranscriptFormat
 from api.security import Caller
 from common.models import RecordingStatus
 
@@ -57,6 +58,37 @@ async def list_recordings(
 async def read_recording(recording_id: UUID, caller: Caller, session: Transaction) -> RecordingOut:
     """One recording: its files, how far it has come, and what was made of it."""
     return await service.detail_of(session, caller.tenant_id, recording_id)
+
+
+@router.get(
+    "/{recording_id}/transcript",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "What was said",
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "text/vtt": {"schema": {"type": "string"}},
+            },
+        },
+        **problem_responses(404, 503),
+    },
+)
+async def read_transcript(
+    recording_id: UUID,
+    caller: Caller,
+    session: Transaction,
+    wired: Wired,
+    form: Annotated[TranscriptFormat, Query(alias="format", description="With times (WebVTT) or without")] = (
+        TranscriptFormat.TEXT
+    ),
+    file_id: Annotated[
+        str | None, Query(max_length=500, description="Of this file only; see `artifacts.transcripts`")
+    ] = None,
+) -> Response:
+    """What was said in a recording."""
+    found = await transcripts.find(session, caller.tenant_id, recording_id, form, file_id=file_id)
+    return Response(await transcripts.read(wired.store, found), media_type=form.media_type)
 
 
 @router.post("/{recording_id}/process", status_code=202, responses=problem_responses(400, 404, 409, 413, 415))

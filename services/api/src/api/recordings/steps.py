@@ -40,7 +40,7 @@ class StepOut(BaseModel):
     )
 
 
-_REACHED = {
+REACHED = {
     RecordingStatus.INITIALIZED: 0,
     RecordingStatus.DOWNLOADING: 0,
     RecordingStatus.DOWNLOADED: 1,
@@ -67,7 +67,7 @@ def steps_of(
         StepName.UPLOAD: not settings.auto_upload,
     }
     failed = status is RecordingStatus.FAILED
-    reached = _reached(settings, files, artifacts) if failed else _REACHED.get(status, 0)
+    reached = _reached(settings, files, artifacts) if failed else REACHED.get(status, 0)
     names = list(StepName)
     # A step that is left out is passed over: the one after it is what is at issue.
     at = next((index for index in range(reached, len(names)) if not left_out[names[index]]), len(names))
