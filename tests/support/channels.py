@@ -58,7 +58,10 @@ class Sandbox:
 
     async def received(self, kind: str, **wanted: str) -> list[dict[str, Any]]:
         """The records of one kind, oldest first, whose members are as `wanted`."""
-        answer = await self._http.get(f"{self.url}/_sandbox/received", params={"kind": kind, "limit": 5000})
+        params = {"kind": kind, "limit": "5000"}
+        if "hook" in wanted:
+            params["hook"] = wanted["hook"]
+        answer = await self._http.get(f"{self.url}/_sandbox/received", params=params)
         answer.raise_for_status()
         records: list[dict[str, Any]] = answer.json()["messages"]
         matching = [
