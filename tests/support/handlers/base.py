@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
@@ -217,6 +217,3 @@ async def messages_of(world: World, run_id: UUID) -> list[tuple[str, str]]:
         run_id,
     )
     return [(row["title"], row["text"]) for row in rows]
-
-
-Effects = Callable[[UUID], Awaitable[object]]
