@@ -142,6 +142,15 @@ class Artifacts(_Part):
         """With attempts counted anew."""
         return self.model_copy(update={"retries": Retries(uncounted=uncounted, missing_since=missing_since)})
 
+    def transcripts_in_order(self) -> list[Transcript]:
+        """The transcripts of a recording's parts, in the order these were recorded."""
+
+        def place(file_id: str) -> tuple[str, str]:
+            file = self.files.get(file_id)
+            return ("" if file is None else str(file.starts_at or ""), file_id)
+
+        return [self.transcripts[file_id] for file_id in sorted(self.transcripts, key=place)]
+
     def paths(self) -> Iterator[str]:
         """Every path below the store that holds something of the recording."""
         for file in self.files.values():

@@ -34,7 +34,7 @@ def outgoing(recording: ClaimedRecording, artifacts: Artifacts) -> list[Outgoing
         )
         if file.is_wanted and not _is_told(file_id, artifacts)
     ]
-    for _, transcript in sorted(artifacts.transcripts.items()):
+    for transcript in artifacts.transcripts_in_order():
         found += [("transcript", "vtt", transcript.vtt), ("transcript", "txt", transcript.text)]
     totals: dict[tuple[str, str], int] = {}
     files = []

@@ -126,7 +126,7 @@ class Webhook(Target):
 
     async def _transcript(self, parcel: Parcel) -> str:
         texts = []
-        for _, transcript in sorted(parcel.artifacts.transcripts.items()):
+        for transcript in parcel.artifacts.transcripts_in_order():
             content = await self._store.read_bytes(transcript.text.path, limit=transcript.text.bytes)
             texts.append((content or b"").decode("utf-8", "replace"))
         return "\n".join(texts)
