@@ -14,6 +14,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from carillon.services import SANDBOX_APPS
 from tests.factories import Team, World
 from tests.support.history import add_delivery, add_run, add_skip
 from tests.support.stack import Service, Stack
@@ -243,6 +244,8 @@ async def test_every_page_fits_its_screen_and_can_be_read(
             f"/deliveries/{delivery}",
             "/connections",
             f"/connections/{connection}",
+            f"/connections/{connection}/edit",
+            "/connections/new?kind=zoom_server",
             "/docs",
         ),
     ]
@@ -250,6 +253,45 @@ async def test_every_page_fits_its_screen_and_can_be_read(
         await page.goto(f"{api.url}{path}")
         assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
         assert await page.evaluate(CONTRAST) == [], path
+
+
+async def test_an_account_is_connected_on_its_own_page_and_renewed_there_later(
+    stack: Stack, world: World, team: Team, open_page: Open
+) -> None:
+    await stack.start("api", DEMO_API_KEY=team.api_key, **SANDBOX_APPS)
+    api = stack["api"]
+    page = await open_page()
+    await enter(page, api)
+    await page.get_by_role("link", name="Connections").click()
+
+    async def connect(button: str, decision: str) -> None:
+        await page.get_by_role("button", name=button, exact=True).first.click()
+        await page.wait_for_url(re.compile(r"/dialog/oauth"))
+        await page.locator(f"button[value={decision}]").click()
+        await page.wait_for_url(re.compile(rf"^{re.escape(api.url)}/connections"))
+
+    await connect("Connect Facebook", "deny")
+    await expect(page.get_by_role("status")).to_have_text(re.compile("You did not agree on Facebook"))
+    await connect("Connect Facebook", "allow")
+    await expect(page.get_by_role("status")).to_have_text(
+        re.compile(r"is connected\. It reaches \d+ ad accounts, \d+ pages\.")
+    )
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Healthy")
+    await expect(page.get_by_text("Europe/Berlin").first).to_be_visible()
+
+    await world.sql.execute(
+        "UPDATE connection SET status = 'reauth_required', status_reason = 'the password was changed'"
+    )
+    await page.get_by_role("link", name="Connections").first.click()
+    await expect(page.get_by_text("The password was changed.")).to_be_visible()
+    await connect("Connect again", "allow")
+    await expect(page.get_by_role("status")).to_have_text(re.compile("is connected again"))
+    await page.get_by_role("button", name="Check now").click()
+    await expect(page.get_by_role("status")).to_have_text(re.compile("It works"))
+    assert await world.sql.fetchval("SELECT array_agg(token_version) FROM connection") == [2]
+    # The way back must not lead to the platform's page once more.
+    await page.go_back()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Healthy")
 
 
 async def test_the_keyboard_reaches_the_content_and_shows_where_it_is(
