@@ -63,6 +63,10 @@ class Canaries:
     def __contains__(self, value: str) -> bool:
         return value in self._names
 
+    def of(self, name: str) -> str:
+        """The secret that was given this name last."""
+        return next(value for value, given in reversed(self._names.items()) if given == name)
+
     def plant(self, name: str, value: str, *, public: str = "") -> str:
         """Look for `value` from now on, and answer it. `public` is how it begins, which is no secret."""
         if value in self._names:

@@ -1,0 +1,238 @@
+"""Secrets are planted everywhere, and then everything Carillon writes, sends, stores and shows is searched.
+
+Real processes work with every kind of account and destination: once as everybody wishes, and once with every
+trouble that has vendors and libraries repeat the secret they were given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from common.crypto import new_encryption_key
+from common.settings import KafkaSettings
+from tests.support import harvest, scenes
+from tests.support.canaries import Canaries, random_text
+from tests.support.databases import fresh_database
+from tests.support.desks import Desk, settled
+from tests.support.harvest import Places
+from tests.support.pages import Person
+from tests.support.stack import Service, Stack
+from tests.support.stage import SERVICES, Stage, staged
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+CONSOLE = "http://carillon.example"
+SHOWN_ON_PURPOSE = re.compile(
+    # A person is led to the platform with it; a secret that was made is shown this once.
+    r"state in POST /api/connections/authorize"
+    r"|destination\.secret_sealed of (?P<id>[0-9a-f-]+) in POST /api/destinations/(?P=id)/rotate-secret"
+    r"|a made API key in POST /api/api-keys"
+)
+LEAST = {"logs": 20_000, "spans": 20_000, "answers": 100_000, "live feed": 500}
+"""Bytes below which a place was not searched but missed."""
+LEAST_PAGES = 50
+"""Pages of the console that links lead to."""
+
+
+@pytest.fixture
+def canaries() -> Canaries:
+    return Canaries()
+
+
+@pytest.fixture
+def encryption_keys(canaries: Canaries) -> str:
+    return canaries.plant("ENCRYPTION_KEYS", new_encryption_key("canary"), public="canary:")
+
+
+@pytest.fixture
+def database_url(
+    postgres_server: Callable[[str], str], database_template: str, canaries: Canaries
+) -> Iterator[str]:
+    """The services' own database, reached with a password of this test's."""
+    with fresh_database(postgres_server, database_template) as url, _user(url, random_text()) as own:
+        yield canaries.plant_dsn("DATABASE_URL", own)
+
+
+@pytest.fixture
+def customers_database(postgres_server: Callable[[str], str], canaries: Canaries) -> Iterator[str]:
+    """A customer's, whose password is spelt differently in its address."""
+    with (
+        fresh_database(postgres_server, "template0") as url,
+        _user(url, f"{random_text(16)}/+%{random_text(16)}") as own,
+    ):
+        yield canaries.plant_dsn("a customer's database", own)
+
+
+@contextmanager
+def _user(url: str, password: str) -> Iterator[str]:
+    """The same database for a user who lives as long as the block; the database may go before."""
+    name = f"user_{random_text(8).lower()}"
+    asyncio.run(_execute(url, f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{password}'"))
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2]
+    try:
+        yield urlunsplit(parts._replace(netloc=f"{name}:{quote(password, safe='')}@{address}"))
+    finally:
+        asyncio.run(_execute(url, f"REASSIGN OWNED BY {name} TO CURRENT_USER"))
+        asyncio.run(_execute(url, f"DROP OWNED BY {name}; DROP ROLE {name}"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def apps(canaries: Canaries) -> Mapping[str, str]:
+    """The apps registered at the vendors: the sandbox takes no other."""
+    return {
+        "FACEBOOK_APP_ID": "1000200030004000",
+        "FACEBOOK_APP_SECRET": canaries.new("FACEBOOK_APP_SECRET"),
+        "TIKTOK_APP_ID": "7300000000000000001",
+        "TIKTOK_APP_SECRET": canaries.new("TIKTOK_APP_SECRET"),
+        "TIKTOK_CLIENT_KEY": "awclientkey",
+        "TIKTOK_CLIENT_SECRET": canaries.new("TIKTOK_CLIENT_SECRET"),
+        "ZOOM_CLIENT_ID": "ZoomClientId",
+        "ZOOM_CLIENT_SECRET": canaries.new("ZOOM_CLIENT_SECRET"),
+    }
+
+
+@pytest.fixture
+def sandbox_server(tmp_path: Path, apps: Mapping[str, str]) -> Iterator[Service]:
+    """A sandbox of this test's own, which switches trouble on for everybody."""
+    service = Service("sandbox", "sandbox", {**apps, "ZOOM_ACCESS_SECONDS": "900"}, tmp_path)
+    asyncio.run(service.start())
+    yield service
+    service.kill()
+
+
+@pytest.fixture
+async def stage(
+    stack: Stack,
+    kafka: KafkaSettings,
+    canaries: Canaries,
+    sandbox_server: Service,
+    apps: Mapping[str, str],
+    customers_database: str,
+    tmp_path: Path,
+) -> AsyncIterator[Stage]:
+    allowed = (sandbox_server.url, customers_database)
+    environment = {
+        **apps,
+        "LOG_LEVEL": "DEBUG",
+        "PUBLIC_URL": CONSOLE,
+        "OUTBOUND_ALLOWED_HOSTS": ",".join(urlsplit(url).netloc.rpartition("@")[2] for url in allowed),
+        "RECORDING_STORE_URL": f"file://{tmp_path}/store",
+        "TRANSCRIPTION_BASE_URL": f"{sandbox_server.url}/transcription",
+        "TRANSCRIPTION_API_KEY": canaries.new("TRANSCRIPTION_API_KEY"),
+        "AWS_ACCESS_KEY_ID": "AKIACANARY",
+        "AWS_SECRET_ACCESS_KEY": canaries.new("AWS_SECRET_ACCESS_KEY"),
+        "SWEEP_AFTER": "2",
+    }
+    async with staged(stack, kafka, canaries, sandbox_server, environment) as opened:
+        yield opened
+
+
+async def test_no_secret_shows_when_all_goes_well(stage: Stage, customers_database: str) -> None:
+    desk = await stage.desk("Northwind Media")
+    stage.follow(desk)
+    hook = await desk.hook(f"{stage.vendor}/hooks/well", scenes.signing_secret(stage))
+    chat = await desk.chat(scenes.bot_token(stage))
+    for destination in (hook, chat):
+        await desk.post(f"/api/destinations/{destination}/test")
+    await desk.post(f"/api/destinations/{hook}/rotate-secret")
+    made = await desk.post("/api/api-keys", {"name": "Another"})
+    stage.canaries.plant("a made API key", made["key"], public=made["hint"])
+    person = await stage.visitor()
+    await person.sign_in(desk.team)
+    for kind in scenes.CONSENTS:
+        assert (await scenes.consent(stage, desk, person, kind)).status == 200
+    accounts = await scenes.paste_everything(stage, desk)
+    database = await desk.connect("postgresql", token=customers_database)
+    automations = await scenes.automate_everything(desk, chat=chat, hook=hook, database=database)
+    await desk.post(
+        f"/api/automations/{automations[0]}/backfill",
+        {"from": "2024-12-31T00:00:00Z", "to": "2025-01-02T00:00:00Z"},
+    )
+    await desk.run_all(automations)
+    for connection in (accounts.facebook, accounts.tiktok, accounts.creator, accounts.zoom, accounts.server):
+        await desk.post(f"/api/connections/{connection}/check")
+    await _process_recordings(stage, desk, accounts, hook)
+    await settled(stage.world.sql)
+
+    states = {
+        table: {row["status"] for row in await stage.world.sql.fetch(f"SELECT status FROM {table}")}
+        for table in ("automation_run", "delivery", "recording", "connection")
+    }
+    assert states == {
+        "automation_run": {"completed"},
+        "delivery": {"delivered"},
+        "recording": {"UPLOADED", "SKIPPED"},
+        "connection": {"active"},
+    }
+    await _search(stage, person)
+
+
+async def _process_recordings(stage: Stage, desk: Desk, accounts: scenes.Accounts, hook: str) -> None:
+    """One that a job finds, and one that Zoom tells of at once."""
+    targets = [
+        {"type": "store"},
+        {"type": "s3", "connection_id": accounts.bucket},
+        {"type": "webhook", "destination_id": hook},
+    ]
+    await scenes.record(stage, "A lecture on canaries")
+    job = await scenes.take_recordings(desk, accounts.zoom, "lecture", *targets)
+    await desk.post(f"{scenes.JOBS}/{job}/run?dry_run=true")
+    await desk.post(f"{scenes.JOBS}/{job}/run")
+    secret = stage.canaries.of("a Zoom webhook secret")
+    validation = await scenes.announce(stage, accounts.zoom, secret, event="endpoint.url_validation")
+    assert validation == 200
+    announced = {"topic": "Another lecture", "files": [{"file_type": "M4A"}]}
+    assert await scenes.announce(stage, accounts.zoom, secret, recording=announced) == 204
+
+
+async def _search(stage: Stage, person: Person) -> None:
+    """Ask for everything there is, and look for every secret in all of it.
+
+    Each secret that is found names itself, its spelling, its place and the text around it.
+    """
+    outcomes = await harvest.answers([each.api for each in stage.desks], stage.world.sql)
+    pages = await harvest.pages(person)
+    for name in SERVICES:
+        async with stage.notebook.client(stage.stack[name].url) as client:
+            (await client.get("/metrics")).raise_for_status()
+    runs = await stage.world.sql.fetch("SELECT id FROM automation_run")
+    found = await stage.gather()
+
+    leaks = [
+        sighting
+        for places in found.values()
+        for sighting in stage.canaries.look(places)
+        if not SHOWN_ON_PURPOSE.fullmatch(f"{sighting.name} in {sighting.place}")
+    ]
+    assert not leaks, "\n".join(map(str, leaks))
+    _assert_the_search_found_what_it_may(found, [str(row["id"]) for row in runs])
+    assert not [path for path, counts in outcomes.items() if 200 not in counts]
+    assert len(pages) >= LEAST_PAGES
+
+
+def _assert_the_search_found_what_it_may(found: Mapping[str, Places], runs: Sequence[str]) -> None:
+    """The control: ids of runs are everywhere, and the same search finds them there."""
+    control = Canaries()
+    for run_id in runs:
+        control.plant(run_id, run_id)
+    for what in ("logs", "spans", "answers", "live feed", "table automation_run", "topic automation.run"):
+        assert control.look(found[what]), what
+    for what, least in LEAST.items():
+        assert sum(len(content) for _, content in found[what]) >= least, what

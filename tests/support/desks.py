@@ -1,0 +1,89 @@
+"""A team that works with the public API of running services, as its scripts do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from common.database import Connection
+from tests.factories import Team
+from tests.support.polling import eventually
+
+Document = dict[str, Any]
+
+NEXT_YEAR = {"type": "cron", "expression": "0 0 1 1 *", "timezone": "UTC"}
+"""A schedule that leaves it to a test when something runs."""
+
+_UNDER_WAY = """
+SELECT (SELECT count(*) FROM automation_run WHERE status IN ('waiting', 'queued', 'running'))
+     + (SELECT count(*) FROM delivery WHERE status IN ('queued', 'sending'))
+     + (SELECT count(*) FROM recording WHERE worker IS NOT NULL
+           OR (status NOT IN ('UPLOADED', 'FAILED', 'SKIPPED') AND available_at <= now()))
+     + (SELECT count(*) FROM outbox)
+"""
+
+
+@dataclass
+class Desk:
+    """One team's."""
+
+    team: Team
+    api: httpx.AsyncClient
+
+    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Document:
+        """What a request that must succeed is answered with."""
+        answer = await self.api.post(path, json=body)
+        assert answer.is_success, f"POST {path}: {answer.status_code} {answer.text}"
+        document: Document = answer.json()
+        return document
+
+    async def connect(self, platform: str, **body: Any) -> str:
+        """A connection by pasted secrets; its id."""
+        wanted = {"platform": platform, "name": f"{platform} of {self.team.tenant_id}", **body}
+        return str((await self.post("/api/connections", wanted))["id"])
+
+    async def chat(self, token: str, chat_id: int = 4711) -> str:
+        """A Telegram destination; its id."""
+        body = {"type": "telegram", "name": "Chat", "config": {"chat_id": chat_id}, "bot_token": token}
+        return str((await self.post("/api/destinations", body))["id"])
+
+    async def hook(self, url: str, secret: str, name: str = "Warehouse") -> str:
+        """A webhook destination; its id."""
+        body = {"type": "webhook", "name": name, "config": {"url": url}, "signing_secret": secret}
+        return str((await self.post("/api/destinations", body))["id"])
+
+    async def automate(
+        self, kind: str, config: Mapping[str, Any], destination_id: str, *platforms: str
+    ) -> str:
+        """An automation that runs when it is told to; its id."""
+        body = {
+            "name": f"{kind} {' '.join(platforms)}",
+            "type": kind,
+            "destination_id": destination_id,
+            "schedule_config": NEXT_YEAR,
+            "automation_config": dict(config),
+            "platforms": list(platforms),
+        }
+        return str((await self.post("/api/automations", body))["id"])
+
+    async def run(self, automation_id: str) -> tuple[Document, Document]:
+        """Run an automation, first dry and then in earnest; the dry run's answer, and the queued run."""
+        tried = await self.post(f"/api/automations/{automation_id}/run?dry_run=true")
+        return tried, await self.post(f"/api/automations/{automation_id}/run")
+
+    async def run_all(self, automation_ids: Iterable[str]) -> None:
+        """Run automations like that, all at once."""
+        await asyncio.gather(*map(self.run, automation_ids))
+
+
+async def settled(connection: Connection, *, within: float = 60.0) -> None:
+    """Return once nothing is under way: no run, no delivery, no recording, no event."""
+
+    async def is_quiet() -> bool:
+        return bool(await connection.fetchval(_UNDER_WAY) == 0)
+
+    await eventually(is_quiet, within=within, every=0.1, what="everything has come to an end")
