@@ -52,6 +52,11 @@ def test_the_demo_sends_every_call_to_the_sandbox(tmp_path: Path) -> None:
     assert len(origins) == 6
     assert all(value.startswith("http://sandbox:8090") for value in origins.values())
     assert values["OUTBOUND_ALLOWED_HOSTS"] == "sandbox:8090"
+    # People agree in their own browser, which does not know the containers' names.
+    pages = {name: value for name, value in values.items() if name.endswith(("_DIALOG_URL", "_PORTAL_URL"))}
+    assert len(pages) == 4
+    assert all(value.startswith("http://localhost:8090") for value in pages.values())
+    assert values["FACEBOOK_APP_ID"]
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in values
 
 
