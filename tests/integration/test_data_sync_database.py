@@ -348,6 +348,7 @@ class TestRefusals:
         sync.accounts = []
         error = await _failed(sync, http)
         assert (error.consequence, error.code) == (Consequence.REAUTH, "not_connected")
+        assert error.connection_id is None
         assert error.detail.startswith("connection_id: ")
 
     async def test_at_the_last_attempt_what_can_be_read_is_stored(

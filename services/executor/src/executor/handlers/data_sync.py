@@ -161,8 +161,8 @@ def _store_of(context: RunContext, config: DataSyncConfig) -> Account:
         "connection_id: no PostgreSQL connection of yours has this id, or it must be connected again",
         Consequence.REAUTH,
         platform=Platform.POSTGRESQL.value,
+        # Without the id: the configuration may name anything, and what follows from this concerns nobody else.
         code="not_connected",
-        connection_id=None if config.connection_id is None else str(config.connection_id),
     )
 
 
