@@ -1,0 +1,44 @@
+"""What the chaos tests share: a Zoom whose people and recordings a test decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from common.http import create_client
+from tests.factories import World
+from tests.support.stack import Service
+from tests.support.zoom import SandboxZoom
+
+
+@pytest.fixture(scope="session")
+def zoom_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A sandbox of these tests' own: they say who records what."""
+    service = Service("sandbox", "sandbox-chaos", {}, tmp_path_factory.mktemp("zoom"))
+    asyncio.run(service.start())
+    yield service
+    service.kill()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with create_client(timeout=httpx.Timeout(30.0), allowed_hosts={"127.0.0.1"}) as client:
+        yield client
+
+
+@pytest.fixture
+async def zoom(zoom_server: Service, http: httpx.AsyncClient) -> SandboxZoom:
+    """As new, with nobody's recordings."""
+    sandbox = SandboxZoom(zoom_server, http)
+    await sandbox.reset()
+    return sandbox
+
+
+@pytest.fixture
+async def world(database_url: str, encryption_keys: str) -> AsyncIterator[World]:
+    world = await World.open(database_url, encryption_keys)
+    yield world
+    await world.sql.close()
