@@ -215,3 +215,20 @@ async def test_other_automations_are_no_jobs(api: httpx.AsyncClient, world: Worl
     ):
         assert answer.status_code == 404
     assert (await api.get(PATH)).json()["items"] == []
+
+
+async def test_a_job_of_an_earlier_release_hides_no_other(
+    api: httpx.AsyncClient, world: World, acme: Team
+) -> None:
+    await create(api)
+    config = {
+        "template_ids": [12, 14],
+        "processing_config": {"quality": "best"},
+        "filters": {"status": ["SOMETHING"]},
+        "sync_config": {"sync_days": 3},
+    }
+    await world.sql.execute("UPDATE automation SET automation_config = $1", config)
+    [shown] = (await api.get(PATH)).json()["items"]
+    assert shown["sync_config"] == {"sync_days": 3}
+    assert shown["filters"] == {"status": ["INITIALIZED"], "exclude_blank": True}
+    assert shown["template_ids"] == [12, 14]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -126,16 +126,26 @@ async def remove(session: AsyncSession, principal: Principal, job_id: UUID, *, n
 def shown(job: Automation, *, next_after: datetime | None = None) -> JobOut:
     """A job as clients see it."""
     values = automations.shown(job, next_after=next_after)
-    config = RecordingSyncConfig.model_validate(job.automation_config)
     own = JobOut.model_fields.keys() - CONFIG_FIELDS
     return JobOut(
         **{name: values[name] for name in own & values.keys()},
-        **config.model_dump(),
+        **_config_shown(job.automation_config),
         is_active=job.status == AutomationStatus.ACTIVE,
         schedule=job.schedule_config,
         last_run_at=values["last_run"],
         next_run_at=values["next_run"],
     )
+
+
+def _config_shown(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored configuration. What this release cannot read of it shows its default: one old job must not
+    hide all others, and its next run says what is wrong."""
+    try:
+        return RecordingSyncConfig.model_validate(stored).model_dump()
+    except ValidationError as error:
+        unreadable = {fault["loc"][0] for fault in error.errors(include_url=False)}
+    readable = {name: stored[name] for name in CONFIG_FIELDS & stored.keys() - unreadable}
+    return RecordingSyncConfig.model_construct(**{"template_ids": (), **readable}).model_dump(warnings=False)
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
