@@ -25,7 +25,9 @@ class Store:
         self.writes: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        collection, _, identifier = request.url.path.removeprefix("/api/").partition("/")
+        path = request.url.path.removeprefix("/api/")
+        identifier = path.rpartition("/")[2] if request.method == "PATCH" else ""
+        collection = path.removesuffix(f"/{identifier}")
         items = self.items.setdefault(collection, [])
         if request.method == "GET":
             return httpx.Response(200, json={"items": items})
@@ -34,7 +36,7 @@ class Store:
             [item] = [item for item in items if item["id"] == identifier]
             item |= json.loads(request.content)
             return httpx.Response(200, json=item)
-        item = {"id": f"{collection}-{len(items)}"} | json.loads(request.content)
+        item = {"id": f"{collection}-{len(items)}", "number": len(items) + 1} | json.loads(request.content)
         items.append(item)
         return httpx.Response(201, json=item)
 
@@ -61,9 +63,12 @@ async def test_planting_twice_adds_nothing_and_begins_the_minutes_anew() -> None
     assert store.writes == ["PATCH automations", "PATCH automations"]
     assert _anchor(store, second.to_chat) == _anchor(store, second.to_hook) == LATER + FIRST_REPORT_AFTER
     assert {name: len(items) for name, items in store.items.items()} == {
-        "connections": 1,
+        "connections": 3,
         "destinations": 2,
-        "automations": 4,
+        "automations": 5,
+        "recording-sources": 1,
+        "recording-templates": 1,
+        "v1/automation/jobs": 1,
     }
 
 

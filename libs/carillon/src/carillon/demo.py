@@ -89,7 +89,9 @@ async def _tell(stack: Stack, story: Story) -> None:
             webhook_secret=stack.secrets.webhook_secret,
             now=datetime.now(UTC),
         )
-        story.tell("planted a team with an account, two destinations and four automations")
+        story.tell(
+            "planted a team with three accounts, two destinations, five automations and a recording job"
+        )
         await _follow_reports(stack, api, sandbox, seeds, story)
 
 

@@ -16,14 +16,20 @@ from carillon.client import Api, Document
 TEAM = "Northwind Media"
 OWNER = "ada@northwind.example"
 
-FACEBOOK_TOKEN = "sandbox-fb-demo"  # noqa: S105  # the sandbox's own, known to everybody
+# The sandbox's own, known to everybody.
+FACEBOOK_TOKEN = "sandbox-fb-demo"  # noqa: S105
+TIKTOK_TOKEN = "sandbox-tt-demo"  # noqa: S105
+ZOOM_TOKEN = "sandbox-zoom-demo"  # noqa: S105
 TELEGRAM_TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawX"  # noqa: S105  # any well-formed one is accepted there
 CHAT_ID = -1001234567890
 HOOK = "northwind"
 FIRST_REPORT_AFTER = timedelta(seconds=5)
+FIRST_RECORDINGS_AFTER = timedelta(seconds=12)
 
 TO_CHAT = "Pulse: every minute to the team chat"
 TO_HOOK = "Pulse: every minute to the warehouse"
+GUARD = "Budget guard"
+JOB = "Lectures, every hour"
 
 _EVERY_MINUTE = {"period": "daily", "days": 1, "metric_types": ["ad_account", "pages"], "format": "html"}
 
@@ -34,15 +40,16 @@ class Seeds:
 
     to_chat: str
     to_hook: str
+    job: str
 
 
 async def plant(api: Api, *, sandbox_origin: str, webhook_secret: str, now: datetime) -> Seeds:
     """Make sure that the demo's data is there."""
-    await _ensure(
-        api,
-        "connections",
-        {"platform": "facebook", "name": "Northwind on Facebook", "token": FACEBOOK_TOKEN},
-    )
+    for platform, name, token in (
+        ("facebook", "Northwind on Facebook", FACEBOOK_TOKEN),
+        ("tiktok", "Northwind on TikTok", TIKTOK_TOKEN),
+    ):
+        await _ensure(api, "connections", {"platform": platform, "name": name, "token": token})
     chat = await _ensure(
         api,
         "destinations",
@@ -72,7 +79,33 @@ async def plant(api: Api, *, sandbox_origin: str, webhook_secret: str, now: date
     ]
     for pulse in automations[:2]:
         await _begin_anew(api, pulse, _each_minute(now))
-    return Seeds(to_chat=automations[0]["id"], to_hook=automations[1]["id"])
+    await _ensure(api, "automations", _budget_guard(chat["id"]))
+    job = await _recordings(api, now)
+    return Seeds(to_chat=automations[0]["id"], to_hook=automations[1]["id"], job=job["id"])
+
+
+async def _recordings(api: Api, now: datetime) -> Document:
+    """A course's recordings: whose they are, which of them are lectures, and the job that takes those."""
+    zoom = await _ensure(
+        api, "connections", {"platform": "zoom", "name": "Northwind Academy on Zoom", "token": ZOOM_TOKEN}
+    )
+    await _ensure(api, "recording-sources", {"connection_id": zoom["id"], "name": "The lecturer"})
+    lectures = await _ensure(
+        api,
+        "recording-templates",
+        {"name": "Lectures", "matching_rules": {"keywords": ["course", "lesson", "lecture", "workshop"]}},
+    )
+    first = (now + FIRST_RECORDINGS_AFTER).isoformat(timespec="seconds")
+    return await _ensure(
+        api,
+        "v1/automation/jobs",
+        {
+            "name": JOB,
+            "template_ids": [lectures["number"]],
+            "sync_config": {"sync_days": 7},
+            "schedule": {"type": "interval", "interval_minutes": 60, "anchor": first},
+        },
+    )
 
 
 async def _begin_anew(api: Api, pulse: Document, schedule: dict[str, Any]) -> None:
@@ -102,6 +135,17 @@ def _report(
         "schedule_config": dict(schedule),
         "automation_config": dict(config),
         "platforms": ["facebook"],
+    }
+
+
+def _budget_guard(destination_id: str) -> dict[str, Any]:
+    return {
+        "destination_id": destination_id,
+        "name": GUARD,
+        "type": "alert",
+        "schedule_config": {"type": "interval", "interval_minutes": 30},
+        "automation_config": {"thresholds": {"max_daily_spend": 1_000}, "window": "today"},
+        "platforms": ["facebook", "tiktok"],
     }
 
 
