@@ -161,7 +161,7 @@ def _store_of(context: RunContext, config: DataSyncConfig) -> Account:
         "connection_id: no PostgreSQL connection of yours has this id, or it must be connected again",
         Consequence.REAUTH,
         platform=Platform.POSTGRESQL.value,
-        # Without the id: the configuration may name anything, and what follows from this concerns nobody else.
+        # Without the id: a configuration may name anything, and nobody else must bear what follows.
         code="not_connected",
     )
 
