@@ -162,6 +162,22 @@ async def test_a_process_that_was_cut_off_leaves_nothing_that_lasts(tmp_path: Pa
     assert {path.name for path in (tmp_path / PATH).parent.iterdir()} == left - {"video.mp4"}
 
 
+async def test_what_was_only_begun_is_found_by_whoever_empties_a_folder(tmp_path: Path) -> None:
+    """A download that was cut off by a kill, and never came to be repeated."""
+    store = RecordingStore.open(tmp_path.as_uri())
+    begun = tmp_path / f"{PATH}#1"
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(b"half")
+    beside = begun.with_name("not an object#x")
+    beside.write_bytes(b"")
+    found = await store.paths_below(PATH.partition("/")[0])
+    assert PATH in found
+    assert not [path for path in found if path.endswith("#1")]
+    await store.delete(found)
+    assert not begun.exists()
+    assert await store.paths_below("nowhere") == []
+
+
 async def test_a_put_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     store = RecordingStore.open(tmp_path.as_uri())
     begun = asyncio.Event()

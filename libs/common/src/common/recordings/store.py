@@ -37,7 +37,7 @@ RETRIES = 3
 MAX_COPY = 5 * 1024**3
 """Bytes a bucket copies by itself; what is larger is read and written."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AWS_ENDPOINT_URL")
-_LEFTOVER = re.compile(r"#\d+")
+_LEFTOVER = re.compile(r"#\d+$")
 
 
 class StoreFault(CarillonError):
@@ -187,16 +187,17 @@ class RecordingStore:
             raise _fault("copied", error) from error
 
     async def paths_below(self, folder: str) -> list[str]:
-        """Every object below a folder."""
-        paths: list[str] = []
+        """Every object below a folder, also those of which a killed process had written only a part."""
+        paths: set[str] = set()
         try:
-            async for batch in obstore.list(self._store, folder):
-                paths += [found["path"] for found in batch]
-        except FileNotFoundError:
-            return []
+            with suppress(FileNotFoundError):  # nothing was ever put there
+                async for batch in obstore.list(self._store, folder):
+                    paths.update(found["path"] for found in batch)
         except (BaseError, OSError, ValueError) as error:
             raise _fault("listed", error) from error
-        return paths
+        if self._folder is not None:
+            paths.update(await asyncio.to_thread(_begun_below, self._folder, folder))
+        return sorted(paths)
 
     async def delete(self, paths: Sequence[str]) -> None:
         """Delete objects; those that are not there are left out."""
@@ -252,6 +253,15 @@ def _remove_leftovers(path: Path) -> None:
     for found in path.parent.glob(f"{_glob_escaped(path.name)}#*"):
         if _LEFTOVER.fullmatch(found.name.removeprefix(path.name)):
             found.unlink(missing_ok=True)
+
+
+def _begun_below(root: Path, folder: str) -> list[str]:
+    """What such processes had begun to write and nobody has written since: the library lists none of it."""
+    return [
+        _LEFTOVER.sub("", found.relative_to(root).as_posix())
+        for found in (root / folder).rglob("*#*")
+        if _LEFTOVER.search(found.name) and found.is_file()
+    ]
 
 
 def _glob_escaped(name: str) -> str:
