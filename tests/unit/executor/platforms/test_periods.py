@@ -36,8 +36,5 @@ def test_what_is_joined_holds_every_day_once(periods: list[Days]) -> None:
     found = joined(periods)
     days = [day for period in found for day in _each(period)]
     assert days == sorted({day for period in periods for day in _each(period)})
-    assert all(
-        later.since > earlier.until + timedelta(days=1)
-        for earlier, later in pairwise(found)
-    )
+    assert all(later.since > earlier.until + timedelta(days=1) for earlier, later in pairwise(found))
     assert [day.since for day in single_days(periods)] == days
