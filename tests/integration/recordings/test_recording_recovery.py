@@ -80,6 +80,25 @@ async def test_a_recording_goes_on_where_its_worker_died(
     assert len(await announced.of(RecordingProcessed)) == 1
 
 
+async def test_of_a_meeting_that_is_renamed_between_two_attempts_every_copy_is_known(studio: Studio) -> None:
+    """Its files have gone to one folder when they are to go to another: both are to be cleaned up one day."""
+    recording_id = await studio.record("Weekly call", files=FILES)
+    async with studio.working("executor-1") as first:
+        crash = Crash(first, NOTES - 3)
+        await first.processing.take({recording_id: None})
+        await asyncio.wait_for(crash.reached.wait(), 20)
+    await studio.world.sql.execute("UPDATE recording SET topic = 'Weekly call (moved)'")
+    await studio.let_leases_expire()
+    async with studio.working("executor-2") as second:
+        await second.processing.sweep()
+        [row] = await studio.ended(recording_id)
+    assert row["status"] == "UPLOADED"
+    stored = await studio.store.paths_below(str(studio.team.tenant_id))
+    assert len([path for path in stored if "/Weekly call/" in path]) == 4
+    assert len([path for path in stored if "/Weekly call (moved)/" in path]) == 4
+    assert sorted(stored) == sorted(artifacts_of(row).paths())
+
+
 async def test_the_notes_that_a_crash_can_come_before_are_all_of_them(studio: Studio) -> None:
     recording_id = await studio.record(files=FILES)
     notes = 0

@@ -73,8 +73,13 @@ def _planned(
         else Sent(place=places[file.name], bytes=file.bytes)
         for file in files
     }
-    # What went elsewhere before is still there, and is to be found by whoever cleans up.
-    kept = {name: sent for name, sent in had.items() if name not in planned}
+    # What went elsewhere before is still there, and is to be found by whoever cleans up: under its name, or
+    # under its place where the name stands for another one now, as after a meeting was renamed.
+    kept = {
+        name if name not in planned else sent.place: sent
+        for name, sent in had.items()
+        if name not in planned or sent.place != planned[name].place
+    }
     if before is None:
         return Upload(type=kind, begun_at=now, files={**kept, **planned})
     return before.model_copy(update={"files": {**kept, **planned}, "completed_at": None})
