@@ -33,7 +33,7 @@ from api.security import Principal
 from common.database import driver_connection
 from common.errors import Conflict, FieldError, NotFound
 from common.models import Automation, Recording, RecordingSource, RecordingStatus, RecordingTemplate
-from common.recordings import catalog, intake
+from common.recordings import catalog, intake, layout
 from common.recordings.artifacts import Artifacts
 from common.recordings.files import RecordedFile
 from common.recordings.intake import Taking
@@ -142,7 +142,8 @@ async def detail_of(session: AsyncSession, tenant_id: UUID, recording_id: UUID) 
         artifacts=artifacts,
     )
     shown = [FileOut.model_validate(file) for file in files]
-    return RecordingOut(**values | {"files": shown, "artifacts": _stored(artifacts), "steps": steps})
+    stored = _stored(artifacts, below=layout.library(tenant_id) + "/")
+    return RecordingOut(**values | {"files": shown, "artifacts": stored, "steps": steps})
 
 
 async def process(
@@ -274,7 +275,8 @@ def _why_not(recording: RecordingOut, done: str) -> str:
     return f"The recording is {recording.status}; in this state it cannot be {done}."
 
 
-def _stored(artifacts: Artifacts) -> ArtifactsOut:
+def _stored(artifacts: Artifacts, *, below: str) -> ArtifactsOut:
+    """`below` is what people need not see of the paths in Carillon's own store."""
     return ArtifactsOut(
         files=[
             StoredFileOut(id=file_id, **file.model_dump(include=set(StoredFileOut.model_fields)))
@@ -295,7 +297,12 @@ def _stored(artifacts: Artifacts) -> ArtifactsOut:
             UploadOut(
                 type=upload.type,
                 files=[
-                    SentFileOut(name=name, place=sent.place, bytes=sent.bytes, is_done=sent.is_done)
+                    SentFileOut(
+                        name=name,
+                        place=sent.place.removeprefix(below),
+                        bytes=sent.bytes,
+                        is_done=sent.is_done,
+                    )
                     for name, sent in upload.files.items()
                 ],
                 completed_at=upload.completed_at,

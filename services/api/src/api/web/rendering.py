@@ -22,6 +22,7 @@ NAVIGATION = (
     ("/", "Overview", "overview"),
     ("/automations", "Automations", "automations"),
     ("/runs", "Runs", "runs"),
+    ("/recordings", "Recordings", "recordings"),
     ("/destinations", "Destinations", "destinations"),
     ("/connections", "Connections", "connections"),
 )

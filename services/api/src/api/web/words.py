@@ -55,6 +55,15 @@ _STATES: Mapping[str, tuple[str, tuple[str, str]]] = {
     "refreshed": ("Renewed", _GOOD),
     "rejected": ("Refused", _BAD),
     "forgotten": ("Cleaned up", _STILL),
+    "INITIALIZED": ("New", ("still", "ring")),
+    "DOWNLOADING": ("Downloading", _BUSY),
+    "DOWNLOADED": ("Downloaded", _GOOD),
+    "TRANSCRIBING": ("Transcribing", _BUSY),
+    "TRANSCRIBED": ("Transcribed", _GOOD),
+    "UPLOADING": ("Uploading", _BUSY),
+    "UPLOADED": ("Uploaded", _GOOD),
+    "FAILED": ("Failed", _BAD),
+    "SKIPPED": ("Skipped", _STILL),
 }
 
 

@@ -64,6 +64,33 @@ function lookingAhead(form) {
   if (form.dataset.fresh) look();
 }
 
+// Shows what the form would do, by the page's own server, while it is filled in.
+function previewing(form) {
+  const part = document.getElementById("preview");
+  for (const element of form.querySelectorAll("[data-without-script]")) element.remove();
+  let waiting = null;
+  let asked = null;
+  async function show() {
+    asked?.abort();
+    asked = new AbortController();
+    try {
+      const body = new URLSearchParams(new FormData(form));
+      const answer = await fetch(form.dataset.preview, { method: "POST", body, signal: asked.signal, headers: { Accept: "text/html" } });
+      if (!answer.ok || answer.redirected) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      part.replaceChildren(...fresh.body.childNodes);
+    } catch (error) {
+      if (error.name !== "AbortError") part.textContent = "The preview is not available right now.";
+    }
+  }
+  const later = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(show, STILL_TYPING);
+  };
+  form.addEventListener("input", later);
+  form.addEventListener("change", later);
+}
+
 // The same form with other fields: what was entered so far is kept.
 function lookAgain(form) {
   const look = document.createElement("input");
@@ -78,6 +105,7 @@ export function enhanceForms(root) {
   for (const button of root.querySelectorAll("[data-copy]")) copying(button);
   for (const form of root.querySelectorAll('form[method="post"]')) sendingOnce(form);
   for (const form of root.querySelectorAll("form[data-looks-ahead]")) lookingAhead(form);
+  for (const form of root.querySelectorAll("form[data-preview]")) previewing(form);
   for (const select of root.querySelectorAll("select[data-sends-form]")) select.addEventListener("change", () => lookAgain(select.form));
   root.querySelector("[data-focus]")?.focus();
 }
