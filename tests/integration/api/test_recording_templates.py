@@ -126,6 +126,20 @@ async def test_targets_are_the_teams_own_and_of_their_kind(
         ]
 
 
+async def test_another_teams_source_is_like_none(api: httpx.AsyncClient, world: World, globex: Team) -> None:
+    zoom = await world.connection(globex, ConnectionKind.ZOOM_USER, "sandbox-zoom-globex")
+    theirs = await recordings.source(world, globex, zoom, number=7)
+
+    for path in (PATH, f"{PATH}/preview"):
+        given = body() if path == PATH else {}
+        foreign, missing = [
+            await api.post(path, json={**given, "matching_rules": {"source_ids": ids}})
+            for ids in ([7, str(theirs)], [8, str(new_id())])
+        ]
+        assert (foreign.status_code, missing.status_code) == (422, 422)
+        assert foreign.json()["errors"] == missing.json()["errors"]
+
+
 @pytest.mark.parametrize("spelling", ["number", "text", "id", "capitals"])
 async def test_a_template_that_jobs_name_stays(
     api: httpx.AsyncClient, world: World, acme: Team, globex: Team, spelling: str
