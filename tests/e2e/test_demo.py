@@ -31,6 +31,7 @@ async def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path, backe
         "Telegram chat received it",
         "its signature is valid",
         "one trace leads from the slot to the webhook",
+        "a Zoom recording was found",
         "everything has stopped",
     ):
         assert part in output

@@ -65,7 +65,7 @@ async def test_a_report_is_delivered_and_a_restart_keeps_everything(start: Start
     assert "Open the demo" in await _console(port)
 
     before = await _automations(port, key)
-    assert len(before) == 4
+    assert len(before) == 6
     await _stop(command)
     assert "stopping" in command.output
 

@@ -28,9 +28,13 @@ class Store:
         path = request.url.path.removeprefix("/api/")
         identifier = path.rpartition("/")[2] if request.method == "PATCH" else ""
         collection = path.removesuffix(f"/{identifier}")
-        items = self.items.setdefault(collection, [])
+        items = [] if path.endswith("/check") else self.items.setdefault(collection, [])
         if request.method == "GET":
             return httpx.Response(200, json={"items": items})
+        if request.method == "POST" and path.endswith("/check"):
+            [item] = [item for item in self.items["connections"] if f"/{item['id']}/" in path]
+            item["checked_at"] = NOW.isoformat()
+            return httpx.Response(200, json=item)
         self.writes.append(f"{request.method} {collection}")
         if request.method == "PATCH":
             [item] = [item for item in items if item["id"] == identifier]

@@ -64,6 +64,10 @@ class Api:
         """An item with some of its fields replaced."""
         return await self._call("PATCH", f"/api/{collection}/{identifier}", body=body)
 
+    async def check_connection(self, identifier: str) -> Document:
+        """Look at a connection now: its scopes, and the accounts it reaches."""
+        return await self._call("POST", f"/api/connections/{identifier}/check")
+
     async def run_automation(self, identifier: str) -> Document:
         """Run an automation now; the queued run."""
         return await self._call("POST", f"/api/automations/{identifier}/run")

@@ -93,6 +93,7 @@ async def _tell(stack: Stack, story: Story) -> None:
             "planted a team with three accounts, two destinations, five automations and a recording job"
         )
         await _follow_reports(stack, api, sandbox, seeds, story)
+        await _follow_recordings(api, seeds, story)
 
 
 async def _follow_reports(stack: Stack, api: Api, sandbox: Sandbox, seeds: Seeds, story: Story) -> None:
@@ -103,8 +104,8 @@ async def _follow_reports(stack: Stack, api: Api, sandbox: Sandbox, seeds: Seeds
         f"slot {to_chat['scheduled_for']}, completed {late.total_seconds():.2f} s later "
         f"(attempt {to_chat['attempt']}, by {to_chat['attempts'][-1]['worker']})",
     )
-    in_chat = await _arrival(sandbox, "telegram", "chat_id", CHAT_ID)
-    story.tell("the team's Telegram chat received it", *_excerpt(str(in_chat["text"])))
+    in_chat = await _arrival(sandbox, "telegram", "chat_id", CHAT_ID, which=_words)
+    story.tell("the team's Telegram chat received it", *_excerpt(_words(in_chat)))
 
     to_hook = await _completed_run(api, seeds.to_hook)
     at_hook = await _arrival(sandbox, "webhook", "hook", HOOK)
@@ -120,6 +121,21 @@ async def _follow_reports(stack: Stack, api: Api, sandbox: Sandbox, seeds: Seeds
         raise DemoFailed(f"the run's trace is {to_hook['trace_id']}, and {arrived} arrived at the webhook")
     await _logged(stack.logs, arrived)
     story.tell("one trace leads from the slot to the webhook, through the services' logs", arrived)
+
+
+async def _follow_recordings(api: Api, seeds: Seeds, story: Story) -> None:
+    async def probe() -> Document | None:
+        taken = [each for each in await api.everything("recordings") if each["automation_id"] == seeds.job]
+        for recording in taken:
+            if recording["status"] == "FAILED":
+                raise DemoFailed(f"a recording failed: {recording.get('error_message')}")
+        return next((each for each in taken if each["status"] == "UPLOADED"), None)
+
+    recording = await _until(probe, story_is="no recording was processed")
+    story.tell(
+        "a Zoom recording was found, matched to a template, downloaded, transcribed and stored",
+        f"“{recording['topic']}”: {recording['duration_minutes']} min, {recording['total_bytes']:,} bytes",
+    )
 
 
 async def _completed_run(api: Api, automation_id: str) -> Document:
@@ -150,10 +166,12 @@ async def _logged(logs: Path, trace_id: str) -> None:
     await _until(probe, story_is=f"trace {trace_id} was not in the logs of executor and notifier")
 
 
-async def _arrival(sandbox: Sandbox, kind: str, address: str, value: object) -> Document:
+async def _arrival(
+    sandbox: Sandbox, kind: str, address: str, value: object, *, which: Callable[[Document], object] = bool
+) -> Document:
     async def probe() -> Document | None:
         for message in await sandbox.received():
-            if message["kind"] == kind and message[address] == value:
+            if message["kind"] == kind and message[address] == value and which(message):
                 return message
         return None
 
@@ -183,6 +201,11 @@ def trace_of(message: Document) -> str:
     """The trace id in a received message's `traceparent` (W3C Trace Context); empty without one."""
     parts = str(message.get("traceparent", "")).split("-")
     return parts[1] if len(parts) == 4 else ""
+
+
+def _words(message: Document) -> str:
+    """What a chat's message says; a picture may say nothing."""
+    return str(message.get("caption") or message.get("text") or "")
 
 
 def _excerpt(text: str, lines: int = 6) -> list[str]:

@@ -63,7 +63,9 @@ def describe(message: Document) -> tuple[str, str] | None:
     """Where a received message went, and how it begins; None for what is no delivery."""
     match message["kind"]:
         case "telegram":
-            text = " ".join(str(message.get("text", "")).split())
+            text = " ".join(str(message.get("caption") or message.get("text") or "").split())
+            if not text:
+                text = "a picture" if "photo" in message else "a file"
             return f"Telegram chat {message['chat_id']}", text
         case "webhook":
             return f"webhook {message['hook']}", f"signature {message['signature']}"

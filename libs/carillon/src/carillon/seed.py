@@ -49,7 +49,7 @@ async def plant(api: Api, *, sandbox_origin: str, webhook_secret: str, now: date
         ("facebook", "Northwind on Facebook", FACEBOOK_TOKEN),
         ("tiktok", "Northwind on TikTok", TIKTOK_TOKEN),
     ):
-        await _ensure(api, "connections", {"platform": platform, "name": name, "token": token})
+        await _connect(api, platform, name, token)
     chat = await _ensure(
         api,
         "destinations",
@@ -86,9 +86,7 @@ async def plant(api: Api, *, sandbox_origin: str, webhook_secret: str, now: date
 
 async def _recordings(api: Api, now: datetime) -> Document:
     """A course's recordings: whose they are, which of them are lectures, and the job that takes those."""
-    zoom = await _ensure(
-        api, "connections", {"platform": "zoom", "name": "Northwind Academy on Zoom", "token": ZOOM_TOKEN}
-    )
+    zoom = await _connect(api, "zoom", "Northwind Academy on Zoom", ZOOM_TOKEN)
     await _ensure(api, "recording-sources", {"connection_id": zoom["id"], "name": "The lecturer"})
     lectures = await _ensure(
         api,
@@ -106,6 +104,13 @@ async def _recordings(api: Api, now: datetime) -> Document:
             "schedule": {"type": "interval", "interval_minutes": 60, "anchor": first},
         },
     )
+
+
+async def _connect(api: Api, platform: str, name: str, token: str) -> Document:
+    connection = await _ensure(api, "connections", {"platform": platform, "name": name, "token": token})
+    if not connection.get("checked_at"):
+        await api.check_connection(connection["id"])
+    return connection
 
 
 async def _begin_anew(api: Api, pulse: Document, schedule: dict[str, Any]) -> None:
