@@ -7,6 +7,8 @@ the database as a W3C `traceparent`.
 
 from __future__ import annotations
 
+import html
+import json
 import logging
 import re
 import sys
@@ -30,8 +32,9 @@ from common.settings import LogFormat, TelemetrySettings
 _PROPAGATOR = TraceContextTextMapPropagator()
 _SECRET_FIELD = re.compile(r"(token|secret|password|authorization|api_?key|dsn|database_url)", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
-    r"(access_token=)[^&\s\"']+|(bot)\d+:[A-Za-z0-9_-]{20,}|(whsec_)[A-Za-z0-9+/=]+|(car_)[A-Za-z0-9_-]{20,}"
-    r"|(Bearer )[A-Za-z0-9._~+/-]+|(postgres(?:ql)?://[^:/@\s]*:)[^@\s]+(?=@)"
+    r"(access_token=)[^&\s\"']+|(bot)\d+(?::|%3[Aa])[A-Za-z0-9_-]{20,}|(car_)[A-Za-z0-9_-]{20,}"
+    r"|(whsec_)(?:[A-Za-z0-9+/=]|\\/|%2[BFbf]|%3[Dd])+"
+    r"|(Bearer )[A-Za-z0-9._~+/-]+|(Basic )[A-Za-z0-9+/=_-]{16,}|(postgres(?:ql)?://[^:/@\s]*:)[^@\s]+(?=@)"
 )
 _HIDDEN = "[hidden]"
 _LEAST_SECRET = 8
@@ -41,13 +44,29 @@ _QUERY = "url.query"
 def hide_secrets(text: str, known: Iterable[str] = ()) -> str:
     """`text` without the tokens, keys and passwords it may carry, as in a vendor's error or a URL.
 
-    `known` are secrets to hide whatever they look like. Those of less than eight characters are not: they
-    would be found in ordinary words.
+    `known` are secrets to hide whatever they look like, also where they are spelt as in an address, in JSON
+    or in HTML. Those of less than eight characters are not: they would be found in ordinary words. Hide
+    before anything is cut off: what is left of a secret is not known any more.
     """
-    for secret in known:
+    for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= _LEAST_SECRET:
-            text = text.replace(secret, _HIDDEN)
+            text = re.sub("".join(map(_spelt, secret)), _HIDDEN, text)
     return _SECRET_VALUE.sub(lambda match: next(filter(None, match.groups())) + _HIDDEN, text)
+
+
+def _spelt(character: str) -> str:
+    """A pattern for a character of a secret, however it is escaped. Bounded: texts may be hostile."""
+    if character.isascii() and character.isalnum():
+        return character
+    encoded = "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in character.encode(errors="replace"))
+    spellings = (
+        rf"\\{{0,8}}{re.escape(character)}",
+        rf"(?i:{encoded}|\\{{1,8}}u{ord(character):04x}|&#0{{0,4}}{ord(character)};|&#x0{{0,4}}{ord(character):x};)",
+        re.escape(html.escape(character)),
+        rf"\\{{1,8}}{re.escape(json.dumps(character)[-2])}",
+        *((r"\+",) if character == " " else ()),
+    )
+    return f"(?:{'|'.join(spellings)})"
 
 
 def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

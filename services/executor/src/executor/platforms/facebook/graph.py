@@ -132,7 +132,7 @@ class Graph:
         retry_after: float | None = None,
     ) -> PlatformError:
         """A PlatformError of this connection whose text is free of its token."""
-        shown = hide_secrets(_ANY_TOKEN.sub("[hidden]", detail.replace(self._token, "[hidden]")))
+        shown = _ANY_TOKEN.sub("[hidden]", hide_secrets(detail, [self._token]))
         return PlatformError(
             f"Facebook: {shown if len(shown) <= MAX_DETAIL else shown[: MAX_DETAIL - 1] + '…'}",
             consequence,
