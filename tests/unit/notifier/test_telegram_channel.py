@@ -15,7 +15,9 @@ from common.retry import TELEGRAM_SCHEDULE
 from common.telemetry import hide_secrets
 from notifier.channels.base import Interrupted, OutcomeUnknown, Receipt
 from notifier.channels.telegram import TelegramChannel
+from tests.support.canaries import Canaries
 from tests.support.channels import notifier_settings
+from tests.support.echoes import echo
 from tests.support.parcels import TOKEN, TRACEPARENT, message, parcel
 from tests.support.receivers import client_of
 from tests.support.spans import recorded_spans
@@ -362,6 +364,16 @@ async def test_an_empty_message_is_refused_without_a_call() -> None:
     telegram = Telegram()
     assert (await telegram.refuses(text=" \n", html="<b> </b>")).consequence is Consequence.INVALID
     assert telegram.urls == []
+
+
+async def test_a_description_that_is_cut_short_shows_no_part_of_the_token() -> None:
+    canaries = Canaries()
+    canaries.plant("the token", TOKEN, public=TOKEN.partition(":")[0] + ":")
+    for before in range(0, 320, 7):
+        said = "x" * before + " " + echo(TOKEN)
+        for answer in (refusal(400, said), refusal(401, said), httpx.Response(502, text=said)):
+            error = await Telegram(answer).refuses()
+            assert not canaries.look([("an error", str(error))])
 
 
 async def test_the_token_reaches_neither_error_nor_span(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ from common.standard_webhooks import signed_headers, signing_keys
 from notifier.channels.base import OutcomeUnknown, Parcel
 from notifier.channels.exchange import KEPT_BODY, TOTAL_TIMEOUT
 from notifier.channels.webhook import WebhookChannel, message_id, payload
+from tests.support.canaries import Canaries
+from tests.support.echoes import echo
 from tests.support.parcels import SECRET, TRACEPARENT, chart, message, parcel, table
 from tests.support.receivers import Handler, client_of
 from tests.support.spans import recorded_spans
@@ -307,6 +309,31 @@ async def test_the_capability_in_a_url_reaches_neither_error_nor_span(
         assert SECRET.removeprefix("whsec_") not in text
     assert failed.parent is not None
     assert f"{failed.parent.span_id:016x}" == TRACEPARENT.split("-")[2]
+
+
+def _saying(status: int, body: str) -> Handler:
+    return lambda _request: httpx.Response(status, text=body)
+
+
+@pytest.mark.parametrize("status", [302, 401, 410, 500])
+async def test_a_secret_the_receiver_repeats_is_shown_by_neither_error_nor_span(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    key = base64.b64encode(b"\xfb\xef\xbe\xff" * 8).decode()
+    canaries = Canaries()
+    secret = canaries.plant("the secret", f"whsec_{key}", public="whsec_")
+    texts = []
+    with recorded_spans(monkeypatch) as spans:
+        # Whatever is shown of it ends within one of these.
+        for before in range(0, 220, 7):
+            body = "x" * before + " " + json.dumps({"header": echo(secret)}).replace("/", "\\/")
+            refusal = httpx.Response(status, text=body)
+            texts.append(
+                str(await refused(lambda _request, refusal=refusal: refusal, delivery(secret=secret)))
+            )
+    assert not canaries.look([("an error", text) for text in texts])
+    assert not canaries.look([("a span", spans.text())])
+    assert any("[hidden]" in text for text in texts)
 
 
 async def test_the_receiver_is_told_the_span_that_calls_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -27,10 +28,11 @@ SELECT id, status, status_reason, config, secret_sealed FROM destination
 
 @dataclass(frozen=True, slots=True)
 class WebhookEndpoint:
-    """An address and the keys that sign what is sent there."""
+    """An address and the keys that sign what is sent there. `secrets` are the keys as they are written."""
 
     url: httpx.URL = field(repr=False)
     keys: list[bytes] = field(repr=False)
+    secrets: Sequence[str] = field(default=(), repr=False)
 
 
 async def find_endpoint(
@@ -64,15 +66,16 @@ async def find_endpoint(
             Consequence.GONE,
             code="disabled",
         )
-    return WebhookEndpoint(_url(url or row["config"].get("url")), _keys(row, ring, tenant_id))
+    keys, secrets = _signing(row, ring, tenant_id)
+    return WebhookEndpoint(_url(url or row["config"].get("url")), keys, secrets)
 
 
-def _keys(row: asyncpg.Record, ring: KeyRing, tenant_id: UUID) -> list[bytes]:
+def _signing(row: asyncpg.Record, ring: KeyRing, tenant_id: UUID) -> tuple[list[bytes], Sequence[str]]:
     try:
         secret = ring.open(
             row["secret_sealed"] or b"", tenant_id=tenant_id, row_id=row["id"], column="secret"
         )
-        return signing_keys(secret)
+        return signing_keys(secret), secret.split()
     except (Undecryptable, ValueError):
         raise _unusable(
             "destination_id: the destination has no signing secret that can be used: give it a new one",

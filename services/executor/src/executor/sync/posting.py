@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from executor.sync.endpoints import WebhookEndpoint
 TIMEOUT = 30.0
 """Seconds for one request as a whole."""
 _PATIENCE = 2.0
-_KEPT = 2_048
+_KEPT = 8_192
 _SHOWN = 200
 
 
@@ -54,7 +54,7 @@ async def post(
         status, said, answered = await _exchange(http, url, body, headers)
         span.set_attribute("http.response.status_code", status)
     if not 200 <= status < 300:
-        raise _refusal(status, said, answered, now=now)
+        raise _refusal(status, _shown(said, endpoint.secrets), answered, now=now)
 
 
 async def _exchange(
@@ -85,7 +85,7 @@ async def _exchange(
 
 
 async def _beginning(response: httpx.Response) -> str:
-    """What the answer begins with, on one line. Its status counts even if the rest never comes."""
+    """What the answer begins with. Its status counts even if the rest never comes."""
     read = bytearray()
     with suppress(httpx.TransportError, ResponseTooLarge, TimeoutError):
         async with asyncio.timeout(_PATIENCE):
@@ -93,7 +93,12 @@ async def _beginning(response: httpx.Response) -> str:
                 read += part
                 if len(read) >= _KEPT:
                     break
-    text = read.decode("utf-8", "replace")
+    return read.decode("utf-8", "replace")
+
+
+def _shown(said: str, secrets: Sequence[str]) -> str:
+    """A little of it on one line, without what it repeats of our secrets."""
+    text = telemetry.hide_secrets(said, secrets)
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_SHOWN]
 
 
@@ -110,6 +115,6 @@ def _refusal(status: int, said: str, headers: Mapping[str, str], *, now: datetim
     detail = f"the receiver answered {status}"
     if 300 <= status < 400:
         detail += ", a redirect, which webhooks do not follow"
-    if said := telemetry.hide_secrets(said):
+    if said:
         detail += f": {said}"
     return ChannelError(detail, consequence, code=str(status), http_status=status, retry_after=retry_after)

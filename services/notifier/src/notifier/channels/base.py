@@ -22,6 +22,11 @@ class Target:
     config: Mapping[str, Any]
     secret: str | None = field(repr=False)
 
+    @property
+    def secrets(self) -> list[str]:
+        """The secrets in it: several while one replaces another."""
+        return (self.secret or "").split()
+
 
 Note = Callable[[Mapping[str, Any]], Awaitable[None]]
 """Keeps the progress of an attempt that is not over, in case it never gets to say how it ended."""

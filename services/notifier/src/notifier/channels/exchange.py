@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -140,7 +140,7 @@ def _reason(error: httpx.TransportError) -> str:
     return hide_secrets(f"{type(error).__name__} {error}".strip())[:200]
 
 
-def excerpt(body: bytes, *, characters: int = 200) -> str:
-    """The beginning of a body on one line, for a person to read."""
-    text = body[: characters * 8].decode("utf-8", "replace")
+def excerpt(body: bytes, *, characters: int = 200, secrets: Iterable[str] = ()) -> str:
+    """The beginning of a body on one line, for a person to read, without the secrets it repeats."""
+    text = hide_secrets(body.decode("utf-8", "replace"), secrets)[: characters * 8]
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:characters]

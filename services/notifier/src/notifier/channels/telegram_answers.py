@@ -56,12 +56,12 @@ def message_id(answer: Answer, token: str, now: datetime) -> int:
         return identifier if isinstance(identifier, int) else 0
     status = document.get("error_code")
     status = status if isinstance(status, int) else answer.status
-    description = str(document.get("description", ""))[:300]
+    description = hide_secrets(str(document.get("description", "")), [token])[:300]
     parameters = document.get("parameters")
     parameters = parameters if isinstance(parameters, dict) else {}
     new_chat = parameters.get("migrate_to_chat_id")
     raise Refused(
-        f"Telegram answered {status}: {_without(token, description)}",
+        f"Telegram answered {status}: {description}",
         rule_for(status, description),
         http_status=answer.status,
         retry_after=_wait(parameters.get("retry_after"), answer, now),
@@ -84,7 +84,7 @@ def _unreadable(answer: Answer, token: str, now: datetime) -> ChannelError:
         consequence = Consequence.INVALID
     else:
         consequence = Consequence.TRANSIENT
-    said = _without(token, excerpt(answer.body, characters=100))
+    said = excerpt(answer.body, characters=100, secrets=[token])
     return ChannelError(
         f"something other than Telegram answered {answer.status}: {said or 'nothing'}",
         consequence,
@@ -92,10 +92,6 @@ def _unreadable(answer: Answer, token: str, now: datetime) -> ChannelError:
         http_status=answer.status,
         retry_after=_wait(None, answer, now),
     )
-
-
-def _without(token: str, text: str) -> str:
-    return hide_secrets(text.replace(token, "[hidden]"))
 
 
 def _wait(seconds: object, answer: Answer, now: datetime) -> float | None:

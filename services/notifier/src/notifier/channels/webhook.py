@@ -14,7 +14,7 @@ from common.http import parse_retry_after
 from common.messages import Message
 from common.retry import WEBHOOK_SCHEDULE, RetrySchedule
 from common.standard_webhooks import signed_headers, signing_keys
-from common.telemetry import hide_secrets, traceparent_of
+from common.telemetry import traceparent_of
 from notifier.channels.base import Parcel, Receipt, Target
 from notifier.channels.exchange import Answer, excerpt, post, request_span
 from notifier.pacing import Limit
@@ -59,7 +59,7 @@ class WebhookChannel:
             )
             current.set_attribute("http.response.status_code", answer.status)
             if not 200 <= answer.status < 300:
-                raise refusal(answer, now=now)
+                raise refusal(answer, now=now, secrets=parcel.target.secrets)
         return Receipt(answer.status, {})
 
 
@@ -92,8 +92,8 @@ def payload(parcel: Parcel) -> bytes:
     )
 
 
-def refusal(answer: Answer, *, now: datetime) -> ChannelError:
-    """What an answer that is not 2xx means."""
+def refusal(answer: Answer, *, now: datetime, secrets: Sequence[str] = ()) -> ChannelError:
+    """What an answer that is not 2xx means. `secrets` are hidden where the receiver repeats them."""
     retry_after = None
     match answer.status:
         case 410:
@@ -106,7 +106,7 @@ def refusal(answer: Answer, *, now: datetime) -> ChannelError:
     detail = f"the receiver answered {answer.status}"
     if 300 <= answer.status < 400:
         detail += ", a redirect, which webhooks do not follow"
-    if said := hide_secrets(excerpt(answer.body)):
+    if said := excerpt(answer.body, secrets=secrets):
         detail += f": {said}"
     return ChannelError(
         detail,
