@@ -332,6 +332,25 @@ async def test_other_bodies(
 
 
 @pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("destinations", {"type": "hunter2-canary", "name": "n"}),
+        ("connections", {"platform": "hunter2-canary", "name": "n"}),
+        ("connections", {"platform": "facebook", "name": "n", "expires_at": "hunter2-canary"}),
+        ("connections/authorize", {"kind": "hunter2-canary"}),
+        ("schedules/preview", {"schedule": {"type": "hunter2-canary"}}),
+    ],
+)
+async def test_a_value_that_is_refused_is_not_repeated(
+    api: httpx.AsyncClient, ready: None, kind: str, body: dict[str, Any]
+) -> None:
+    response = await api.post(f"/api/{kind}", json=body)
+
+    assert response.status_code == 422, response.text
+    assert "hunter2" not in response.text
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/api/nothing", 404), ("PUT", "/api/automations", 405), ("DELETE", "/api/runs", 405)],
 )

@@ -161,11 +161,16 @@ def faults_of(error: RequestValidationError) -> list[Fault]:
             path = [*path, item["ctx"]["discriminator"].strip("'")]
         elif place == "body":
             path = within(error.body, path, missing=item["type"] == "missing")
-        fault = Fault(
-            pointer=pointer(path), detail=item["msg"].removeprefix("Value error, "), **{"in": place}
-        )
+        fault = Fault(pointer=pointer(path), detail=_detail(item), **{"in": place})
         faults.setdefault((place, fault.pointer), fault)
     return list(faults.values())
+
+
+def _detail(fault: Mapping[str, Any]) -> str:
+    """What is wrong, in Pydantic's words unless they repeat the value."""
+    if fault["type"] == "union_tag_invalid":
+        return f"Input should be one of {fault['ctx']['expected_tags']}"
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def within(document: Any, path: Sequence[str | int], *, missing: bool) -> list[str | int]:
