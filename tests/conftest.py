@@ -30,6 +30,8 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "carillon")
 _ROOT = Path(__file__).parent.parent
 _CACHE = _ROOT / ".carillon" / "cache"
 _prefixes = itertools.count(1)
+BROKERS = frozenset({"broker", "shared_broker", "kafka"})
+"""Fixtures by which a test uses the broker, directly or through others."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="embedded (default), containers, or kafka: embedded PostgreSQL with a real Apache Kafka",
     )
+    parser.addoption(
+        "--only-broker",
+        action="store_true",
+        help="only tests that use the broker: the others do not care which one it is",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,6 +54,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--only-broker"):
+        others = [item for item in items if BROKERS.isdisjoint(getattr(item, "fixturenames", ()))]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
     if config.getoption("--backend") == "embedded":
         for item in items:
             if item.get_closest_marker("kafka"):
