@@ -327,10 +327,7 @@ async def test_a_secret_the_receiver_repeats_is_shown_by_neither_error_nor_span(
         # Whatever is shown of it ends within one of these.
         for before in range(0, 220, 7):
             body = "x" * before + " " + json.dumps({"header": echo(secret)}).replace("/", "\\/")
-            refusal = httpx.Response(status, text=body)
-            texts.append(
-                str(await refused(lambda _request, refusal=refusal: refusal, delivery(secret=secret)))
-            )
+            texts.append(str(await refused(_saying(status, body), delivery(secret=secret))))
     assert not canaries.look([("an error", text) for text in texts])
     assert not canaries.look([("a span", spans.text())])
     assert any("[hidden]" in text for text in texts)
