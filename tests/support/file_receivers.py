@@ -35,9 +35,10 @@ class Taken:
 
 @dataclass
 class FileReceiver:
-    """Answers with the statuses of `answers`, then with 204."""
+    """Answers with the statuses of `answers`, then with 204; with `says` as its body."""
 
     url: str
+    says: bytes = b""
     taken: list[Taken] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
 
@@ -66,7 +67,7 @@ class FileReceiver:
         status, extra = self.answers.pop(0) if self.answers else (204, {})
         told = [(name.encode(), value.encode()) for name, value in extra.items()]
         await send({"type": "http.response.start", "status": status, "headers": told})
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": self.says if status == 200 else b""})
 
 
 @asynccontextmanager
