@@ -21,6 +21,8 @@ from scheduler.settings import SchedulerSettings
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 COMPOSE = ROOT / "docker-compose.yml"
+BUCKET = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL"}
+"""What the library of the file store reads by itself."""
 SERVICES: dict[str, type[BaseSettings]] = {
     "api": ApiSettings,
     "scheduler": SchedulerSettings,
@@ -69,7 +71,7 @@ def test_the_image_runs_as_nobody_and_stops_as_told() -> None:
 def test_a_service_is_given_settings_it_has_and_all_it_needs(compose: dict[str, Any], service: str) -> None:
     fields = {name.upper(): field for name, field in SERVICES[service].model_fields.items()}
     given = set(compose["services"][service]["environment"])
-    assert given <= set(fields)
+    assert given <= set(fields) | (BUCKET if "RECORDING_STORE_URL" in fields else set())
     assert {name for name, field in fields.items() if field.is_required()} <= given
 
 
@@ -106,11 +108,37 @@ def test_only_this_machine_reaches_the_published_ports(compose: dict[str, Any]) 
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-def test_every_variable_is_in_the_example() -> None:
+def test_every_variable_is_in_the_example(compose: dict[str, Any]) -> None:
     example = (ROOT / "deploy" / "carillon.env.example").read_text()
     listed = set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE))
     asked = set(re.findall(r"\$\{([A-Z][A-Z0-9_]*)", COMPOSE.read_text()))
-    assert asked == listed - {"COMPOSE_PROFILES"}
+    passed_on = {
+        name
+        for service in compose["services"].values()
+        for name, value in service.get("environment", {}).items()
+        if value is None
+    }
+    assert asked | passed_on == listed - {"COMPOSE_PROFILES"}
+
+
+def test_executors_and_schedulers_share_a_folder_of_recordings_that_their_user_may_write(
+    compose: dict[str, Any],
+) -> None:
+    folder = "/var/lib/carillon/recordings"
+    sharing = {
+        name
+        for name, service in compose["services"].items()
+        if f"recordings:{folder}" in service.get("volumes", [])
+    }
+    assert sharing == {"executor", "scheduler"}
+    assert "recordings" in compose["volumes"]
+    for name in sharing:
+        url = compose["services"][name]["environment"]["RECORDING_STORE_URL"]
+        assert url == f"${{RECORDING_STORE_URL:-file://{folder}}}"
+    text = (ROOT / "deploy" / "Dockerfile").read_text()
+    user = re.search(r"^USER (\d+):(\d+)$", text, re.MULTILINE)
+    assert user is not None
+    assert f"install -d -o {user[1]} -g {user[2]} -m 0700 {folder}" in text
 
 
 def test_mounted_files_exist(compose: dict[str, Any]) -> None:

@@ -49,7 +49,7 @@ def test_the_demo_sends_every_call_to_the_sandbox(tmp_path: Path) -> None:
     assert values["COMPOSE_PROFILES"] == "demo"
     assert values["DEMO_API_KEY"].startswith(API_KEY_PREFIX)
     origins = {name: value for name, value in values.items() if name.endswith(("_BASE_URL", "_OAUTH_URL"))}
-    assert len(origins) == 6
+    assert len(origins) == 7
     assert all(value.startswith("http://sandbox:8090") for value in origins.values())
     assert values["OUTBOUND_ALLOWED_HOSTS"] == "sandbox:8090"
     # People agree in their own browser, which does not know the containers' names.
