@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,54 @@ def test_only_settings_that_exist_are_given() -> None:
     assert set(_documents("ConfigMap")["carillon"]["data"]) <= known
 
 
-def test_the_scheduler_is_given_no_key() -> None:
+def _secrets(name: str) -> list[dict[str, Any]]:
+    [container] = DEPLOYMENTS[name]["spec"]["template"]["spec"]["containers"]
+    return [source["secretRef"] for source in container["envFrom"] if "secretRef" in source]
+
+
+def test_the_scheduler_is_given_no_key_but_that_of_the_store() -> None:
+    assert _secrets("scheduler") == [{"name": "carillon-store", "optional": True}]
     [container] = DEPLOYMENTS["scheduler"]["spec"]["template"]["spec"]["containers"]
-    assert [source for source in container["envFrom"] if "secretRef" in source] == []
     assert [variable["name"] for variable in container["env"]] == ["DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("secret", "services"),
+    [
+        ("carillon", {"api", "executor", "notifier"}),
+        ("carillon-apps", {"api", "executor"}),
+        ("carillon-store", {"executor", "scheduler"}),
+    ],
+)
+def test_secrets_go_to_those_who_use_them(secret: str, services: set[str]) -> None:
+    given = {name for name in DEPLOYMENTS if secret in {source["name"] for source in _secrets(name)}}
+    assert given == services
+
+
+def test_what_is_said_of_the_secrets_names_settings_that_exist() -> None:
+    known = {name.upper() for settings in SETTINGS for name in settings.model_fields}
+    said = set(re.findall(r"[A-Z]+_[A-Z_]+", (FOLDER / "settings.yaml").read_text()))
+    assert {name for name in said if not name.startswith("AWS_")} <= known
+    assert {
+        f"{name}_SECRET" for name in ("FACEBOOK_APP", "TIKTOK_APP", "TIKTOK_CLIENT", "ZOOM_CLIENT")
+    } <= said
+
+
+def test_executors_and_schedulers_share_a_volume_that_their_user_may_write() -> None:
+    url = _documents("ConfigMap")["carillon"]["data"]["RECORDING_STORE_URL"]
+    [claim] = _documents("PersistentVolumeClaim").values()
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    sharing = set()
+    for name, deployment in DEPLOYMENTS.items():
+        pod = deployment["spec"]["template"]["spec"]
+        names = {
+            volume["name"]
+            for volume in pod["volumes"]
+            if volume.get("persistentVolumeClaim") == {"claimName": claim["metadata"]["name"]}
+        }
+        mounts = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] in names]
+        if mounts:
+            sharing.add(name)
+            assert [f"file://{mount['mountPath']}" for mount in mounts] == [url]
+            assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
+    assert sharing == {"executor", "scheduler"}
