@@ -31,11 +31,13 @@ async def _plant(environment: dict[str, str]) -> tuple[int | None, str]:
     return process.returncode, output.decode()
 
 
-async def test_the_demo_team_is_planted_once_and_its_reports_arrive_signed(
-    stack: Stack, sandbox_server: Service
+async def test_the_demo_team_is_planted_once_and_its_reports_and_recordings_arrive(
+    stack: Stack, sandbox_server: Service, tmp_path: Path
 ) -> None:
     key = new_api_key()
-    await stack.start("api", "scheduler", "executor", "notifier", DEMO_API_KEY=key)
+    folder = tmp_path / "recordings"
+    settings = {"DEMO_API_KEY": key, "RECORDING_STORE_URL": folder.as_uri()}
+    await stack.start("api", "scheduler", "executor", "notifier", **settings)
     environment = {
         "DATABASE_URL": stack.environment["DATABASE_URL"],
         "API_ORIGIN": stack["api"].url,
@@ -57,6 +59,13 @@ async def test_the_demo_team_is_planted_once_and_its_reports_arrive_signed(
             )
 
         await eventually(arrived, within=90, every=0.2, what="a signed report at the webhook")
+
+        async def stored() -> bool:
+            recordings = await api.everything("recordings")
+            return any(recording["status"] == "UPLOADED" for recording in recordings)
+
+        await eventually(stored, within=60, every=0.2, what="a recording in the library")
+        assert [path for path in folder.glob("*/library/*/*/*") if path.is_file()]
 
 
 async def test_without_a_key_the_job_says_what_to_do() -> None:
