@@ -249,8 +249,8 @@ async def test_the_part_a_script_asks_for(person: Person, world: World, acme: Te
     form = (await person.open("/recordings/templates/new")).form("/recordings/templates/new")
 
     async def preview(**entered: str) -> str:
-        fields = {**form.fields, **entered}
-        return (await person.send("/recordings/templates/preview", fields)).text
+        form.action = "/recordings/templates/preview"
+        return (await person.submit(form, **entered)).text
 
     assert "1 of the last 1 recording" in await preview(keywords="lecture")
     assert "as soon as there is a rule" in await preview()
