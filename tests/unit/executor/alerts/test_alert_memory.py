@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -16,9 +17,11 @@ from executor.alerts.findings import Finding, Subject, Verdict
 from executor.alerts.memory import FORGOTTEN_AFTER, Change, Event, Memory, Policy, advance
 from executor.alerts.rules import Condition, Rule, Window
 from executor.platforms.ads import Level
+from executor.platforms.figures import Days
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+SATURDAY, SUNDAY = date(2026, 11, 21), date(2026, 11, 22)
 NOTHING = Memory(None, {})
 DAILY = Policy(timedelta(hours=24), tell_recovery=True)
 SHOP = Subject("facebook", "act_1", "Shop", "EUR")
@@ -89,6 +92,32 @@ class TestOneRule:
         assert [event.worst for event in events] == [0]
         _, memory = advance([_finding(0, MIN)], memory, NOW + HOUR, DAILY, keeps=_keeps_all)
         assert [told.worst for told in memory.breaches.values()] == [0]
+
+
+class TestDayByDay:
+    def _told(self, values: Sequence[tuple[date, int | None]]) -> list[tuple[int, Change]]:
+        """What is told of spend so far on each of the days."""
+        memory, told = NOTHING, []
+        for index, (day, value) in enumerate(values):
+            finding = replace(_finding(value), days=Days(day, day))
+            events, memory = advance([finding], memory, NOW + index * HOUR, DAILY, keeps=_keeps_all)
+            memory = Memory.read(json.loads(json.dumps(memory.as_state())))
+            told += [(index, event.change) for event in events]
+        return told
+
+    def test_a_new_day_that_has_spent_little_yet_is_no_recovery(self) -> None:
+        assert self._told([(SATURDAY, 120), (SUNDAY, 3), (SUNDAY, 90)]) == [(0, Change.BREACH)]
+
+    def test_each_day_is_told_anew(self) -> None:
+        told = self._told([(SATURDAY, 120), (SATURDAY, 130), (SUNDAY, 5), (SUNDAY, 101), (SUNDAY, 130)])
+        assert told == [(0, Change.BREACH), (3, Change.BREACH)]
+
+    def test_a_value_that_falls_within_its_day_is_a_recovery(self) -> None:
+        assert self._told([(SATURDAY, 120), (SATURDAY, 80)]) == [(0, Change.BREACH), (1, Change.RECOVERY)]
+
+    def test_a_day_nobody_knows_anything_of_is_none(self) -> None:
+        told = self._told([(SATURDAY, 120), (SUNDAY, None), (SUNDAY, 120)])
+        assert told == [(0, Change.BREACH), (2, Change.BREACH)]
 
 
 class TestForgetting:

@@ -78,6 +78,7 @@ async def test_nothing_is_sent_while_nothing_changes(watched: Watched) -> None:
 
 
 async def test_a_breach_is_told_once_then_reminded_of_then_its_end(watched: Watched, shop: Shop) -> None:
+    watched.config = {**SPEND, "remind_after_hours": 6}
     shop.spend = 152.31
     outcome = await watched.run()
     (message,) = outcome.messages
@@ -96,7 +97,7 @@ async def test_a_breach_is_told_once_then_reminded_of_then_its_end(watched: Watc
     )
     shop.spend = 160
     assert (await watched.run(after=HOUR)).summary == "nothing changed: 1 known already"
-    (message,) = (await watched.run(after=23 * HOUR)).messages
+    (message,) = (await watched.run(after=5 * HOUR)).messages
     assert "since 21 Nov 09:00" in message.text
     shop.spend = 20
     (message,) = (await watched.run(after=HOUR)).messages

@@ -1,14 +1,15 @@
 """What an alert has told, and what of it is news. Pure.
 
 A breach is told once, told again after a while as long as it lasts, and its end is told. What cannot be
-judged this time is left as it was: a platform's silence is neither a breach nor its end.
+judged this time is left as it was: a platform's silence is neither a breach nor its end. What is looked at
+day by day begins anew with each day: that a new day has spent little yet is no recovery.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
@@ -31,13 +32,14 @@ class Change(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Told:
     """One breach that was told. `worst` is the value furthest beyond the limit, `seen` when it was judged
-    last, `name` the campaign's."""
+    last, `name` the campaign's, `day` the day it happened on where the day is not over."""
 
     since: datetime
     last_told: datetime
     seen: datetime
     worst: Decimal | None = None
     name: str | None = None
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Memory:
                     "seen": told.seen.isoformat(),
                     "worst": None if told.worst is None else str(told.worst),
                     "name": told.name,
+                    "day": None if told.day is None else told.day.isoformat(),
                 }
                 for key, told in self.breaches.items()
             },
@@ -134,6 +137,9 @@ def advance(
 def _step(
     finding: Finding, told: Told | None, now: datetime, policy: Policy
 ) -> tuple[Event | None, Told | None]:
+    day = _day_that_goes_on(finding)
+    if told is not None and day is not None and told.day is not None and told.day < day:
+        told = None
     if finding.verdict is Verdict.UNKNOWN:
         return None, None if told is None or _is_stale(told, now) else told
     if finding.verdict is Verdict.FINE:
@@ -142,12 +148,18 @@ def _step(
         return Event(Change.RECOVERY, finding, told.since, told.worst), None
     name = finding.subject.campaign_name
     if told is None:
-        first = Told(now, now, now, finding.measured, name)
+        first = Told(now, now, now, finding.measured, name, day)
         return Event(Change.BREACH, finding, now, finding.measured), first
     after = replace(told, seen=now, worst=_worse(finding, told.worst), name=name)
     if policy.remind_after is None or now - told.last_told < policy.remind_after:
         return None, after
     return Event(Change.REMINDER, finding, told.since, after.worst), replace(after, last_told=now)
+
+
+def _day_that_goes_on(finding: Finding) -> date | None:
+    if finding.rule is None or finding.days is None or not finding.rule.window.is_today:
+        return None
+    return finding.days.until
 
 
 def _worse(finding: Finding, worst: Decimal | None) -> Decimal | None:
@@ -168,7 +180,21 @@ def _told(entry: Any) -> Told | None:
     if since is None or last_told is None or seen is None:
         return None
     name = entry.get("name")
-    return Told(since, last_told, seen, _number(entry.get("worst")), name if isinstance(name, str) else None)
+    return Told(
+        since,
+        last_told,
+        seen,
+        _number(entry.get("worst")),
+        name if isinstance(name, str) else None,
+        _date(entry.get("day")),
+    )
+
+
+def _date(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _instant(value: Any) -> datetime | None:
