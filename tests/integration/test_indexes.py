@@ -12,9 +12,12 @@ import asyncpg
 import pytest
 
 from common.database import connect
-from common.recordings import intake
+from common.recordings import intake, retention
 from executor import claims as run_claims
 from executor import completions, execution
+from executor.recordings import claims as recording_claims
+from executor.recordings import outcomes as recording_outcomes
+from executor.recordings import processing
 from notifier import claims as delivery_claims
 from notifier import outcomes
 from scheduler import admission, dispatch, failing, reign, relay, rescue
@@ -32,6 +35,7 @@ BIG = {
     "recording",
 }
 ID = UUID(int=1)
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 NOW = datetime.now(UTC)
 
 # Everything has ended, is paused, or is due in a year: nothing of it is anybody's business today.
@@ -125,6 +129,11 @@ HOT: dict[str, tuple[str, list[Any]]] = {
     "start recordings": (intake._START, [ID, [ID], [None], ["{}"], ["INITIALIZED"], ID, None, None]),
     "hold recordings": (intake._HOLD, [ID, [ID], [None], ["{}"], ["INITIALIZED"], ID]),
     "skip recordings": (intake._SKIP, [ID, [ID], "unmatched", ID]),
+    "claim recordings by event": (recording_claims._CLAIM_EVENTS, [[ID], "executor-1", 15.0]),
+    "claim recordings that wait": (recording_claims._CLAIM_WAITING, [15.0, "executor-1", 15.0, 4]),
+    "keep recording leases": (processing._HEARTBEAT, ["executor-1", 15.0, [ID], [1]]),
+    "note how far a recording is": (recording_outcomes._NOTE, [ID, "executor-1", 1, "DOWNLOADED", {}]),
+    "old recordings": (retention._OLD, [_LONG_AGO, _LONG_AGO, ID, 100]),
     "settle deliveries": (
         outcomes._SETTLE,
         ["notifier-1", [ID], [1], ["delivered"], [{}], [None], [0.0], [0]],
