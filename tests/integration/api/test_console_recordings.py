@@ -146,7 +146,7 @@ async def test_a_first_source_is_made_enabled_and_deleted(person: Person, world:
     unsure = await person.submit(page.form(f"{base}/delete"), name="dana")
     assert "Type the source's name" in unsure.text
     gone = await person.submit(page.form(f"{base}/delete"), name="Dana Meyer")
-    assert "are deleted" in gone.text
+    assert "Dana Meyer and its recordings are deleted" in gone.text
     assert await world.sql.fetchval("SELECT count(*) FROM recording_source") == 0
 
 

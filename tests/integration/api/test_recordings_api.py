@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,13 +14,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.recordings import removal
 from api.settings import ApiSettings
 from common.crypto import KeyRing
 from common.events import RecordingProcessingRequested
 from common.ids import new_id
 from common.models import ConnectionKind, RecordingStatus
 from common.recordings.selection import STARTABLE
-from common.recordings.store import RecordingStore
+from common.recordings.store import RecordingStore, StoreFault
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.outbox import Announcements
@@ -70,15 +72,16 @@ def announced(world: World) -> Announcements:
 async def test_recordings_are_listed_latest_first_in_pages(
     api: httpx.AsyncClient, world: World, acme: Team, source: UUID
 ) -> None:
-    made = [
-        await recordings.recording(world, acme, source, started_at=STARTED + timedelta(hours=n // 2))
-        for n in range(5)
-    ]
+    made: list[tuple[datetime, UUID]] = []
+    for hours in (0, 0, 1, 1, 2):
+        started = STARTED + timedelta(hours=hours)
+        made.append((started, await recordings.recording(world, acme, source, started_at=started)))
 
     first = (await api.get(PATH, params={"limit": 3})).json()
     rest = (await api.get(first["next"])).json()
 
-    assert [each["id"] for each in first["items"] + rest["items"]] == [str(each) for each in reversed(made)]
+    expected = [str(each) for _, each in sorted(made, reverse=True)]
+    assert [each["id"] for each in first["items"] + rest["items"]] == expected
     shown = first["items"][0]
     assert (shown["source_name"], shown["status"], shown["is_under_way"]) == ("Dana", "INITIALIZED", False)
     assert "files" not in shown
@@ -421,8 +424,66 @@ async def test_skipping_is_a_persons_word(
     )
 
 
-async def test_a_recording_is_deleted(api: httpx.AsyncClient, world: World, acme: Team, source: UUID) -> None:
-    recording = await recordings.recording(world, acme, source, status="UPLOADED")
+async def stored_below(store: RecordingStore, team: Team) -> list[str]:
+    return await store.paths_below(str(team.tenant_id))
 
-    assert (await api.delete(f"{PATH}/{recording}")).status_code == 204
-    assert (await api.get(f"{PATH}/{recording}")).status_code == 404
+
+async def test_a_recording_is_deleted_with_its_files_and_nothing_else(
+    api: httpx.AsyncClient, world: World, acme: Team, source: UUID, store: RecordingStore
+) -> None:
+    """The files are those it tells of, and what a crash left in its folder."""
+    ids = [await transcribed(world, acme, source, "a", status="UPLOADED") for _ in range(2)]
+    for each in ids:
+        for name in ("a.txt", "a.vtt", "a.m4a", "half.mp4"):
+            await store.put_bytes(f"{acme.tenant_id}/recordings/{each}/{name}", b"x")
+
+    assert (await api.delete(f"{PATH}/{ids[0]}")).status_code == 204
+
+    assert (await api.get(f"{PATH}/{ids[0]}")).status_code == 404
+    left = await stored_below(store, acme)
+    assert len(left) == 4
+    assert all(str(ids[1]) in path for path in left)
+
+
+async def test_a_source_is_deleted_with_the_files_of_its_recordings(
+    api: httpx.AsyncClient,
+    world: World,
+    acme: Team,
+    source: UUID,
+    store: RecordingStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for _ in range(3):
+        recording = await transcribed(world, acme, source, "a", status="UPLOADED")
+        await store.put_bytes(f"{acme.tenant_id}/recordings/{recording}/a.txt", b"x")
+    monkeypatch.setattr(removal, "MOST", 2)
+    many = await api.delete(f"/api/recording-sources/{source}")
+    monkeypatch.undo()
+
+    assert many.status_code == 409
+    assert "3 recordings have files" in many.json()["detail"]
+    assert len(await stored_below(store, acme)) == 3
+    assert (await api.delete(f"/api/recording-sources/{source}")).status_code == 204
+    assert await stored_below(store, acme) == []
+
+
+class _Away(RecordingStore):
+    async def delete(self, paths: Sequence[str]) -> None:
+        raise StoreFault("a file could not be deleted")
+
+
+async def test_files_that_cannot_be_deleted_are_not_left_behind(
+    app: FastAPI, api: httpx.AsyncClient, world: World, acme: Team, source: UUID, tmp_path: Path
+) -> None:
+    recording = await transcribed(world, acme, source, "a", status="UPLOADED")
+    gone = await transcribed(world, acme, source, "a", files_deleted_at=datetime.now(UTC))
+    paths = (f"{PATH}/{recording}", f"/api/recording-sources/{source}")
+
+    without = [await api.delete(path) for path in paths]
+    app.state.collaborators = replace(app.state.collaborators, store=_Away.open(tmp_path.as_uri()))
+    away = [await api.delete(path) for path in paths]
+
+    assert [answer.status_code for answer in (*without, *away)] == [503] * 4
+    assert "RECORDING_STORE_URL" in without[0].json()["detail"]
+    assert await world.sql.fetchval("SELECT count(*) FROM recording") == 2
+    assert (await api.delete(f"{PATH}/{gone}")).status_code == 204

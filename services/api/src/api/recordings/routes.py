@@ -12,7 +12,7 @@ from api.fields import Moment
 from api.limits import JsonRoute
 from api.pagination import Page, PageRequest, Position, page, page_request
 from api.problems import problem_responses
-from api.recordings import service, transcripts
+from api.recordings import removal, service, transcripts
 from api.recordings.schemas import ProcessRequest, RecordingOut, RecordingSummary
 from api.recordings.service import Sought
 from api.recordings.transcripts import TranscriptFormat
@@ -113,12 +113,12 @@ async def skip_recording(recording_id: UUID, caller: Caller, session: Transactio
     return await service.skip(session, caller, recording_id)
 
 
-@router.delete("/{recording_id}", status_code=204, responses=problem_responses(404, 409))
-async def delete_recording(recording_id: UUID, caller: Caller, session: Transaction) -> None:
-    """Delete the record of a recording. Refused while it is being processed.
+@router.delete("/{recording_id}", status_code=204, responses=problem_responses(404, 409, 503))
+async def delete_recording(recording_id: UUID, caller: Caller, session: Transaction, wired: Wired) -> None:
+    """Delete the record of a recording, with its files in Carillon's own store. Refused while it is being
+    processed.
 
-    What was uploaded stays where it is; what Carillon keeps of it in its own store is removed by the next
-    clean-up. A job that looks back far enough finds the recording again on its platform: to have it left
-    alone, skip it instead.
+    What was uploaded elsewhere stays there. A job that looks back far enough finds the recording again on its
+    platform: to have it left alone, skip it instead.
     """
-    await service.remove(session, caller, recording_id)
+    await removal.remove_recording(session, wired.store, caller, recording_id)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -158,7 +158,7 @@ async def process(
 
     Raises NotFound, Unprocessable, or Conflict in a state that does not allow it.
     """
-    recording = await _find(session, principal.tenant_id, recording_id)
+    recording = await find(session, principal.tenant_id, recording_id)
     taking = await _taking(session, recording, wanted)
     trace = current_trace()
     started = await intake.start(
@@ -179,7 +179,7 @@ async def process(
 
 async def skip(session: AsyncSession, principal: Principal, recording_id: UUID) -> RecordingOut:
     """Leave it alone, and let jobs do so too. Raises NotFound, or Conflict unless it is new."""
-    await _find(session, principal.tenant_id, recording_id)
+    await find(session, principal.tenant_id, recording_id)
     skipped = await intake.skip(
         await driver_connection(session),
         principal.tenant_id,
@@ -191,14 +191,6 @@ async def skip(session: AsyncSession, principal: Principal, recording_id: UUID) 
     if not skipped and detail.status_reason != BY_A_MEMBER:
         raise Conflict(_why_not(detail, "skipped"))
     return detail
-
-
-async def remove(session: AsyncSession, principal: Principal, recording_id: UUID) -> None:
-    """Delete its record. Raises NotFound, or Conflict while it is being processed."""
-    recording = await _find(session, principal.tenant_id, recording_id, lock=True)
-    if recording.worker is not None or recording.available_at is not None:
-        raise Conflict("The recording is being processed; delete it when that has ended.")
-    await session.execute(delete(Recording).where(col(Recording.id) == recording_id))
 
 
 def settings_of(document: Mapping[str, Any]) -> ProcessingSettings | None:
@@ -227,9 +219,10 @@ def artifacts_of(document: Any) -> Artifacts:
         return Artifacts()
 
 
-async def _find(
+async def find(
     session: AsyncSession, tenant_id: UUID, recording_id: UUID, *, lock: bool = False
 ) -> Recording:
+    """One of the tenant's recordings; raises NotFound. `lock` holds off whoever would work on it."""
     query = select(Recording).where(col(Recording.id) == recording_id, col(Recording.tenant_id) == tenant_id)
     if lock:
         query = query.with_for_update()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.context import Now, Transaction
+from api.context import Now, Transaction, Wired
 from api.limits import JsonRoute
 from api.pagination import Page, PageRequest, Position, page, page_request
 from api.problems import problem_responses
@@ -63,11 +63,13 @@ async def change_recording_source(
     return SourceOut.model_validate(await service.change(session, caller, source_id, body, now=now))
 
 
-@router.delete("/{source_id}", status_code=204, responses=problem_responses(404, 409))
-async def delete_recording_source(source_id: UUID, caller: Caller, session: Transaction) -> None:
-    """Delete a source with the records of all its recordings.
+@router.delete("/{source_id}", status_code=204, responses=problem_responses(404, 409, 503))
+async def delete_recording_source(
+    source_id: UUID, caller: Caller, session: Transaction, wired: Wired
+) -> None:
+    """Delete a source with the records of all its recordings, and their files in Carillon's own store.
 
-    What was uploaded stays where it is; what Carillon keeps of them in its own store is removed by the next
-    clean-up. Refused while a template's rules name the source, or one of its recordings is being processed.
+    What was uploaded elsewhere stays there. Refused while a template's rules name the source, while one of
+    its recordings is being processed, and while more than 200 have files.
     """
-    await service.remove(session, caller, source_id)
+    await service.remove(session, wired.store, caller, source_id)

@@ -14,6 +14,7 @@ from sqlmodel import col
 from api.pagination import PageRequest
 from api.problems import unacceptable
 from api.recordings.numbering import next_number, take_turns
+from api.recordings.removal import forget_files
 from api.recordings.sources.schemas import ME, SourceCreate, SourcePatch
 from api.security import Principal
 from common.errors import Conflict, FieldError, NotFound
@@ -26,6 +27,7 @@ from common.models import (
     RecordingTemplate,
     SourceStatus,
 )
+from common.recordings.store import RecordingStore
 
 NAMED = 5
 """How many of those that stand in the way of a deletion a refusal names."""
@@ -119,10 +121,13 @@ async def change(
     return source
 
 
-async def remove(session: AsyncSession, principal: Principal, source_id: UUID) -> None:
-    """Delete it with the records of its recordings.
+async def remove(
+    session: AsyncSession, store: RecordingStore | None, principal: Principal, source_id: UUID
+) -> None:
+    """Delete it with its recordings and their files.
 
-    Raises NotFound, or Conflict while a template names it or one of its recordings is being processed.
+    Raises NotFound; Conflict while a template names it, one of its recordings is being processed, or too many
+    have files; Unavailable when the files cannot be deleted.
     """
     source = await find(session, principal.tenant_id, source_id, lock=True)
     named_by = await _templates_naming(session, source)
@@ -139,6 +144,7 @@ async def remove(session: AsyncSession, principal: Principal, source_id: UUID) -
     if under_way:
         what = "1 recording is" if under_way == 1 else f"{under_way} recordings are"
         raise Conflict(f"{what} being processed. Disable the source, and delete it when they are done.")
+    await forget_files(session, store, col(Recording.source_id) == source_id)
     await session.execute(delete(RecordingSource).where(col(RecordingSource.id) == source_id))
 
 

@@ -155,10 +155,10 @@ async def delete(
         return led_on(request, wired.keys, path, "Type the source's name to delete it.", tone="bad")
     name = row.name
     try:
-        await service.remove(session, viewer.principal, source_id)
+        await service.remove(session, wired.store, viewer.principal, source_id)
     except Conflict as refused:
         return led_on(request, wired.keys, path, refused.detail, tone="bad")
-    told = f"{name} and the records of its recordings are deleted."
+    told = f"{name} and its recordings are deleted."
     return led_on(request, wired.keys, "/recordings/sources", told)
 
 

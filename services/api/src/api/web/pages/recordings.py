@@ -16,7 +16,7 @@ from sqlmodel import col
 
 from api.context import Collaborators, Now, Transaction, Wired
 from api.pagination import PageRequest, Position, page_request
-from api.recordings import service, transcripts
+from api.recordings import removal, service, transcripts
 from api.recordings.schemas import ProcessRequest, RecordingOut
 from api.recordings.service import PROCESSABLE, Sought
 from api.recordings.transcripts import TranscriptFormat
@@ -177,10 +177,12 @@ async def delete(
 ) -> Response:
     """Delete its record."""
     try:
-        await service.remove(session, viewer.principal, recording_id)
+        await removal.remove_recording(session, wired.store, viewer.principal, recording_id)
     except Conflict as refused:
         return led_on(request, wired.keys, f"/recordings/{recording_id}", refused.detail, tone="bad")
-    return led_on(request, wired.keys, "/recordings", "The record of the recording is deleted.")
+    return led_on(
+        request, wired.keys, "/recordings", "The recording and its files here are deleted."
+    )
 
 
 def _wish(form: SentForm) -> dict[str, Any]:
