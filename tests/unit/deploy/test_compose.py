@@ -121,7 +121,7 @@ def test_every_variable_is_in_the_example(compose: dict[str, Any]) -> None:
     assert asked | passed_on == listed - {"COMPOSE_PROFILES"}
 
 
-def test_executors_and_schedulers_share_a_folder_of_recordings_that_their_user_may_write(
+def test_who_has_a_store_shares_a_folder_of_recordings_that_its_user_may_write(
     compose: dict[str, Any],
 ) -> None:
     folder = "/var/lib/carillon/recordings"
@@ -130,7 +130,9 @@ def test_executors_and_schedulers_share_a_folder_of_recordings_that_their_user_m
         for name, service in compose["services"].items()
         if f"recordings:{folder}" in service.get("volumes", [])
     }
-    assert sharing == {"executor", "scheduler"}
+    assert sharing == {
+        name for name, settings in SERVICES.items() if "recording_store_url" in settings.model_fields
+    }
     assert "recordings" in compose["volumes"]
     for name in sharing:
         url = compose["services"][name]["environment"]["RECORDING_STORE_URL"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
 from api.settings import ApiSettings
 from executor.settings import ExecutorSettings
@@ -15,7 +16,13 @@ from notifier.settings import NotifierSettings
 from scheduler.settings import SchedulerSettings
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "kubernetes"
-SETTINGS = (ApiSettings, SchedulerSettings, ExecutorSettings, NotifierSettings)
+SERVICES: dict[str, type[BaseSettings]] = {
+    "api": ApiSettings,
+    "scheduler": SchedulerSettings,
+    "executor": ExecutorSettings,
+    "notifier": NotifierSettings,
+}
+SETTINGS = tuple(SERVICES.values())
 
 
 def _documents(kind: str) -> dict[str, dict[str, Any]]:
@@ -102,16 +109,16 @@ def test_the_scheduler_is_given_no_key_but_that_of_the_store() -> None:
 
 
 @pytest.mark.parametrize(
-    ("secret", "services"),
+    ("secret", "setting"),
     [
-        ("carillon", {"api", "executor", "notifier"}),
-        ("carillon-apps", {"api", "executor"}),
-        ("carillon-store", {"executor", "scheduler"}),
+        ("carillon", "encryption_keys"),
+        ("carillon-apps", "zoom_client_secret"),
+        ("carillon-store", "recording_store_url"),
     ],
 )
-def test_secrets_go_to_those_who_use_them(secret: str, services: set[str]) -> None:
+def test_secrets_go_to_those_who_use_them(secret: str, setting: str) -> None:
     given = {name for name in DEPLOYMENTS if secret in {source["name"] for source in _secrets(name)}}
-    assert given == services
+    assert given == _with(setting)
 
 
 def test_what_is_said_of_the_secrets_names_settings_that_exist() -> None:
@@ -123,7 +130,7 @@ def test_what_is_said_of_the_secrets_names_settings_that_exist() -> None:
     } <= said
 
 
-def test_executors_and_schedulers_share_a_volume_that_their_user_may_write() -> None:
+def test_who_has_a_store_shares_a_volume_that_its_user_may_write() -> None:
     url = _documents("ConfigMap")["carillon"]["data"]["RECORDING_STORE_URL"]
     [claim] = _documents("PersistentVolumeClaim").values()
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
@@ -140,4 +147,8 @@ def test_executors_and_schedulers_share_a_volume_that_their_user_may_write() -> 
             sharing.add(name)
             assert [f"file://{mount['mountPath']}" for mount in mounts] == [url]
             assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
-    assert sharing == {"executor", "scheduler"}
+    assert sharing == _with("recording_store_url")
+
+
+def _with(setting: str) -> set[str]:
+    return {name for name, settings in SERVICES.items() if setting in settings.model_fields}
