@@ -1,5 +1,7 @@
 import base64
+import hashlib
 import hmac
+import json
 
 import pytest
 
@@ -92,6 +94,20 @@ async def test_a_delivery_is_recorded_with_headers_body_and_verdict(bench: Bench
     assert record["json"] == {"type": "report.completed"}
     assert record["traceparent"] == headers["traceparent"]
     assert record["headers"]["webhook-signature"] == headers["webhook-signature"]
+
+
+async def test_a_file_is_judged_by_what_was_signed_of_it(bench: Bench) -> None:
+    await bench.http.put("/_sandbox/hooks/team", json={"secret": SECRET, "reject_invalid": True})
+    film = bytes(range(256)) * 100
+    document = json.dumps({"bytes": len(film), "sha256": hashlib.sha256(film).hexdigest()})
+    headers = sign(bench, "rec_1", document.encode()) | {"carillon-file": document}
+    spoilt = headers | {"carillon-file": document.replace("25600", "25601")}
+    unsigned = sign(bench, "rec_1", b"[]") | {"carillon-file": "[]"}
+    answers = [
+        (await bench.http.post("/hooks/team", content=content, headers=sent)).status_code
+        for content, sent in ((film, headers), (film + b"x", headers), (film, spoilt), (film, unsigned))
+    ]
+    assert answers == [200, 401, 401, 401]
 
 
 async def test_repeats_of_one_id_are_counted_for_each_hook(bench: Bench) -> None:
