@@ -18,7 +18,7 @@ _KEPT_IDS = 100_000
 _PREFIX = "/hooks/"
 _SHOWN_BODY = 1024 * 1024
 _FILE = "carillon-file"
-"""With this header the body is a file, and the signature is over the header's document, which holds its hash."""
+"""With this header the body is a file, and the signature is over the document in it, which has its hash."""
 
 
 @dataclass(slots=True)
