@@ -16,7 +16,7 @@ from common.crypto import new_encryption_key
 from common.settings import KafkaSettings
 from tests.support import backends
 from tests.support.backends import Broker
-from tests.support.databases import create_template, fresh_database
+from tests.support.databases import Databases, create_template
 from tests.support.stack import Service, Stack
 
 pytest_plugins = ["tests.support.figures"]
@@ -86,10 +86,16 @@ def database_template(postgres_server: Callable[[str], str]) -> str:
     return asyncio.run(create_template(postgres_server))
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_server: Callable[[str], str], database_template: str) -> Databases:
+    """Databases that tests use one after the other."""
+    return Databases(postgres_server, database_template)
+
+
 @pytest.fixture
-def database_url(postgres_server: Callable[[str], str], database_template: str) -> Iterator[str]:
-    """A fresh, migrated database for this test alone."""
-    with fresh_database(postgres_server, database_template) as url:
+def database_url(databases: Databases) -> Iterator[str]:
+    """A migrated database for this test alone, with no more in it than the migrations have put there."""
+    with databases.lend() as url:
         yield url
 
 
