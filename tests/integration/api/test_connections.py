@@ -459,3 +459,16 @@ async def test_the_console_shows_health_and_takes_pasted_credentials(
     assert "Healthy" in page.text
     page = await person.submit(page.form(f"/connections/{row['id']}/delete"))
     assert "disconnected and its secrets forgotten" in page.text
+
+
+async def test_a_zoom_accounts_page_says_where_zoom_may_announce_recordings(
+    client_of: Callable[[Team | None], httpx.AsyncClient], world: World, acme: Team
+) -> None:
+    person = Person(client_of(None))
+    await person.sign_in(acme)
+    zoom = await world.connection(acme, ConnectionKind.ZOOM_USER, "token")
+    page = await person.open(f"/connections/{zoom}")
+    assert f"/hooks/zoom/{zoom}" in page.text
+    assert "its events are not believed" in page.text
+    facebook = await world.facebook(acme)
+    assert "/hooks/zoom/" not in (await person.open(f"/connections/{facebook}")).source

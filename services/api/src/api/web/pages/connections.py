@@ -22,7 +22,7 @@ from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render
 from api.web.sessions import SignedIn, Viewer
 from common.errors import RequestError
-from common.models import Connection, ConnectionKind
+from common.models import Connection, ConnectionKind, Platform
 
 router = APIRouter(prefix="/connections")
 _ALL = PageRequest(limit=MAX_LIMIT, after=None)
@@ -109,6 +109,9 @@ async def connection(
         reach=reached(row.accounts),
         renewals=renewals[: _LAST_RENEWALS.limit],
         is_store=ConnectionKind(row.kind) in STORES,
+        hook=f"{wired.settings.public_url.rstrip('/')}/hooks/zoom/{row.id}"
+        if row.platform == Platform.ZOOM
+        else "",
     )
 
 
