@@ -10,20 +10,21 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
+from carillon.ports import free_port
 from common.crypto import new_encryption_key
 from common.settings import KafkaSettings
-from tests.support import harvest, scenes
+from tests.support import echoes, harvest, mishaps, misuse, scenes
 from tests.support.canaries import Canaries, random_text
 from tests.support.databases import fresh_database
 from tests.support.desks import Desk, settled
 from tests.support.harvest import Places
-from tests.support.pages import Person
 from tests.support.stack import Service, Stack
 from tests.support.stage import SERVICES, Stage, staged
 
@@ -38,6 +39,8 @@ SHOWN_ON_PURPOSE = re.compile(
 )
 LEAST = {"logs": 20_000, "spans": 20_000, "answers": 100_000, "live feed": 500}
 """Bytes below which a place was not searched but missed."""
+SEEN = frozenset({"Team refused", "Team broken", "Consenting", "Unlucky academy"})
+"""Whose pages are looked at when much goes wrong: they have all of it."""
 LEAST_PAGES = 50
 """Pages of the console that links lead to."""
 
@@ -94,6 +97,12 @@ async def _execute(url: str, statement: str) -> None:
 
 
 @pytest.fixture
+def closed_port() -> int:
+    """Where nobody listens."""
+    return free_port()
+
+
+@pytest.fixture
 def apps(canaries: Canaries) -> Mapping[str, str]:
     """The apps registered at the vendors: the sandbox takes no other."""
     return {
@@ -125,9 +134,10 @@ async def stage(
     sandbox_server: Service,
     apps: Mapping[str, str],
     customers_database: str,
+    closed_port: int,
     tmp_path: Path,
 ) -> AsyncIterator[Stage]:
-    allowed = (sandbox_server.url, customers_database)
+    allowed = (sandbox_server.url, customers_database, f"tcp://127.0.0.1:{closed_port}")
     environment = {
         **apps,
         "LOG_LEVEL": "DEBUG",
@@ -146,7 +156,7 @@ async def stage(
 
 async def test_no_secret_shows_when_all_goes_well(stage: Stage, customers_database: str) -> None:
     desk = await stage.desk("Northwind Media")
-    stage.follow(desk)
+    await stage.follow(desk)
     hook = await desk.hook(f"{stage.vendor}/hooks/well", scenes.signing_secret(stage))
     chat = await desk.chat(scenes.bot_token(stage))
     for destination in (hook, chat):
@@ -181,7 +191,9 @@ async def test_no_secret_shows_when_all_goes_well(stage: Stage, customers_databa
         "recording": {"UPLOADED", "SKIPPED"},
         "connection": {"active"},
     }
-    await _search(stage, person)
+    searched = await _searched(stage, desk)
+    assert not [path for path, counts in searched.outcomes.items() if 200 not in counts]
+    assert len(searched.pages) >= LEAST_PAGES
 
 
 async def _process_recordings(stage: Stage, desk: Desk, accounts: scenes.Accounts, hook: str) -> None:
@@ -193,8 +205,7 @@ async def _process_recordings(stage: Stage, desk: Desk, accounts: scenes.Account
     ]
     await scenes.record(stage, "A lecture on canaries")
     job = await scenes.take_recordings(desk, accounts.zoom, "lecture", *targets)
-    await desk.post(f"{scenes.JOBS}/{job}/run?dry_run=true")
-    await desk.post(f"{scenes.JOBS}/{job}/run")
+    await desk.run(job)
     secret = stage.canaries.of("a Zoom webhook secret")
     validation = await scenes.announce(stage, accounts.zoom, secret, event="endpoint.url_validation")
     assert validation == 200
@@ -202,13 +213,59 @@ async def _process_recordings(stage: Stage, desk: Desk, accounts: scenes.Account
     assert await scenes.announce(stage, accounts.zoom, secret, recording=announced) == 204
 
 
-async def _search(stage: Stage, person: Person) -> None:
-    """Ask for everything there is, and look for every secret in all of it.
+async def test_no_secret_shows_whatever_goes_wrong(
+    stage: Stage, customers_database: str, closed_port: int
+) -> None:
+    first = await stage.desk("Northwind Media")
+    await stage.follow(first)
+    await mishaps.poison(stage)
+    at_once = [trouble for trouble in echoes.TROUBLES if trouble is not echoes.busy]
+    await asyncio.gather(*(mishaps.troubled_team(stage, trouble) for trouble in at_once))
+    await mishaps.unusable_databases(stage, customers_database, closed_port)
+    await mishaps.spoilt_rows(stage)
+    await settled(stage.world.sql)
+    # By itself: who reaches a limit of the app holds all others back.
+    await mishaps.troubled_team(stage, echoes.busy)
+    await settled(stage.world.sql)
+    await stage.no_faults()
+    await mishaps.refused_server(stage)
+    await mishaps.refused_consents(stage)
+    await misuse.of_the_api(stage)
+    await misuse.of_the_console(stage)
+    await misuse.of_the_door(stage)
+    await mishaps.unlucky_recordings(stage)
+    chat = await first.chat(scenes.bot_token(stage))
+    await first.run(await first.automate("scheduled_report", scenes.REPORT, chat, "facebook"))
+    await settled(stage.world.sql)
+
+    seen = [desk for desk in stage.desks if desk.name in SEEN]
+    assert len(seen) == len(SEEN)
+    searched = await _searched(stage, *seen)
+    assert searched.found[f"topic {mishaps.POISONED}.dlq"]
+    assert len(searched.pages) >= LEAST_PAGES
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What was looked through: everything found, the API's answers by operation and status, and pages."""
+
+    found: Mapping[str, Places]
+    outcomes: Mapping[str, Mapping[int, int]]
+    pages: frozenset[str]
+
+
+async def _searched(stage: Stage, *seen: Desk) -> Searched:
+    """Ask for everything there is, as every team, and open the console's pages as those `seen`; then look for
+    every secret in all of it.
 
     Each secret that is found names itself, its spelling, its place and the text around it.
     """
-    outcomes = await harvest.answers([each.api for each in stage.desks], stage.world.sql)
-    pages = await harvest.pages(person)
+    outcomes = await harvest.answers([desk.api for desk in stage.desks], stage.world.sql)
+    pages: set[str] = set()
+    for desk in seen:
+        person = await stage.visitor()
+        await person.sign_in(desk.team)
+        pages |= await harvest.pages(person)
     for name in SERVICES:
         async with stage.notebook.client(stage.stack[name].url) as client:
             (await client.get("/metrics")).raise_for_status()
@@ -223,8 +280,7 @@ async def _search(stage: Stage, person: Person) -> None:
     ]
     assert not leaks, "\n".join(map(str, leaks))
     _assert_the_search_found_what_it_may(found, [str(row["id"]) for row in runs])
-    assert not [path for path, counts in outcomes.items() if 200 not in counts]
-    assert len(pages) >= LEAST_PAGES
+    return Searched(found, outcomes, frozenset(pages))
 
 
 def _assert_the_search_found_what_it_may(found: Mapping[str, Places], runs: Sequence[str]) -> None:

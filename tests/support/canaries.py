@@ -67,6 +67,10 @@ class Canaries:
         """The secret that was given this name last."""
         return next(value for value, given in reversed(self._names.items()) if given == name)
 
+    def named(self, beginning: str) -> list[str]:
+        """The names that begin so."""
+        return [name for name in self._names.values() if name.startswith(beginning)]
+
     def plant(self, name: str, value: str, *, public: str = "") -> str:
         """Look for `value` from now on, and answer it. `public` is how it begins, which is no secret."""
         if value in self._names:

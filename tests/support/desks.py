@@ -31,6 +31,7 @@ SELECT (SELECT count(*) FROM automation_run WHERE status IN ('waiting', 'queued'
 class Desk:
     """One team's."""
 
+    name: str
     team: Team
     api: httpx.AsyncClient
 
@@ -71,7 +72,7 @@ class Desk:
         return str((await self.post("/api/automations", body))["id"])
 
     async def run(self, automation_id: str) -> tuple[Document, Document]:
-        """Run an automation, first dry and then in earnest; the dry run's answer, and the queued run."""
+        """Run an automation, or a recording job, first dry and then in earnest; what was answered to each."""
         tried = await self.post(f"/api/automations/{automation_id}/run?dry_run=true")
         return tried, await self.post(f"/api/automations/{automation_id}/run")
 

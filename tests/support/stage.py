@@ -20,6 +20,7 @@ from tests.support.collector import Collector, collecting
 from tests.support.desks import Desk
 from tests.support.harvest import Notebook, Places
 from tests.support.pages import Person
+from tests.support.polling import eventually
 from tests.support.stack import Service, Stack
 
 SERVICES = ("api", "scheduler", "executor", "notifier")
@@ -41,6 +42,8 @@ class Stage:
     desks: list[Desk] = field(default_factory=list)
     feed: bytearray = field(default_factory=bytearray)
     _exits: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """The world's connection does one thing at a time."""
 
     @property
     def origin(self) -> str:
@@ -54,13 +57,14 @@ class Stage:
 
     async def desk(self, name: str) -> Desk:
         """A new team's."""
-        team = await self.world.team(name)
+        async with self._turn:
+            team = await self.world.team(name)
         # Its first characters are shown on purpose, so that people can tell their keys apart.
         self.canaries.plant(f"the API key of {name}", team.api_key, public=team.api_key[:8])
         client = await self._exits.enter_async_context(
             self.notebook.client(self.origin, Authorization=f"Bearer {team.api_key}")
         )
-        desk = Desk(team, client)
+        desk = Desk(name, team, client)
         self.desks.append(desk)
         return desk
 
@@ -74,17 +78,27 @@ class Stage:
         assert answer.is_success, answer.text
 
     async def no_faults(self) -> None:
-        """Switch all of it off."""
+        """Switch all of it off; all of it must have struck."""
+
+        async def all_struck() -> bool:
+            faults = (await self.sandbox.get("/_sandbox/faults")).raise_for_status().json()["faults"]
+            idle = [fault["match"] for fault in faults if not fault["struck"]]
+            assert not idle, f"never met: {idle}"
+            return True
+
+        await eventually(all_struck, within=5)
         (await self.sandbox.delete("/_sandbox/faults")).raise_for_status()
 
     async def adopt(self) -> None:
         """Watch every secret that is in the database now."""
-        await self.canaries.adopt(self.world.sql, self.ring)
+        async with self._turn:
+            await self.canaries.adopt(self.world.sql, self.ring)
 
-    def follow(self, desk: Desk) -> None:
+    async def follow(self, desk: Desk) -> None:
         """Keep what the team's live feed tells from now on."""
         task = asyncio.create_task(self._follow(desk))
         self._exits.push_async_callback(_ended, task)
+        await eventually(lambda: bool(self.feed), what="the live feed says hello")
 
     async def _follow(self, desk: Desk) -> None:
         async with desk.api.stream("GET", harvest.ENDLESS, timeout=None) as answer:
