@@ -180,9 +180,7 @@ async def delete(
         await removal.remove_recording(session, wired.store, viewer.principal, recording_id)
     except Conflict as refused:
         return led_on(request, wired.keys, f"/recordings/{recording_id}", refused.detail, tone="bad")
-    return led_on(
-        request, wired.keys, "/recordings", "The recording and its files here are deleted."
-    )
+    return led_on(request, wired.keys, "/recordings", "The recording and its files here are deleted.")
 
 
 def _wish(form: SentForm) -> dict[str, Any]:
