@@ -101,3 +101,27 @@ def test_settings_may_be_logged(environment: pytest.MonkeyPatch) -> None:
     shown = repr(load(Everything)) + str(load(Everything).model_dump())
     assert "hunter2" not in shown
     assert KEY not in shown
+
+
+@pytest.mark.parametrize("password", ["hunter2/x", "hunter2?x", "hunter2#x", "hun[ter2", "hunter2/x:y@z"])
+def test_half_a_password_is_not_taken_for_a_port(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], password: str
+) -> None:
+    environment.setenv("DATABASE_URL", f"postgresql://carillon:{password}@localhost/carillon")
+    [line] = lines_of(capsys)
+    assert line.startswith("DATABASE_URL: has no host and port that can be read")
+    assert "ter2" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://localhost/carillon",
+        "postgresql://carillon:p%2Fw@[::1]:5432/carillon?sslmode=require",
+        "postgres://carillon:p@w@one.example:5432,two.example:5433/carillon",
+        "postgresql:///carillon?host=/run/postgresql",
+    ],
+)
+def test_addresses_postgresql_understands_are_taken(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("DATABASE_URL", url)
+    assert load(Everything).database_url.get_secret_value() == url

@@ -5,14 +5,18 @@ A missing or unsafe value stops the service with one clear line; see `load`.
 
 from __future__ import annotations
 
+import re
 import sys
 from enum import StrEnum
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.errors import ConfigurationError
+
+_HOST = re.compile(r"(?:\[[^\[\]]+\]|[^:\[\]]*)(?::[0-9]{1,5})?")
 
 
 class KafkaProfile(StrEnum):
@@ -53,8 +57,11 @@ class ServiceSettings(TelemetrySettings):
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        url = value.get_secret_value()
+        if not url.startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
+        if not _names_hosts(url):
+            raise ValueError("has no host and port that can be read: is its password percent-encoded?")
         return value
 
 
@@ -157,6 +164,18 @@ class FileStoreSettings(BaseSettings):
         description="`file:///folder` or `s3://bucket/prefix`, the latter with AWS's own variables for its "
         "endpoint, region and keys; without it no recording is processed",
     )
+
+
+def _names_hosts(url: str) -> bool:
+    """Whether what stands where hosts and ports belong are such.
+
+    With a slash in the password they would be half of it, which the driver repeats as a port it cannot read.
+    """
+    try:
+        hosts = urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return False
+    return all(_HOST.fullmatch(host) for host in hosts.split(","))
 
 
 S = TypeVar("S", bound=BaseSettings)
