@@ -472,3 +472,25 @@ async def test_a_zoom_accounts_page_says_where_zoom_may_announce_recordings(
     assert "its events are not believed" in page.text
     facebook = await world.facebook(acme)
     assert "/hooks/zoom/" not in (await person.open(f"/connections/{facebook}")).source
+
+
+async def test_an_account_that_recordings_are_taken_from_stays_until_its_sources_are_deleted(
+    api: httpx.AsyncClient,
+    client_of: Callable[[Team | None], httpx.AsyncClient],
+    world: World,
+    acme: Team,
+) -> None:
+    zoom = await world.connection(acme, ConnectionKind.ZOOM_USER, "token")
+    made = await api.post("/api/recording-sources", json={"connection_id": str(zoom), "name": "The lecturer"})
+    assert made.status_code == 201, made.text
+    refused = await api.delete(f"/api/connections/{zoom}")
+    assert refused.status_code == 409
+    assert "'The lecturer'" in refused.json()["detail"]
+    person = Person(client_of(None))
+    await person.sign_in(acme)
+    page = await person.open(f"/connections/{zoom}")
+    shown = await person.submit(page.form(f"/connections/{zoom}/delete"))
+    assert person.path == f"/connections/{zoom}"
+    assert "delete the sources" in shown.text
+    assert (await api.delete(f"/api/recording-sources/{made.json()['id']}")).status_code == 204
+    assert (await api.delete(f"/api/connections/{zoom}")).status_code == 204

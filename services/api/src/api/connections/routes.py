@@ -94,11 +94,13 @@ async def change_connection(
     return service.shown(row, now)
 
 
-@router.delete("/{connection_id}", status_code=204, responses=problem_responses(404))
+@router.delete("/{connection_id}", status_code=204, responses=problem_responses(404, 409))
 async def delete_connection(
     connection_id: UUID, caller: Caller, session: Transaction, wired: Wired, tasks: BackgroundTasks
 ) -> None:
     """Disconnect an account and forget its secrets. Automations that need it fail from then on.
+
+    Its recording sources are to be deleted first, with their recordings and files.
 
     A token that was granted for it by TikTok's or Zoom's own page is given back to them, if they answer. What
     a person allowed on Facebook ends only there: it may serve other connections.

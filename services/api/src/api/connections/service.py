@@ -27,9 +27,16 @@ from api.pagination import PageRequest
 from api.problems import unacceptable
 from api.security import Principal
 from common.crypto import KeyRing
-from common.errors import FieldError, NotFound, PlatformError
+from common.errors import Conflict, FieldError, NotFound, PlatformError
 from common.ids import new_id
-from common.models import Connection, ConnectionKind, ConnectionStatus, Platform, TokenRefresh
+from common.models import (
+    Connection,
+    ConnectionKind,
+    ConnectionStatus,
+    Platform,
+    RecordingSource,
+    TokenRefresh,
+)
 from common.oauth.base import Grant, Stored, TokenSet
 
 log = structlog.get_logger()
@@ -39,6 +46,7 @@ Grants = Mapping[ConnectionKind, Grant]
 GRANTED_BY_DIALOG = "granted_by_dialog"
 """Setting of a connection whose token its person granted to this server's app, and to nobody else's."""
 _STORE_TITLES = {ConnectionKind.POSTGRESQL: "PostgreSQL", ConnectionKind.S3: "S3-compatible storage"}
+_NAMED = 5
 _SECRETS = {"token", "refresh_token", "credentials", WEBHOOK_SECRET}
 
 
@@ -144,12 +152,25 @@ async def change(
 async def remove(
     session: AsyncSession, keys: KeyRing, principal: Principal, connection_id: UUID
 ) -> tuple[ConnectionKind, Stored] | None:
-    """Delete it and its secrets; raises NotFound.
+    """Delete it and its secrets; raises NotFound, and Conflict while recordings are taken from it.
 
-    Answers what can be given back to the platform once the deletion is committed: a grant that was made for
-    this connection by the platform's dialog. A token that was pasted may serve others as well.
+    Those would go with it, and leave their files behind. Answers what can be given back to the platform once
+    the deletion is committed: a grant that was made for this connection by the platform's dialog. A token that
+    was pasted may serve others as well.
     """
     connection = await find(session, principal.tenant_id, connection_id, lock=True)
+    sources = (
+        await session.scalars(
+            select(col(RecordingSource.name))
+            .where(col(RecordingSource.connection_id) == connection_id)
+            .order_by(col(RecordingSource.number))
+            .limit(_NAMED + 1)
+        )
+    ).all()
+    if sources:
+        told = ", ".join(repr(name) for name in sources[:_NAMED])
+        more = " and others" if len(sources) > _NAMED else ""
+        raise Conflict(f"Recordings are taken from it: delete the sources {told}{more} first.")
     kind = ConnectionKind(connection.kind)
     given_back: tuple[ConnectionKind, Stored] | None = None
     if connection.settings.get(GRANTED_BY_DIALOG) is True:

@@ -21,7 +21,7 @@ from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render
 from api.web.sessions import SignedIn, Viewer
-from common.errors import RequestError
+from common.errors import Conflict, RequestError
 from common.models import Connection, ConnectionKind, Platform
 
 router = APIRouter(prefix="/connections")
@@ -188,7 +188,10 @@ async def delete(
     _form_sent: SentForm,
 ) -> Response:
     """Disconnect an account and forget its secrets."""
-    granted = await service.remove(session, wired.keys, viewer.principal, connection_id)
+    try:
+        granted = await service.remove(session, wired.keys, viewer.principal, connection_id)
+    except Conflict as refused:
+        return led_on(request, wired.keys, f"/connections/{connection_id}", refused.detail, tone="bad")
     response = led_on(
         request, wired.keys, "/connections", "The account is disconnected and its secrets forgotten."
     )
