@@ -155,8 +155,8 @@ async def remove(
     """Delete it and its secrets; raises NotFound, and Conflict while recordings are taken from it.
 
     Those would go with it, and leave their files behind. Answers what can be given back to the platform once
-    the deletion is committed: a grant that was made for this connection by the platform's dialog. A token that
-    was pasted may serve others as well.
+    the deletion is committed: a grant that was made for this connection by the platform's dialog. A token
+    that was pasted may serve others as well.
     """
     connection = await find(session, principal.tenant_id, connection_id, lock=True)
     sources = (
