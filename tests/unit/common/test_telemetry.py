@@ -15,6 +15,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 import structlog
 from opentelemetry.trace import StatusCode
+from opentelemetry.util.re import parse_env_headers
 
 from common import telemetry
 from common.settings import LogFormat, TelemetrySettings
@@ -122,6 +123,13 @@ def test_a_log_line_is_one_json_object_with_its_service_and_fields(logged: Logge
         "level": "info",
         "service": "scheduler",
     }
+
+
+def test_credentials_for_the_collector_that_cannot_be_read_are_not_repeated(logged: Logged) -> None:
+    assert parse_env_headers("hunter2-without-a-name", liberal=True) == {}
+    [entry] = logged()
+    assert "Header format invalid" in entry["event"]
+    assert "hunter2" not in json.dumps(entry)
 
 
 def test_no_field_shows_a_secret_however_deep_it_is(logged: Logged) -> None:

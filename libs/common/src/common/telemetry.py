@@ -134,6 +134,8 @@ def configure(service: str, settings: TelemetrySettings, *, instance: str) -> No
     root.setLevel(settings.log_level)
     for noisy in ("httpx", "httpcore", "aiokafka", "faststream", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Warns of OTEL_EXPORTER_OTLP_HEADERS that it cannot read, and repeats them: they are for credentials.
+    logging.getLogger("opentelemetry.util.re").addFilter(_without_arguments)
     structlog.contextvars.bind_contextvars(service=service)
 
     provider = TracerProvider(
@@ -148,6 +150,12 @@ def configure(service: str, settings: TelemetrySettings, *, instance: str) -> No
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     trace.set_tracer_provider(provider)
     propagate.set_global_textmap(_PROPAGATOR)
+
+
+def _without_arguments(record: logging.LogRecord) -> bool:
+    """A filter that lets everything pass, but for what the message was filled with."""
+    record.args = tuple(_HIDDEN for _ in record.args or ())
+    return True
 
 
 class WithoutQueries(SpanProcessor):
