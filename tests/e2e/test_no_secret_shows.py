@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from carillon.child import NotReady
 from carillon.ports import free_port
 from common.crypto import new_encryption_key
 from common.settings import KafkaSettings
@@ -148,6 +149,7 @@ async def stage(
         "TRANSCRIPTION_API_KEY": canaries.new("TRANSCRIPTION_API_KEY"),
         "AWS_ACCESS_KEY_ID": "AKIACANARY",
         "AWS_SECRET_ACCESS_KEY": canaries.new("AWS_SECRET_ACCESS_KEY"),
+        "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={canaries.new('OTEL_EXPORTER_OTLP_HEADERS')}",
         "SWEEP_AFTER": "2",
     }
     async with staged(stack, kafka, canaries, sandbox_server, environment) as opened:
@@ -243,6 +245,35 @@ async def test_no_secret_shows_whatever_goes_wrong(
     searched = await _searched(stage, *seen)
     assert searched.found[f"topic {mishaps.POISONED}.dlq"]
     assert len(searched.pages) >= LEAST_PAGES
+
+
+async def test_no_secret_shows_of_services_that_cannot_start(
+    stack: Stack, canaries: Canaries, closed_port: int, customers_database: str
+) -> None:
+    wrong = urlsplit(customers_database)
+    host = f"127.0.0.1:{wrong.port}"
+    new = canaries.new
+    environments: list[dict[str, str]] = [
+        {"DATABASE_URL": f"postgresql://ada:{new('half a password')}/{new('its rest')}@{host}/x"},
+        {"DATABASE_URL": f"postgresql://ada:{new('a password')}@127.0.0.1:{closed_port}/x"},
+        {"DATABASE_URL": f"postgresql://{wrong.username}:{new('a wrong password')}@{host}{wrong.path}"},
+        {"DATABASE_URL": f"postgresql://ada:{new('a password')}@{host}/x?options={new('an option')}"},
+        {"DATABASE_URL": new("no address of a database")},
+        {"ENCRYPTION_KEYS": f"{new('a name without a key')},{new('another')}:{new('no base64')}"},
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{closed_port}",
+            "OTEL_EXPORTER_OTLP_HEADERS": new("a header's value without its name"),
+            "DATABASE_URL": f"postgresql://ada@127.0.0.1:{closed_port}/x",
+        },
+    ]
+    services = [
+        stack.add(kind, **environment) for kind in ("api", "executor") for environment in environments
+    ]
+    outcomes = await asyncio.gather(*(service.start() for service in services), return_exceptions=True)
+
+    assert all(isinstance(outcome, NotReady) for outcome in outcomes), outcomes
+    assert not canaries.look(harvest.logs(services))
+    assert all(service.log for service in services)
 
 
 @dataclass(frozen=True)
