@@ -309,7 +309,7 @@ async def test_the_keyboard_reaches_the_content_and_shows_where_it_is(
     await expect(page.locator("main")).to_be_focused()
     await page.keyboard.press("Tab")
     focused = page.locator(":focus")
-    await expect(focused).to_have_text("New automation")
+    await expect(focused).to_have_text("Templates")
     assert await focused.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
 
 
