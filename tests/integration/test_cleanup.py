@@ -138,6 +138,37 @@ async def test_dead_tokens_are_wiped_and_their_connections_stay(
         assert (await world.row("connection", kept))["token_sealed"] is not None
 
 
+async def test_download_tokens_that_have_expired_are_wiped(
+    world: World, team: Team, past: Past, pool: ConnectionPool
+) -> None:
+    zoom = await world.connection(team, ConnectionKind.ZOOM_USER, "token")
+    source = new_id()
+    await world.sql.execute(
+        "INSERT INTO recording_source (id, tenant_id, number, connection_id, name)"
+        " VALUES ($1, $2, 1, $3, 'Me')",
+        source,
+        team.tenant_id,
+        zoom,
+    )
+    now = datetime.now(UTC)
+    for name, expires in (("old", now - DAY), ("fresh", now + DAY)):
+        await world.sql.execute(
+            "INSERT INTO recording (id, tenant_id, source_id, external_id, started_at, download_token_sealed,"
+            " download_token_expires_at) VALUES ($1, $2, $3, $4, $5, 'sealed', $6)",
+            new_id(),
+            team.tenant_id,
+            source,
+            name,
+            now,
+            expires,
+        )
+    assert (await clean(pool))["expired_download_tokens"] == 1
+    kept = await world.sql.fetchval(
+        "SELECT external_id FROM recording WHERE download_token_sealed IS NOT NULL"
+    )
+    assert kept == "fresh"
+
+
 async def test_what_the_services_keep_for_themselves(
     world: World, team: Team, past: Past, pool: ConnectionPool
 ) -> None:

@@ -103,6 +103,14 @@ UPDATE connection SET token_sealed = NULL, refresh_token_sealed = NULL, updated_
      ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING id
 """
+_DOWNLOAD_TOKENS = """
+UPDATE recording SET download_token_sealed = NULL, download_token_expires_at = NULL WHERE id IN (
+    SELECT id FROM recording
+     WHERE download_token_sealed IS NOT NULL AND download_token_expires_at < $1
+       AND id > $4 AND $2::uuid IS NOT NULL
+     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
 _ATTEMPTS_TO_CONNECT = """
 DELETE FROM oauth_attempt WHERE id IN (
     SELECT id FROM oauth_attempt WHERE expires_at < $1 AND id > $4 AND $2::uuid IS NOT NULL
@@ -128,6 +136,7 @@ def sweeps(retention: Retention) -> list[Sweep]:
         Sweep("skipped_slots", retention.runs, _SKIPS),
         Sweep("token_renewals", retention.runs, _RENEWALS),
         Sweep("dead_tokens", retention.tokens, _TOKENS),
+        Sweep("expired_download_tokens", timedelta(0), _DOWNLOAD_TOKENS),
         Sweep("abandoned_connects", timedelta(0), _ATTEMPTS_TO_CONNECT),
     ]
 

@@ -107,6 +107,11 @@ class Recording(SQLModel, table=True):
         ),
         Index("ix_recording_leases", "lease_expires_at", postgresql_where=text("worker IS NOT NULL")),
         Index(
+            "ix_recording_download_token_expires_at",
+            "download_token_expires_at",
+            postgresql_where=text("download_token_sealed IS NOT NULL"),
+        ),
+        Index(
             "ix_recording_stored",
             "completed_at",
             postgresql_where=text("completed_at IS NOT NULL AND files_deleted_at IS NULL"),

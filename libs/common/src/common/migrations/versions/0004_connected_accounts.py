@@ -271,6 +271,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("available_at IS NOT NULL AND worker IS NULL"),
     )
     op.create_index(
+        "ix_recording_download_token_expires_at",
+        "recording",
+        ["download_token_expires_at"],
+        unique=False,
+        postgresql_where=sa.text("download_token_sealed IS NOT NULL"),
+    )
+    op.create_index(
         "ix_recording_leases",
         "recording",
         ["lease_expires_at"],
@@ -415,6 +422,11 @@ def downgrade() -> None:
         "ix_recording_stored",
         table_name="recording",
         postgresql_where=sa.text("completed_at IS NOT NULL AND files_deleted_at IS NULL"),
+    )
+    op.drop_index(
+        "ix_recording_download_token_expires_at",
+        table_name="recording",
+        postgresql_where=sa.text("download_token_sealed IS NOT NULL"),
     )
     op.drop_index(
         "ix_recording_leases", table_name="recording", postgresql_where=sa.text("worker IS NOT NULL")
