@@ -128,6 +128,8 @@ def weekday(day: date) -> str:
 
 
 def _size(difference: Decimal) -> str:
+    if abs(difference) > _MOST_PERCENT + 1:  # before it is rounded: it may have more digits than can be
+        return f">{_MOST_PERCENT} %"
     size = _rounded(abs(difference), 0)
     if size < 1:
         return "<1 %"
