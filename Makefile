@@ -3,7 +3,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PORT ?= 8000
 ARGS ?=
-PARALLEL ?= -n auto --maxprocesses=4
+PARALLEL ?= -n 4
 SELECT ?= not slow
 PYTEST := $(BIN)/pytest $(ARGS)
 

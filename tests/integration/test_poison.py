@@ -119,6 +119,7 @@ async def status(world: World, run_id: UUID) -> str:
     return found
 
 
+@pytest.mark.slow
 async def test_poison_is_set_aside_and_its_neighbours_are_processed(
     stack: Stack, world: World, team: Team, kafka: KafkaSettings
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 
 from common.crypto import new_webhook_secret
 from common.ids import new_id
@@ -40,6 +41,7 @@ async def slow(sandbox: Service, **fault: Any) -> AsyncIterator[Callable[[], Awa
             await client.delete(f"/_sandbox/faults/{number}")
 
 
+@pytest.mark.slow
 async def test_what_is_under_way_is_handed_back_and_finished_by_the_successors(
     stack: Stack, world: World, team: Team, sandbox_server: Service
 ) -> None:

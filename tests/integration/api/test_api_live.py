@@ -154,6 +154,7 @@ async def test_stopping_ends_the_streams_at_once(service: Service, acme: Team) -
     assert await service.exited(within=6) in (0, -signal.SIGTERM)
 
 
+@pytest.mark.slow
 async def test_feed_pauses_without_kafka_and_returns_with_it(
     service: Service,
     broker: Broker,

@@ -164,6 +164,7 @@ async def test_warnings_name_what_would_keep_a_message_from_arriving(
     assert "no destination" in said[3]
 
 
+@pytest.mark.slow
 async def test_many_who_wait_hold_no_connections(
     api: httpx.AsyncClient, world: World, automation: UUID
 ) -> None:

@@ -13,6 +13,8 @@ from tests.support.polling import eventually
 from tests.support.recording_workers import Studio, artifacts_of
 from tests.support.stack import Service, Stack
 
+pytestmark = pytest.mark.slow
+
 FILES = [{"file_type": "MP4"}, {"file_type": "M4A"}]
 DRAIN = 2.5
 
