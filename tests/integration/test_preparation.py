@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import asyncpg
 import pytest
@@ -17,6 +18,7 @@ from common.crypto import API_KEY_PREFIX, KeyRing, hash_api_key
 from common.database import current_revision
 from common.migrate import head
 from common.settings import KafkaProfile, KafkaSettings
+from tests.support.polling import eventually
 
 
 async def _common(
@@ -123,15 +125,23 @@ async def test_dead_letters_are_kept_as_long_as_the_setting_says_also_in_topics_
     if kafka.kafka_profile is KafkaProfile.EMBEDDED:
         pytest.skip("the embedded broker keeps nothing")
     name = kafka.kafka_topic_prefix + "automation.run.dlq"
-    for days in (3, 5):
-        await ensure_topics(kafka.model_copy(update={"dead_letter_retention_days": days}))
-        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap_servers)
-        await admin.start()
-        try:
-            [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
-        finally:
-            await admin.close()
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap_servers)
+    await admin.start()
+
+    async def configured() -> dict[str, str]:
+        [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
         [resource] = answer.resources
-        configured = {entry[0]: entry[1] for entry in resource[4]}
-        assert configured["retention.ms"] == str(days * 86_400_000)
-        assert configured["max.message.bytes"] == str(2 * MAX_RECORD_BYTES)
+        return {entry[0]: entry[1] for entry in resource[4]}
+
+    async def is_kept_for(days: int) -> bool:
+        return (await configured()).get("retention.ms") == str(days * 86_400_000)
+
+    try:
+        await eventually(configured, what="the topic this test's broker was made with is known")
+        for days in (3, 5):
+            await ensure_topics(kafka.model_copy(update={"dead_letter_retention_days": days}))
+            # The broker learns of it from the controller a moment after that has agreed.
+            await eventually(partial(is_kept_for, days))
+            assert (await configured())["max.message.bytes"] == str(2 * MAX_RECORD_BYTES)
+    finally:
+        await admin.close()

@@ -127,8 +127,12 @@ async def _keep_dead_letters(
         for name, topic in named.items()
         if name in existing and topic.name.endswith(DEAD_LETTER_SUFFIX)
     ]
-    if resources:
-        await admin.alter_configs(resources)
+    if not resources:
+        return
+    for response in await admin.alter_configs(resources):
+        for code, *_detail, name in response.resources:
+            if code:
+                raise for_code(code)(name)
 
 
 async def _create_topics(settings: KafkaSettings, replication: int) -> int:
