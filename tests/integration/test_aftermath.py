@@ -43,9 +43,14 @@ def automate(world: World, team: Team) -> Automate:
 
 async def finish(world: World, worker: Worker, *runs: UUID) -> list[Any]:
     """Execute the runs; their rows afterwards."""
+    await carry_out(worker, *runs)
+    return [await world.row("automation_run", run_id) for run_id in runs]
+
+
+async def carry_out(worker: Worker, *runs: UUID) -> None:
+    """Execute the runs, to the end."""
     await worker.execution.take(Lane.NORMAL, dict.fromkeys(runs))
     await worker.execution.drain(10)
-    return [await world.row("automation_run", run_id) for run_id in runs]
 
 
 def error_of(account: Account, consequence: Consequence, detail: str = "Facebook: no") -> PlatformError:
@@ -100,7 +105,7 @@ async def test_many_runs_that_find_one_token_dead_tell_the_owner_once(
     act = failing(Consequence.REAUTH, f"Facebook: the session of {TOKEN} has expired")
     async with working(pool, ring, act, name="one") as one, working(pool, ring, act, name="two") as two:
         async with asyncio.timeout(30):
-            await asyncio.gather(finish(world, one, *runs[::2]), finish(world, two, *runs[1::2]))
+            await asyncio.gather(carry_out(one, *runs[::2]), carry_out(two, *runs[1::2]))
     rows = await world.sql.fetch("SELECT status, count(*) AS n FROM automation_run GROUP BY status")
     assert [(row["status"], row["n"]) for row in rows] == [("failed", 20)]
     assert await told(world) == ["Facebook account “Facebook” must be connected again"]
@@ -224,7 +229,7 @@ async def test_two_accounts_that_die_at_the_same_time_leave_nothing_running(
         working(pool, ring, dying(0), name="one") as one,
         working(pool, ring, dying(1), name="two") as two,
     ):
-        await asyncio.gather(finish(world, one, runs[0]), finish(world, two, runs[1]))
+        await asyncio.gather(carry_out(one, runs[0]), carry_out(two, runs[1]))
     statuses = await world.sql.fetch("SELECT DISTINCT status FROM automation")
     assert [row["status"] for row in statuses] == ["paused"]
     assert sorted(event.paused_automations for event in await announced.of(TokenReauthRequired)) == [0, 6]

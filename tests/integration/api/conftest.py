@@ -12,8 +12,10 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from pydantic import SecretStr
 
-from api.main import build_app
+from api.context import utc_now
+from api.main import build_app, wire
 from api.settings import ApiSettings
+from common.crypto import new_encryption_key
 from common.settings import KafkaProfile
 from tests.factories import Team, World
 
@@ -54,12 +56,25 @@ def settings(database_url: str, encryption_keys: str) -> ApiSettings:
     )
 
 
+@pytest.fixture(scope="session")
+def assembly() -> FastAPI:
+    """The application, put together once: that takes longer than most tests."""
+    nowhere = ApiSettings(
+        database_url=SecretStr("postgresql://nobody@127.0.0.1:1/none"),
+        kafka_bootstrap_servers=NOBODY_LISTENS,
+        kafka_profile=KafkaProfile.EMBEDDED,
+        encryption_keys=SecretStr(new_encryption_key("nowhere")),
+    )
+    return build_app(nowhere, "api-test")
+
+
 @pytest.fixture
-async def app(settings: ApiSettings) -> AsyncIterator[FastAPI]:
-    """The application, started."""
-    application = build_app(settings, "api-test")
-    async with application.router.lifespan_context(application):
-        yield application
+async def app(settings: ApiSettings, assembly: FastAPI) -> AsyncIterator[FastAPI]:
+    """The application, started with collaborators of this test's own."""
+    assembly.state.collaborators = wire(settings, "api-test", utc_now)
+    async with assembly.router.lifespan_context(assembly):
+        yield assembly
+    assembly.dependency_overrides.clear()
 
 
 @pytest.fixture

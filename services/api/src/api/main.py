@@ -94,11 +94,15 @@ async def serving(wired: Collaborators, instance: str) -> AsyncIterator[None]:
 
 def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -> FastAPI:
     """The API and its console as an ASGI application."""
-    wired = wire(settings, instance, clock)
+    return assemble(wire(settings, instance, clock), instance)
+
+
+def assemble(wired: Collaborators, instance: str) -> FastAPI:
+    """The application around its collaborators, which are those in its state whenever it starts."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with serving(wired, instance):
+    async def lifespan(starting: FastAPI) -> AsyncIterator[None]:
+        async with serving(starting.state.collaborators, instance):
             yield
 
     app = FastAPI(
