@@ -60,61 +60,62 @@ class Sweep:
 
 
 _RUNS = f"""
-DELETE FROM automation_run WHERE id IN (
+DELETE FROM automation_run WHERE id = ANY (ARRAY(
     SELECT r.id FROM automation_run r
      WHERE r.id < $2 AND r.id > $4 AND r.created_at < $1 AND r.status IN {_ENDED}
        AND NOT EXISTS (SELECT FROM delivery d WHERE d.run_id = r.id
                           AND d.status IN ('queued', 'sending', 'retrying'))
-     ORDER BY r.id LIMIT $3 FOR UPDATE SKIP LOCKED)
+     ORDER BY r.id LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING id
 """
 _LOGS = f"""
-UPDATE automation_run SET logs = '[]' WHERE id IN (
+UPDATE automation_run SET logs = '[]' WHERE id = ANY (ARRAY(
     SELECT id FROM automation_run
      WHERE id < $2 AND id > $4 AND created_at < $1 AND status IN {_ENDED} AND logs <> '[]'
-     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING id
 """
 _SKIPS = """
-DELETE FROM slot_skip WHERE id IN (
+DELETE FROM slot_skip WHERE id = ANY (ARRAY(
     SELECT id FROM slot_skip WHERE id < $2 AND id > $4 AND recorded_at < $1 AND last_slot < $1
-     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING id
 """
 _DELIVERIES = """
-DELETE FROM delivery WHERE id IN (
+DELETE FROM delivery WHERE id = ANY (ARRAY(
     SELECT id FROM delivery
      WHERE id < $2 AND id > $4 AND created_at < $1 AND status IN ('delivered', 'failed', 'dropped')
-     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING id
 """
 _RENEWALS = """
-DELETE FROM token_refresh WHERE id IN (
+DELETE FROM token_refresh WHERE id = ANY (ARRAY(
     SELECT id FROM token_refresh WHERE id < $2 AND id > $4 AND started_at < $1
-     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING id
 """
 # A dead token is of no use to anybody but a thief. The connection stays, so that it can be connected again.
 _TOKENS = """
-UPDATE connection SET token_sealed = NULL, refresh_token_sealed = NULL, updated_at = now() WHERE id IN (
+UPDATE connection SET token_sealed = NULL, refresh_token_sealed = NULL, updated_at = now()
+ WHERE id = ANY (ARRAY(
     SELECT id FROM connection
      WHERE status = 'reauth_required' AND reauth_required_at < $1 AND id > $4 AND $2::uuid IS NOT NULL
        AND (token_sealed IS NOT NULL OR refresh_token_sealed IS NOT NULL)
-     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING id
 """
 _DOWNLOAD_TOKENS = """
-UPDATE recording SET download_token_sealed = NULL, download_token_expires_at = NULL WHERE id IN (
+UPDATE recording SET download_token_sealed = NULL, download_token_expires_at = NULL WHERE id = ANY (ARRAY(
     SELECT id FROM recording
      WHERE download_token_sealed IS NOT NULL AND download_token_expires_at < $1
        AND id > $4 AND $2::uuid IS NOT NULL
-     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING id
 """
 _ATTEMPTS_TO_CONNECT = """
-DELETE FROM oauth_attempt WHERE id IN (
+DELETE FROM oauth_attempt WHERE id = ANY (ARRAY(
     SELECT id FROM oauth_attempt WHERE expires_at < $1 AND id > $4 AND $2::uuid IS NOT NULL
-     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING id
 """
 _SIGHTINGS = "DELETE FROM usage_sighting WHERE seen_at < $1"

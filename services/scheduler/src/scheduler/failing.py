@@ -23,10 +23,10 @@ _STOP = f"""
 UPDATE automation a
    SET status = 'error', updated_at = now(), paused_at = now(),
        status_reason = format('stopped after %s failures in a row', a.failure_streak)
- WHERE a.id IN (SELECT id FROM automation
+ WHERE a.id = ANY (ARRAY(SELECT id FROM automation
                  WHERE status = 'active' AND failure_streak > 0
                    AND failure_streak >= {whole_number("policy", "pause_on_failure_after")}
-                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+                 LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING a.id, a.tenant_id, a.name, a.version, a.failure_streak, a.next_run, clock_timestamp() AS now,
           {DESTINATION_OF_OWNER} AS tell,
           (SELECT r.error_message FROM automation_run r

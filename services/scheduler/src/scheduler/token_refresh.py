@@ -22,13 +22,14 @@ ASK_AGAIN_SECONDS = 300.0
 
 _PATIENCE = f"make_interval(secs => {ASK_AGAIN_SECONDS})"
 # A row that is locked is being renewed or replaced at this moment.
+# An array, which is made once: a subquery of IN may be asked again for each row, and its limit with it.
 _DUE = f"""
 UPDATE connection c SET refresh_requested_at = clock_timestamp()
- WHERE c.id IN (SELECT id FROM connection
+ WHERE c.id = ANY (ARRAY(SELECT id FROM connection
                  WHERE status = 'active' AND refresh_at <= clock_timestamp()
                    AND (refresh_requested_at IS NULL
                         OR refresh_requested_at + {_PATIENCE} <= clock_timestamp())
-                 ORDER BY refresh_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)
+                 ORDER BY refresh_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED))
 RETURNING c.id, c.tenant_id, c.platform, c.kind, c.token_version, c.expires_at, clock_timestamp() AS now
 """
 # The next that comes due, and of those that are due already the first to be reminded of again.
