@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 
 from carillon.services import vendors_at
-from common.crypto import new_encryption_key
+from common.secrets.crypto import new_encryption_key
 from common.settings import KafkaSettings
 from tests.support import backends
 from tests.support.backends import Broker

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import asyncpg
 
-from common.crypto import KeyRing, hash_api_key, new_api_key
-from common.database import connect
+from common.database.pool import connect
 from common.ids import new_id
 from common.models import ConnectionKind
+from common.secrets.crypto import KeyRing, hash_api_key, new_api_key
 
 REPORT = {"period": "daily", "days": 1, "metric_types": ["ad_account", "pages"], "format": "html"}
 MESSAGE = {"type": "report.completed", "title": "Daily report", "text": "Spend 12.00 EUR", "data": {}}

@@ -13,8 +13,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from common import broker as kafka_options
-from common.crypto import new_webhook_secret
-from common.database import ConnectionPool, create_pool
+from common.database.pool import ConnectionPool, create_pool
+from common.secrets.crypto import new_webhook_secret
 from common.settings import KafkaSettings
 from scheduler.dispatch import Dispatcher
 from scheduler.lease import Lease

@@ -13,13 +13,13 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from common.crypto import new_webhook_secret
-from common.database import ConnectionPool, create_pool
+from common.database.pool import ConnectionPool, create_pool
 from common.http import create_client
 from common.models import ConnectionKind
 from common.recordings import intake
 from common.recordings.intake import Taking
 from common.recordings.zoom import read_meeting
+from common.secrets.crypto import new_webhook_secret
 from tests.factories import World
 from tests.support import recordings
 from tests.support.figures import Figures

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from common.schedule import (
+from common.scheduling.schedule import (
     SchedulePolicy,
     decide_due,
     get_next_run_time,

@@ -16,8 +16,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from common.crypto import new_webhook_secret
 from common.ids import new_id
+from common.secrets.crypto import new_webhook_secret
 from tests.chaos.checker import check, unfinished
 from tests.factories import World
 from tests.support.backends import Broker

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from carillon.services import vendors_at
-from common.crypto import new_webhook_secret
 from common.models import ConnectionKind
 from common.recordings.store import RecordingStore
+from common.secrets.crypto import new_webhook_secret
 from tests.chaos.ledger import Ledger
 from tests.chaos.recording_checker import LEFTOVER, Expectation, Verdict, check
 from tests.factories import World

@@ -17,11 +17,11 @@ import httpx
 import pytest
 
 from carillon.services import vendors_at
-from common.crypto import new_webhook_secret
-from common.database import connect
+from common.database.pool import connect
 from common.events import TokenReauthRequired, TokenRefreshDue, TokenRefreshed
 from common.ids import new_id
 from common.models import ConnectionKind
+from common.secrets.crypto import new_webhook_secret
 from executor.tokens.decisions import ADOPT_AFTER
 from scheduler.token_refresh import ASK_AGAIN_SECONDS
 from tests.chaos.ledger import Ledger

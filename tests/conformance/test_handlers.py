@@ -17,13 +17,13 @@ from structlog.testing import capture_logs
 from api.automations.schemas import AutomationTypeOut
 from api.automations.types import check_config
 from carillon.services import vendors_at
-from common.crypto import KeyRing
-from common.database import ConnectionPool, create_pool
+from common.database.pool import ConnectionPool, create_pool
 from common.http import create_client
 from common.models import RunStatus, Trigger
+from common.secrets.crypto import KeyRing
 from executor.handlers import load_handlers
 from executor.handlers.base import Handler
-from executor.results import CANCELLED, Completion
+from executor.runs.results import CANCELLED, Completion
 from executor.settings import ExecutorSettings
 from tests.factories import Team, World
 from tests.support.canaries import Canaries

@@ -13,10 +13,10 @@ import pytest
 
 from carillon.ports import free_port
 from common.automation_config.scheduled_report import ScheduledReportConfig
-from common.crypto import new_encryption_key
 from common.errors import Consequence, PlatformError
 from common.http import create_client
 from common.models import ConnectionKind
+from common.secrets.crypto import new_encryption_key
 from executor.handlers.base import RunContext
 from executor.handlers.scheduled_report import ScheduledReport
 from executor.platforms.facebook import Endpoint, FacebookClient, Graph, Page

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from common.automation_config.scheduled_report import ScheduledReportConfig
-from common.crypto import new_encryption_key
 from common.models import ConnectionKind
+from common.secrets.crypto import new_encryption_key
 from executor.handlers.base import Account, Outcome
 from executor.handlers.scheduled_report import ScheduledReport
 from executor.settings import ExecutorSettings

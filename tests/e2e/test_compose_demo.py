@@ -11,7 +11,7 @@ import pytest
 
 from carillon.client import Api, Sandbox
 from carillon.seed import HOOK
-from common.crypto import new_api_key
+from common.secrets.crypto import new_api_key
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack
 

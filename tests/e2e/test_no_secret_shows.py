@@ -19,7 +19,7 @@ import pytest
 
 from carillon.child import NotReady
 from carillon.ports import free_port
-from common.crypto import new_encryption_key
+from common.secrets.crypto import new_encryption_key
 from common.settings import KafkaSettings
 from tests.support import echoes, harvest, mishaps, misuse, scenes
 from tests.support.canaries import Canaries, random_text

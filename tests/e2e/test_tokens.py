@@ -10,11 +10,11 @@ import httpx
 from pydantic import SecretStr
 
 from carillon.services import vendors_at
-from common.crypto import KeyRing
 from common.ids import new_id
 from common.models import ConnectionKind
 from common.oauth.base import Stored, TokenSet
 from common.oauth.zoom import ZoomUser
+from common.secrets.crypto import KeyRing
 from common.settings import AppSettings, OutboundSettings
 from tests.factories import World
 from tests.support.polling import eventually

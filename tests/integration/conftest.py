@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from common.crypto import KeyRing
-from common.database import ConnectionPool, create_pool
+from common.database.pool import ConnectionPool, create_pool
+from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
 from tests.support.outbox import Announcements
 

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from common.crypto import KeyRing
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import Consequence, PlatformError
 from common.events import AutomationChanged, RunFailed, TokenReauthRequired
 from common.models import ConnectionKind, Lane
+from common.secrets.crypto import KeyRing
 from executor.aftermath.statements import TELL_AGAIN_AFTER_DAYS
 from executor.handlers.base import Account, Outcome, RunContext
 from tests.factories import Team, World

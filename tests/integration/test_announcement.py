@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from executor.announcement import announce
 from executor.handlers.base import Handler, Outcome, RunContext
 from tests.factories import World

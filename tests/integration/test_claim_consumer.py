@@ -11,14 +11,14 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from faststream.kafka import KafkaBroker
 
-from common import consumer as consuming_module
 from common.broker import create_producer
-from common.capacity import Stopping
-from common.consumer import ClaimConsumer, DeadLetters
 from common.events import AutomationDue, to_record
 from common.ids import new_id
 from common.models import Lane, Trigger
 from common.settings import KafkaSettings
+from common.work import consumer as consuming_module
+from common.work.consumer import ClaimConsumer, DeadLetters
+from common.work.places import Stopping
 from tests.support.polling import eventually
 
 TOPIC = "automation.due.high"

@@ -8,12 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from common.crypto import KeyRing, new_encryption_key
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.events import RunStarted
 from common.ids import new_id
 from common.models import Lane
-from executor.claims import Claims
+from common.secrets.crypto import KeyRing, new_encryption_key
+from executor.runs.claims import Claims
 from tests.factories import Team, World
 from tests.support.outbox import Announcements
 from tests.support.statements import counted_pool
@@ -232,7 +232,7 @@ async def test_a_crash_in_the_middle_of_a_claim_leaves_the_run_to_others(
         raise ConnectionError
 
     with monkeypatch.context() as patch:
-        patch.setattr("executor.claims.outbox.write", dies)
+        patch.setattr("executor.runs.claims.outbox.write", dies)
         with pytest.raises(ConnectionError):
             await claims.claim({run_id: None})
     assert (await world.row("automation_run", run_id))["status"] == "queued"

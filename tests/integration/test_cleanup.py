@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.history import KEPT_SINCE
 from common.ids import first_id_at, new_id
 from common.models import ConnectionKind

@@ -9,14 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from common.crypto import KeyRing
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.events import NotificationRequested, RunCancelled, RunCompleted, RunFailed
 from common.models import RunStatus
+from common.secrets.crypto import KeyRing
 from executor.aftermath.application import AftermathWriter
-from executor.claims import ClaimedRun, Claims
-from executor.completions import Completions
-from executor.results import CANCELLED, HANDED_BACK, Completion
+from executor.runs.claims import ClaimedRun, Claims
+from executor.runs.completions import Completions
+from executor.runs.results import CANCELLED, HANDED_BACK, Completion
 from scheduler.rescue import Rescue
 from tests.factories import Team, World
 from tests.support.leaders import lead
@@ -327,7 +327,7 @@ async def test_a_failure_in_the_middle_leaves_everything_as_it_was(
         raise ConnectionError
 
     with monkeypatch.context() as patch:
-        patch.setattr("executor.completions.outbox.write", dies)
+        patch.setattr("executor.runs.completions.outbox.write", dies)
         with pytest.raises(ConnectionError):
             await completions.write([completed(claim)])
     assert await world.row("automation_run", claim.id) == before

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from common.automation_config.data_sync import DataSyncConfig
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
 from executor.handlers.base import Account

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from common.crypto import KeyRing
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import ChannelError, Consequence, PlatformError
 from common.http import create_client
+from common.secrets.crypto import KeyRing
 from executor.handlers.data_sync import DataSync
 from executor.sync.batches import Superseded
 from tests.factories import Team, World

@@ -13,15 +13,15 @@ import httpx
 import pytest
 import structlog
 
-from common.crypto import KeyRing, new_encryption_key
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import ChannelError, Consequence
 from common.events import NotificationDelivered, NotificationFailed
 from common.models import Lane
 from common.retry import TELEGRAM_SCHEDULE
+from common.secrets.crypto import KeyRing, new_encryption_key
 from notifier.channels.base import Interrupted, OutcomeUnknown, Parcel, Receipt
 from notifier.channels.telegram import TelegramChannel
-from notifier.claims import Claims
+from notifier.deliveries.claims import Claims
 from notifier.pacing import Limit
 from tests.factories import BOT_TOKEN, MESSAGE, Team, World
 from tests.support.channels import notifier_settings

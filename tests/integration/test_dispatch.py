@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.trace import TraceFlags
 
 from common import telemetry
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.events import AutomationChanged, AutomationDue, RunSkipped
 from common.models import Lane
 from scheduler.dispatch import Dispatcher

@@ -13,12 +13,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from common.crypto import KeyRing
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.ids import new_id
 from common.models import ConnectionKind, Lane
 from common.oauth import grants
 from common.oauth.base import Grant
+from common.secrets.crypto import KeyRing
 from common.settings import AppSettings, OutboundSettings
 from executor.handlers.base import Outcome, RunContext
 from executor.platforms.usage import UsageLimiter

@@ -12,12 +12,12 @@ import asyncpg
 import pytest
 import structlog
 
-from common.capacity import Stopping
-from common.crypto import KeyRing
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import Consequence, PlatformError
 from common.events import NotificationRequested, RunCompleted, RunFailed, RunStarted
 from common.models import Lane
+from common.secrets.crypto import KeyRing
+from common.work.places import Stopping
 from executor.handlers.base import Outcome, RunContext
 from scheduler.rescue import Rescue
 from tests.factories import Team, World

@@ -11,15 +11,15 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from common.database import connect
+from common.database.pool import connect
 from common.recordings import intake, retention
-from executor import claims as run_claims
-from executor import completions, execution
-from executor.recordings import claims as recording_claims
-from executor.recordings import outcomes as recording_outcomes
-from executor.recordings import processing
-from notifier import claims as delivery_claims
-from notifier import outcomes
+from executor.recordings.processing import claims as recording_claims
+from executor.recordings.processing import execution as processing
+from executor.recordings.processing import outcomes as recording_outcomes
+from executor.runs import claims as run_claims
+from executor.runs import completions, execution
+from notifier.deliveries import claims as delivery_claims
+from notifier.deliveries import outcomes
 from scheduler import admission, dispatch, failing, reign, relay, rescue
 from tests.support.databases import fresh_database
 

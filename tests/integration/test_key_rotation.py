@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import LargeBinary
 
-from common.crypto import KeyRing, new_encryption_key
 from common.models import ConnectionKind, metadata
-from common.rotation import BATCH, rotate, sealed_columns
+from common.secrets.crypto import KeyRing, new_encryption_key
+from common.secrets.rotation import BATCH, rotate, sealed_columns
 from tests.factories import Team, World
 
 OLD, NEW, OTHER = (new_encryption_key(name) for name in ("old", "new", "other"))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from scheduler.lease import Lease, StaleTerm, Term
 from tests.factories import World
 from tests.support.polling import eventually

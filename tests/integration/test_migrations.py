@@ -16,8 +16,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Connection
 from sqlalchemy.pool import NullPool
 
-from common.database import create_engine, current_revision
-from common.migrate import config, head, upgrade_async
+from common.database.migrate import config, head, upgrade_async
+from common.database.pool import create_engine, current_revision
 from common.models import SCHEMA_REVISION, metadata
 from tests.factories import World
 from tests.support.databases import fresh_database
@@ -155,7 +155,7 @@ async def test_upgrading_what_is_current_changes_nothing(database_url: str) -> N
 
 async def test_processes_that_start_together_migrate_once(empty_database: str) -> None:
     """As the replicas of a deployment do: one migrates, the others wait and find it done."""
-    script = "import sys; from common.migrate import upgrade; upgrade(sys.argv[1])"
+    script = "import sys; from common.database.migrate import upgrade; upgrade(sys.argv[1])"
     processes = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-c", script, empty_database, stderr=asyncio.subprocess.PIPE

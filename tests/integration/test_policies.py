@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.events import AutomationChanged, AutomationDue, NotificationRequested, RunCancelled, RunSkipped
 from common.ids import new_id
-from common.schedule import get_next_run_time, parse_schedule
+from common.scheduling.schedule import get_next_run_time, parse_schedule
 from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
 from scheduler.failing import Failing

@@ -14,9 +14,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from common.broker import MAX_RECORD_BYTES, TOPICS, ensure_topics
-from common.crypto import API_KEY_PREFIX, KeyRing, hash_api_key
-from common.database import current_revision
-from common.migrate import head
+from common.database.migrate import head
+from common.database.pool import current_revision
+from common.secrets.crypto import API_KEY_PREFIX, KeyRing, hash_api_key
 from common.settings import KafkaProfile, KafkaSettings
 from tests.support.polling import eventually
 

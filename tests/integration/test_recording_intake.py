@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from common.database import ConnectionPool, create_engine, driver_connection
+from common.database.pool import ConnectionPool, create_engine, driver_connection
 from common.events import RecordingProcessingRequested
 from common.models import ConnectionKind, RecordingStatus
 from common.recordings import catalog, intake

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from common.automation_config.recording_sync import RecordingSyncConfig
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import Consequence, PlatformError
 from common.events import RecordingProcessingRequested
 from common.http import create_client
@@ -20,7 +20,7 @@ from common.models import ConnectionKind
 from common.recordings.selection import UNMATCHED
 from executor.handlers.base import Account, Outcome, RunContext
 from executor.handlers.recording_sync import RecordingSyncHandler
-from executor.recordings.sync_plan import SourcesMissing, TemplatesMissing
+from executor.recordings.finding.plan import SourcesMissing, TemplatesMissing
 from executor.settings import ExecutorSettings
 from tests.factories import Team, World
 from tests.support import recordings

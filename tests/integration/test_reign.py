@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from common import outbox
-from common.database import ConnectionPool
+from common.database import outbox
+from common.database.pool import ConnectionPool
 from common.events import AutomationChanged, AutomationDue, to_record
 from scheduler.admission import Admission
 from scheduler.cleanup import Cleanup, Retention

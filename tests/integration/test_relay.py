@@ -12,9 +12,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from common import outbox, telemetry
+from common import telemetry
 from common.broker import create_producer
-from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool, connect, create_pool
+from common.database import outbox
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, ConnectionPool, connect, create_pool
 from common.events import AutomationChanged, Event, RunStarted, parse, to_record
 from common.ids import new_id
 from common.settings import KafkaSettings

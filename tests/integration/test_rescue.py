@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.events import AutomationDue, RunCancelled, RunFailed
 from common.models import Lane
 from scheduler.lease import StaleTerm, Term

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from executor.platforms.shared_usage import SharedUsageStore
 from executor.platforms.usage import Usage, UsageLimiter
 from tests.factories import World

@@ -21,10 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from api.automations import lifecycle, service
 from api.automations.schemas import AutomationCreate, AutomationPatch
 from api.security import Principal
-from common.crypto import new_encryption_key
-from common.database import ConnectionPool, create_engine, create_pool
+from common.database.pool import ConnectionPool, create_engine, create_pool
 from common.ids import new_id
-from common.schedule import iter_slots, parse_schedule
+from common.scheduling.schedule import iter_slots, parse_schedule
+from common.secrets.crypto import new_encryption_key
 from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
 from scheduler.lease import Lease, Term

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
 from scheduler.failing import Failing

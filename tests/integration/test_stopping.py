@@ -13,8 +13,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from common.crypto import new_webhook_secret
 from common.ids import new_id
+from common.secrets.crypto import new_webhook_secret
 from tests.factories import Team, World
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack

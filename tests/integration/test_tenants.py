@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from common.crypto import hash_api_key
 from common.errors import Conflict
+from common.secrets.crypto import hash_api_key
 from common.tenants import bootstrap
 from tests.factories import World
 

@@ -11,13 +11,13 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from common.crypto import KeyRing
-from common.database import ConnectionPool, create_pool
+from common.database.pool import ConnectionPool, create_pool
 from common.errors import Consequence, PlatformError
 from common.events import AutomationChanged, NotificationRequested, TokenReauthRequired, TokenRefreshed
 from common.ids import new_id
 from common.models import ConnectionKind, Lane
 from common.oauth.base import Stored, TokenSet
+from common.secrets.crypto import KeyRing
 from executor.handlers.base import Outcome, RunContext
 from executor.platforms.renewal import with_renewal
 from executor.tokens import refresher

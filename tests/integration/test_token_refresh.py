@@ -10,13 +10,13 @@ from uuid import UUID
 
 import pytest
 
-from common.capacity import Stopping
-from common.crypto import KeyRing
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import Consequence
 from common.events import TokenReauthRequired, TokenRefreshDue
 from common.models import ConnectionKind
 from common.oauth.base import Discovered, Grant
+from common.secrets.crypto import KeyRing
+from common.work.places import Stopping
 from executor.aftermath.application import AftermathWriter
 from executor.tokens.attention import WAITING, Attention
 from executor.tokens.keeper import TokenKeeper

@@ -11,11 +11,11 @@ from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from common.errors import Consequence, PlatformError
-from executor.handlers.ad_sources import AdSource
 from executor.handlers.base import RunContext
 from executor.platforms.ads import METRICS, Level, MetricRow
 from executor.platforms.figures import AdAccount, Days
 from executor.platforms.periods import single_days
+from executor.sources.ads import AdSource
 
 Values = Mapping[str, Decimal | int | float | str]
 """Metric to value; a metric that is left out is not known."""

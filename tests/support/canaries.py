@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-from common.crypto import KeyRing
-from common.database import Connection
-from common.rotation import sealed_columns
+from common.database.pool import Connection
+from common.secrets.crypto import KeyRing
+from common.secrets.rotation import sealed_columns
 
 PART = 12
 """Characters of a secret that count as the secret: no other text has them by chance."""

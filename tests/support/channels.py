@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import httpx
 from pydantic import SecretStr
 
-from common.crypto import new_encryption_key
 from common.messages import Message
+from common.secrets.crypto import new_encryption_key
 from notifier.channels.base import Channel, Parcel
 from notifier.channels.telegram import TelegramChannel
 from notifier.channels.webhook import WebhookChannel

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import structlog
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.models import ConnectionKind
 from executor.handlers.base import Account, RunContext, RunLog
 from executor.platforms.credentials import Credential, FixedCredential

@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from common.migrate import upgrade_async
+from common.database.migrate import upgrade_async
 
 _numbers = itertools.count(1)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from common.database import Connection
+from common.database.pool import Connection
 from tests.factories import Team
 from tests.support.polling import eventually
 

@@ -14,7 +14,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer
 
 from common.broker import TOPICS
-from common.database import Connection
+from common.database.pool import Connection
 from common.settings import KafkaSettings
 from tests.support.pages import Person
 from tests.support.stack import Service

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from scheduler.lease import Lease, Term
 
 

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from common.capacity import Capacity
-from common.crypto import KeyRing
-from common.database import ConnectionPool
-from common.grouping import GroupWriter
+from common.database.pool import ConnectionPool
 from common.messages import Message
 from common.models import Lane
 from common.retry import TELEGRAM_SCHEDULE, RetrySchedule
+from common.secrets.crypto import KeyRing
+from common.work.places import Capacity
+from common.work.writing import GroupWriter
 from notifier.channels.base import Channel, Parcel, Receipt, Target
-from notifier.claims import Claims
-from notifier.delivery import Delivering
-from notifier.outcomes import DeliveryOutcome, Outcomes
+from notifier.deliveries.claims import Claims
+from notifier.deliveries.execution import Delivering
+from notifier.deliveries.outcomes import DeliveryOutcome, Outcomes
 from notifier.pacing import Limit, Pacer
 
 Send = Callable[[Parcel], Awaitable[Receipt]]

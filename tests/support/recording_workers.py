@@ -13,8 +13,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 
-from common.crypto import KeyRing
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.ids import new_id
 from common.models import ConnectionKind, RecordingStatus
 from common.oauth.base import Grant
@@ -23,12 +22,13 @@ from common.recordings.artifacts import Artifacts
 from common.recordings.intake import Taking
 from common.recordings.store import RecordingStore
 from common.recordings.zoom import read_meeting
+from common.secrets.crypto import KeyRing
 from executor.aftermath.application import AftermathWriter
-from executor.recordings.attempts import RecordingAttempts
-from executor.recordings.claims import ClaimedRecording, RecordingClaims
-from executor.recordings.outcomes import RecordingOutcomes
-from executor.recordings.processing import Processing, capacity_for
-from executor.recordings.wiring import steps_of
+from executor.recordings.processing.attempts import RecordingAttempts
+from executor.recordings.processing.claims import ClaimedRecording, RecordingClaims
+from executor.recordings.processing.execution import Processing, capacity_for
+from executor.recordings.processing.outcomes import RecordingOutcomes
+from executor.recordings.processing.wiring import steps_of
 from executor.settings import ExecutorSettings
 from executor.tokens.credential import KeptCredential
 from tests.factories import Team, World

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from common.crypto import KeyRing
-from common.database import connect
+from common.database.pool import connect
+from common.secrets.crypto import KeyRing
 from common.settings import KafkaSettings
 from tests.factories import World
 from tests.support import harvest

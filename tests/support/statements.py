@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from asyncpg.connection import LoggedQuery
 
-from common.database import ConnectionPool, create_pool
+from common.database.pool import ConnectionPool, create_pool
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from common.automation_config.data_sync import DataSyncConfig
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from executor.handlers.base import Account, Outcome, RunContext
 from executor.handlers.data_sync import DataSync
 from executor.platforms.figures import AdAccount, Days

@@ -12,21 +12,21 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from common.capacity import Capacity
-from common.crypto import KeyRing
-from common.database import ConnectionPool
-from common.grouping import GroupWriter
+from common.database.pool import ConnectionPool
 from common.messages import Message
 from common.models import ConnectionKind
 from common.oauth.base import Grant
+from common.secrets.crypto import KeyRing
+from common.work.places import Capacity
+from common.work.writing import GroupWriter
 from executor.aftermath.application import AftermathWriter
-from executor.attempts import Attempts
-from executor.claims import ClaimedRun, Claims
-from executor.completions import Completions
-from executor.execution import Execution
 from executor.handlers.base import Handler, Outcome, RunContext
 from executor.platforms.usage import UsageLimiter
-from executor.results import Completion
+from executor.runs.attempts import Attempts
+from executor.runs.claims import ClaimedRun, Claims
+from executor.runs.completions import Completions
+from executor.runs.execution import Execution
+from executor.runs.results import Completion
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.refresher import Refresher
 from executor.tokens.vault import Vault

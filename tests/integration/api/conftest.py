@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from api.context import utc_now
 from api.main import build_app, wire
 from api.settings import ApiSettings
-from common.crypto import new_encryption_key
+from common.secrets.crypto import new_encryption_key
 from common.settings import KafkaProfile
 from tests.factories import Team, World
 

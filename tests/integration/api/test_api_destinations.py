@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from api.settings import ApiSettings
-from common.crypto import KeyRing
 from common.events import NotificationRequested, parse
 from common.messages import Message
+from common.secrets.crypto import KeyRing
 from tests.factories import BOT_TOKEN, Team, World
 
 TELEGRAM = {"type": "telegram", "name": "Chat", "config": {"chat_id": -100123}, "bot_token": BOT_TOKEN}

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from api.main import build_app
 from api.settings import ApiSettings
-from common.database import connect
+from common.database.pool import connect
 from common.errors import ConfigurationError
 from tests.factories import Team, World
 

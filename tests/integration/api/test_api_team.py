@@ -12,8 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from common.crypto import hash_api_key, new_api_key
 from common.ids import new_id
+from common.secrets.crypto import hash_api_key, new_api_key
 from tests.factories import Team, World
 
 

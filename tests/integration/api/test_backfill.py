@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.events import RunCancelled, parse
 from scheduler.admission import Admission
 from tests.factories import Team, World

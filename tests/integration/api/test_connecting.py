@@ -18,8 +18,8 @@ from pydantic import SecretStr
 
 from api.main import build_app
 from api.settings import ApiSettings
-from common.crypto import KeyRing
 from common.models import ConnectionKind
+from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
 from tests.support.pages import HTML, Page, Person
 from tests.support.stack import Service

@@ -17,9 +17,9 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from api.settings import ApiSettings
-from common.crypto import KeyRing
 from common.events import TokenRefreshDue
 from common.models import ConnectionKind
+from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
 from tests.support.outbox import Announcements
 from tests.support.pages import Person

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from api.main import build_app
 from api.settings import ApiSettings
 from api.web.sessions import SESSION, Session, seal_cookie
-from common.crypto import KeyRing
+from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
 from tests.support.pages import HTML, Page, Person
 

@@ -10,8 +10,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from common.crypto import hash_api_key, new_api_key
 from common.ids import new_id
+from common.secrets.crypto import hash_api_key, new_api_key
 from tests.factories import Team, World
 
 PATH = "/api/v1/automation/jobs"

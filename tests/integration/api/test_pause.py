@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from scheduler.dispatch import Dispatcher
 from tests.factories import Team, World
 from tests.support.leaders import lead

@@ -10,11 +10,11 @@ from uuid import UUID
 import httpx
 import pytest
 
-from common.crypto import KeyRing
-from common.database import ConnectionPool, create_pool
+from common.database.pool import ConnectionPool, create_pool
 from common.events import RecordingProcessingRequested
 from common.http import create_client
 from common.models import ConnectionKind
+from common.secrets.crypto import KeyRing
 from executor.handlers.recording_sync import RecordingSyncHandler
 from executor.settings import ExecutorSettings
 from tests.factories import Team, World

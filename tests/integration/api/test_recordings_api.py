@@ -16,12 +16,12 @@ from fastapi import FastAPI
 
 from api.recordings import removal
 from api.settings import ApiSettings
-from common.crypto import KeyRing
 from common.events import RecordingProcessingRequested
 from common.ids import new_id
 from common.models import ConnectionKind, RecordingStatus
 from common.recordings.selection import STARTABLE
 from common.recordings.store import RecordingStore, StoreFault
+from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.outbox import Announcements

@@ -14,10 +14,10 @@ import pytest
 
 from api.recordings.hooks import routes
 from api.settings import ApiSettings
-from common.crypto import KeyRing
 from common.events import RecordingProcessingRequested
 from common.ids import new_id
 from common.models import ConnectionKind
+from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.outbox import Announcements

@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from common.crypto import KeyRing
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.http import create_client
 from common.recordings.store import RecordingStore
+from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
 from tests.support.recording_workers import Studio
 from tests.support.stack import Service

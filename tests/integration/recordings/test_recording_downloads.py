@@ -11,7 +11,7 @@ from common.errors import Consequence
 from common.events import RecordingFailed, TokenReauthRequired
 from common.models import ConnectionKind
 from common.oauth.base import Stored, TokenSet
-from executor.recordings.again import LOOK_AGAIN, NOT_READY
+from executor.recordings.processing.retries import LOOK_AGAIN, NOT_READY
 from tests.support.grants import ScriptedGrant, refusal
 from tests.support.outbox import Announcements
 from tests.support.recording_workers import Studio, artifacts_of, content_of

@@ -14,8 +14,8 @@ import pytest
 from common.events import RecordingFailed, RecordingProcessed
 from common.ids import new_id
 from common.recordings.artifacts import TranscriptSource
-from executor.recordings.attempts import NO_STORE
-from executor.recordings.transcribing import NOBODY_TO_LISTEN, NOT_ASKED_FOR
+from executor.recordings.processing.attempts import NO_STORE
+from executor.recordings.steps.transcribing import NOBODY_TO_LISTEN, NOT_ASKED_FOR
 from tests.support.outbox import Announcements
 from tests.support.recording_workers import Studio, artifacts_of, content_of
 

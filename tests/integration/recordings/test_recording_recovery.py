@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from common.capacity import Stopping
 from common.events import RecordingFailed, RecordingProcessed, RecordingProcessingRequested
 from common.models import RecordingStatus
 from common.recordings.artifacts import Artifacts
-from executor.recordings.outcomes import Superseded
+from common.work.places import Stopping
+from executor.recordings.processing.outcomes import Superseded
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
 from tests.support.recording_workers import RecordingWorker, Studio, artifacts_of

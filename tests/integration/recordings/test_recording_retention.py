@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.recordings.layout import folder
 from common.recordings.retention import note_deleted, old_recordings
 from common.recordings.store import RecordingStore, StoreFault

@@ -16,9 +16,9 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from common.crypto import new_webhook_secret
 from common.models import ConnectionKind, RecordingStatus
 from common.recordings.artifacts import Artifacts
+from common.secrets.crypto import new_webhook_secret
 from executor.recordings.targets.webhook import TYPE
 from tests.support.file_receivers import FileReceiver, Taken, file_receiver
 from tests.support.recording_workers import Studio, artifacts_of, content_of

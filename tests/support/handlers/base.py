@@ -11,16 +11,16 @@ from uuid import UUID
 import httpx
 import structlog
 
-from common.crypto import KeyRing
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.models import RunStatus
+from common.secrets.crypto import KeyRing
 from executor.aftermath.application import AftermathWriter
-from executor.attempts import Attempts
-from executor.claims import ClaimedRun, Claims
-from executor.completions import Completions
 from executor.handlers.base import Handler, RunLog
 from executor.platforms.usage import UsageLimiter
-from executor.results import HANDED_BACK, Completion
+from executor.runs.attempts import Attempts
+from executor.runs.claims import ClaimedRun, Claims
+from executor.runs.completions import Completions
+from executor.runs.results import HANDED_BACK, Completion
 from tests.factories import Team, World
 from tests.support.canaries import Canaries
 from tests.support.channels import Sandbox

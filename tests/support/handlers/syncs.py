@@ -11,8 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
-from common.crypto import new_webhook_secret
 from common.models import ConnectionKind
+from common.secrets.crypto import new_webhook_secret
 from tests.support.handlers.base import Ground, Mistake
 from tests.support.syncs import fresh_hook
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.capacity import Capacity, Stopping
 from common.models import Lane
+from common.work.places import Capacity, Stopping
 
 
 async def settled() -> None:

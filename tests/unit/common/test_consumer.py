@@ -15,10 +15,10 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common import consumer
-from common.consumer import DeadLetters, headers_of, oldest_poll_age, sort_batch
 from common.events import MAX_EVENT_BYTES, AutomationDue, to_record
 from common.models import Lane, Trigger
+from common.work import consumer
+from common.work.consumer import DeadLetters, headers_of, oldest_poll_age, sort_batch
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 Headers = Sequence[tuple[str, bytes | None]]

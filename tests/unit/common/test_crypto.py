@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.crypto import (
+from common.errors import ConfigurationError
+from common.secrets.crypto import (
     KeyRing,
     Undecryptable,
     hash_api_key,
@@ -19,7 +20,6 @@ from common.crypto import (
     new_encryption_key,
     new_webhook_secret,
 )
-from common.errors import ConfigurationError
 
 TENANT, ROW = UUID(int=1), UUID(int=2)
 RING = KeyRing.parse(new_encryption_key("first"))

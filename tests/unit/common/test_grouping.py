@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from common import grouping
-from common.grouping import MAX_GROUP, GroupWriter
+from common.work import writing as grouping
+from common.work.writing import MAX_GROUP, GroupWriter
 
 Write = Callable[[Sequence[int]], Awaitable[Sequence[bool]]]
 

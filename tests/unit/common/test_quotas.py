@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from common.quotas import JOB_TYPE, Quota, effective_quota
+from api.quotas.limits import JOB_TYPE, Quota, effective_quota
 
 STANDARD = Quota().model_dump()
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common.crypto import API_KEY_PREFIX, KeyRing
+from common.secrets.crypto import API_KEY_PREFIX, KeyRing
 
 SCRIPT = Path(__file__).parents[3] / "deploy" / "new_env.py"
 

@@ -10,11 +10,11 @@ import pytest
 
 from common.messages import TEST_MESSAGE, Message
 from common.models import DeliveryStatus
-from common.quiet_hours import QuietHours
 from common.retry import TELEGRAM_SCHEDULE
+from common.scheduling.quiet_hours import QuietHours
 from notifier.channels.base import Parcel, Target
-from notifier.claims import ClaimedDelivery
-from notifier.verdicts import before_sending
+from notifier.deliveries.claims import ClaimedDelivery
+from notifier.deliveries.verdicts import before_sending
 
 NOW = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
 NIGHT = {"from": "22:00", "to": "07:00"}

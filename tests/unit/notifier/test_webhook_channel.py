@@ -20,8 +20,8 @@ from standardwebhooks import Webhook
 
 from common import telemetry
 from common.errors import BlockedAddress, ChannelError, Consequence
+from common.http.standard_webhooks import signed_headers, signing_keys
 from common.retry import WEBHOOK_SCHEDULE
-from common.standard_webhooks import signed_headers, signing_keys
 from notifier.channels.base import OutcomeUnknown, Parcel
 from notifier.channels.exchange import KEPT_BODY, TOTAL_TIMEOUT
 from notifier.channels.webhook import WebhookChannel, message_id, payload

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.schedule import (
+from common.scheduling.schedule import (
     ScheduleError,
     TooFrequent,
     describe_schedule,

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from common.schedule import ScheduleWarning, WarningCode, parse_schedule, preview, schedule_warnings
+from common.scheduling.schedule import (
+    ScheduleWarning,
+    WarningCode,
+    parse_schedule,
+    preview,
+    schedule_warnings,
+)
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.schedule import (
+from common.scheduling.schedule import (
     ScheduleError,
     count_slots_between,
     get_next_run_time,

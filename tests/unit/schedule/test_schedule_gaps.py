@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.schedule import TooFrequent, iter_slots, parse_schedule, smallest_gap, validate_min_interval
+from common.scheduling.schedule import (
+    TooFrequent,
+    iter_slots,
+    parse_schedule,
+    smallest_gap,
+    validate_min_interval,
+)
 
 NOW = datetime(2026, 1, 15, 10, 7, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from common.schedule import (
+from common.scheduling.schedule import (
     DueDecision,
     OverlapAction,
     SchedulePolicy,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.schedule import tzdata_version, use_newest_tzdata
+from common.scheduling.schedule import tzdata_version, use_newest_tzdata
 
 
 @pytest.fixture

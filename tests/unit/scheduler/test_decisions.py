@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.models import AutomationStatus, RunStatus
-from common.schedule import count_slots_between, parse_schedule
+from common.scheduling.schedule import count_slots_between, parse_schedule
 from scheduler.decisions import Due, Skip, Vacancy, decide, decide_resume, duration, merge
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -19,7 +19,7 @@ from carillon.seed import OWNER, TEAM
 from carillon.state import Secrets
 from carillon.supervisor import Incident, Supervisor
 from common.broker import ensure_topics
-from common.migrate import upgrade_async
+from common.database.migrate import upgrade_async
 from common.tenants import bootstrap
 
 # Seconds for the services, for the sandbox, for the servers: within ten together.

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from carillon.errors import Obstacle
-from common.crypto import new_api_key, new_encryption_key, new_webhook_secret
+from common.secrets.crypto import new_api_key, new_encryption_key, new_webhook_secret
 
 DEFAULT_STATE = Path(".carillon")
 _MARK = "in-use.json"

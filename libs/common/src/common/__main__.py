@@ -20,10 +20,10 @@ import asyncpg
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
-from common import rotation
 from common.broker import TOPICS, ensure_topics
-from common.crypto import KeyRing, new_encryption_key
-from common.migrate import upgrade
+from common.database.migrate import upgrade
+from common.secrets import rotation
+from common.secrets.crypto import KeyRing, new_encryption_key
 from common.settings import KafkaSettings, SecretSettings, ServiceSettings, load
 from common.telemetry import hide_secrets
 from common.tenants import bootstrap

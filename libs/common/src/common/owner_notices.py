@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 from uuid import UUID
 
-from common.database import Connection
+from common.database.pool import Connection
 from common.events import EventRecord, NotificationRequested, to_record
 from common.ids import new_id
 from common.messages import Message

@@ -19,7 +19,7 @@ import structlog
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool, current_revision
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, ConnectionPool, current_revision
 from common.errors import CarillonError, ConfigurationError
 from common.models import SCHEMA_REVISION
 from common.settings import ServiceSettings

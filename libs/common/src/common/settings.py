@@ -95,7 +95,7 @@ class SecretSettings(BaseSettings):
     @classmethod
     def _is_key_ring(cls, value: SecretStr) -> SecretStr:
         # Loaded only where it is used: the scheduler has no secrets and need not load the cryptography.
-        from common.crypto import KeyRing
+        from common.secrets.crypto import KeyRing
 
         try:
             KeyRing.parse(value.get_secret_value())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from common.crypto import hash_api_key, new_api_key
-from common.database import connect
+from common.database.pool import connect
 from common.errors import Conflict
 from common.ids import new_id
+from common.secrets.crypto import hash_api_key, new_api_key
 
 _TENANT = """
 INSERT INTO tenant (id, name) VALUES ($1, $2)

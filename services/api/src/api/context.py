@@ -21,12 +21,13 @@ from api.live.consumer import LiveConsumer
 from api.live.feed import LiveFeed
 from api.problems import Unavailable
 from api.settings import ApiSettings
-from common import outbox, telemetry
-from common.crypto import KeyRing
+from common import telemetry
+from common.database import outbox
 from common.events import Event, to_record
 from common.models import ConnectionKind
 from common.oauth.base import Grant
 from common.recordings.store import RecordingStore
+from common.secrets.crypto import KeyRing
 
 log = structlog.get_logger()
 

@@ -36,12 +36,12 @@ from api.slots.routes import router as slots
 from api.tenants.routes import router as tenants
 from api.web import console
 from common import telemetry
-from common.crypto import KeyRing
-from common.database import create_engine, create_pool
+from common.database.pool import create_engine, create_pool
 from common.http import create_client
 from common.oauth import grants
 from common.recordings.store import RecordingStore
-from common.schedule import use_newest_tzdata
+from common.scheduling.schedule import use_newest_tzdata
+from common.secrets.crypto import KeyRing
 from common.service import background, instance_name, require_current_schema, serve
 from common.settings import load
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from api.main import build_app
 from api.settings import ApiSettings
-from common.crypto import new_encryption_key
+from common.secrets.crypto import new_encryption_key
 
 DEFAULT_PATH = Path("docs/openapi.json")
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from common.database import TRANSIENT_DATABASE_ERRORS
+from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError, Conflict, FieldError, RequestError, Unprocessable
 
 log = structlog.get_logger()

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.context import Now, Transaction, Wired
-from common.crypto import hash_api_key
 from common.errors import Forbidden, Unauthenticated
 from common.models import ApiKey, UserAccount
+from common.secrets.crypto import hash_api_key
 
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="apiKey", bearerFormat="car_…", description="An API key of your team"

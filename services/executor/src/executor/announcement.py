@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from executor.handlers.base import Handler
 
 _ANNOUNCE = """

@@ -9,7 +9,6 @@ from functools import partial
 
 from faststream.kafka import KafkaBroker
 
-from common.consumer import ClaimConsumer, DeadLetters
 from common.events import (
     AutomationDue,
     RecordingFailed,
@@ -20,8 +19,9 @@ from common.events import (
     TokenRefreshed,
 )
 from common.models import Lane
-from executor.execution import Execution
-from executor.recordings.processing import Processing
+from common.work.consumer import ClaimConsumer, DeadLetters
+from executor.recordings.processing.execution import Processing
+from executor.runs.execution import Execution
 from executor.settings import ExecutorSettings
 from executor.tokens.attention import Attention
 

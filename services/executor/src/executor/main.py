@@ -12,27 +12,27 @@ import structlog
 from faststream.kafka import KafkaBroker
 
 from common import broker as kafka
-from common import database
-from common.capacity import Capacity
-from common.consumer import ClaimConsumer, DeadLetters, start_consumers
-from common.crypto import KeyRing
-from common.grouping import GroupWriter
+from common.database.pool import create_pool
 from common.health import Health, run
 from common.http import create_client
 from common.oauth import grants
 from common.recordings.store import RecordingStore
+from common.secrets.crypto import KeyRing
 from common.service import background, database_check, require_current_schema
+from common.work.consumer import ClaimConsumer, DeadLetters, start_consumers
+from common.work.places import Capacity
+from common.work.writing import GroupWriter
 from executor.aftermath.application import AftermathWriter
 from executor.announcement import announce
-from executor.attempts import Attempts
-from executor.claims import Claims
-from executor.completions import Completions
 from executor.consumers import subscribe, subscribe_to_recordings, subscribe_to_tokens
-from executor.execution import Execution
 from executor.handlers import load_handlers
 from executor.platforms.shared_usage import SharedUsageStore
 from executor.platforms.usage import UsageLimiter
-from executor.recordings.wiring import processing_of
+from executor.recordings.processing.wiring import processing_of
+from executor.runs.attempts import Attempts
+from executor.runs.claims import Claims
+from executor.runs.completions import Completions
+from executor.runs.execution import Execution
 from executor.settings import ExecutorSettings
 from executor.tokens.attention import Attention
 from executor.tokens.credential import KeptCredential
@@ -60,7 +60,7 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
     )
     if store is None:
         log.warning("recordings cannot be processed: RECORDING_STORE_URL is not set")
-    pool = await database.create_pool(
+    pool = await create_pool(
         settings.database_url.get_secret_value(), application_name=instance, size=settings.database_pool_size
     )
     producer = kafka.create_producer(settings, client_id=instance)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from faststream.kafka import KafkaBroker
 
-from common.consumer import ClaimConsumer, DeadLetters
 from common.events import NotificationRequested
-from notifier.delivery import TOPIC, Delivering
+from common.work.consumer import ClaimConsumer, DeadLetters
+from notifier.deliveries.execution import TOPIC, Delivering
 from notifier.settings import NotifierSettings
 
 

@@ -9,20 +9,20 @@ from contextlib import asynccontextmanager
 from faststream.kafka import KafkaBroker
 
 from common import broker as kafka
-from common import database
-from common.capacity import Capacity
-from common.consumer import DeadLetters, start_consumers
-from common.crypto import KeyRing
-from common.grouping import GroupWriter
+from common.database.pool import create_pool
 from common.health import Health, run
 from common.http import create_client
 from common.models import Lane
+from common.secrets.crypto import KeyRing
 from common.service import background, database_check, require_current_schema
+from common.work.consumer import DeadLetters, start_consumers
+from common.work.places import Capacity
+from common.work.writing import GroupWriter
 from notifier.channels import build_channels
-from notifier.claims import Claims
 from notifier.consumers import subscribe
-from notifier.delivery import Delivering
-from notifier.outcomes import Outcomes
+from notifier.deliveries.claims import Claims
+from notifier.deliveries.execution import Delivering
+from notifier.deliveries.outcomes import Outcomes
 from notifier.pacing import Pacer
 from notifier.settings import NotifierSettings
 
@@ -31,7 +31,7 @@ from notifier.settings import NotifierSettings
 async def notifying(settings: NotifierSettings, instance: str, health: Health) -> AsyncIterator[Delivering]:
     """Start consuming; at the end stop consuming first, then drain what is being sent."""
     ring = KeyRing.parse(settings.encryption_keys.get_secret_value())
-    pool = await database.create_pool(
+    pool = await create_pool(
         settings.database_url.get_secret_value(), application_name=instance, size=settings.database_pool_size
     )
     producer = kafka.create_producer(settings, client_id=instance)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from common import outbox
-from common.database import ConnectionPool
+from common.database import outbox
+from common.database.pool import ConnectionPool
 from common.events import RunSkipped, to_record
 from scheduler.due_events import due_event
 from scheduler.lease import Lease, Term

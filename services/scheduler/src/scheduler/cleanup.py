@@ -18,7 +18,7 @@ from uuid import UUID
 
 import structlog
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.history import KEPT_SINCE
 from common.ids import first_id_at
 from scheduler.lease import Lease, Term

@@ -11,8 +11,8 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from common.models import AutomationStatus, RunStatus
-from common.policies import AutomationPolicy
-from common.schedule import (
+from common.scheduling.automation_policy import AutomationPolicy
+from common.scheduling.schedule import (
     OverlapAction,
     ScheduleError,
     SkippedRange,

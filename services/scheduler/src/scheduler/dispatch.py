@@ -15,8 +15,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from common import outbox, telemetry
-from common.database import Connection, ConnectionPool
+from common import telemetry
+from common.database import outbox
+from common.database.pool import Connection, ConnectionPool
 from common.events import AutomationChanged, EventRecord, RunCancelled, RunSkipped, to_record
 from common.ids import new_id
 from common.models import AutomationStatus, RunStatus, Trigger

@@ -7,8 +7,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from common import outbox, owner_notices
-from common.database import ConnectionPool
+from common import owner_notices
+from common.database import outbox
+from common.database.pool import ConnectionPool
 from common.events import AutomationChanged, EventRecord, to_record
 from common.messages import Message
 from common.owner_notices import DESTINATION_OF_OWNER, OwnerNotice, owner_message

@@ -19,7 +19,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from common.database import Connection, ConnectionPool
+from common.database.pool import Connection, ConnectionPool
 from common.errors import CarillonError
 
 # The reign's record remembers since when nobody led: it answers "why did it not run?" later.

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from common import broker, database
+from common import broker
+from common.database.pool import create_pool
 from common.health import Health, run
 from common.recordings.store import RecordingStore
 from common.service import background, database_check, require_current_schema
@@ -34,7 +35,7 @@ async def reigning(settings: SchedulerSettings, instance: str, health: Health) -
     store = (
         None if settings.recording_store_url is None else RecordingStore.open(settings.recording_store_url)
     )
-    pool = await database.create_pool(
+    pool = await create_pool(
         database_url,
         application_name=instance,
         size=settings.database_pool_size,

@@ -14,9 +14,9 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from common import telemetry
-from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool, connect
+from common.database.outbox import SCHEDULE_CHANGED, WAKE_CHANNEL
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, ConnectionPool, connect
 from common.models import Lane
-from common.outbox import SCHEDULE_CHANGED, WAKE_CHANNEL
 from scheduler.admission import Admission
 from scheduler.cleanup import Cleanup
 from scheduler.dispatch import Dispatcher

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from opentelemetry.trace import SpanKind
 
 from common import telemetry
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.events import AutomationChanged, RunEvent
 
 log = structlog.get_logger()

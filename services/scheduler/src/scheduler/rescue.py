@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import asyncpg
 import structlog
 
-from common import outbox
-from common.database import Connection, ConnectionPool
+from common.database import outbox
+from common.database.pool import Connection, ConnectionPool
 from common.events import EventRecord, RunCancelled, RunFailed, to_record
 from common.models import RunStatus, Trigger
 from scheduler.due_events import due_event

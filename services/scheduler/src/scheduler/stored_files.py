@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.recordings.retention import delete_files, note_deleted, old_recordings
 from common.recordings.store import RecordingStore, StoreFault
 from scheduler.lease import Lease, Term

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncpg
 import structlog
 
-from common import outbox
-from common.database import ConnectionPool
+from common.database import outbox
+from common.database.pool import ConnectionPool
 from common.events import EventRecord, TokenRefreshDue, to_record
 from scheduler.lease import Lease, Term
 

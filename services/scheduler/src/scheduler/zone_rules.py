@@ -9,12 +9,12 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from common import outbox
-from common.database import Connection, ConnectionPool
+from common.database import outbox
+from common.database.pool import Connection, ConnectionPool
 from common.events import AutomationChanged, to_record
 from common.ids import new_id
-from common.planning import upcoming
-from common.schedule import ScheduleError, Slot, parse_schedule, tzdata_version
+from common.scheduling.planning import upcoming
+from common.scheduling.schedule import ScheduleError, Slot, parse_schedule, tzdata_version
 from scheduler.lease import Lease, Term
 
 log = structlog.get_logger()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.crypto import new_encryption_key
+from common.secrets.crypto import new_encryption_key
 from executor.settings import ExecutorSettings
 from tests.unit.executor.platforms.fake_graph import ENDPOINT
 

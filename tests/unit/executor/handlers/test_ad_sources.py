@@ -9,14 +9,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from common.crypto import new_encryption_key
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
-from executor.handlers.ad_sources import AdSources
+from common.secrets.crypto import new_encryption_key
 from executor.handlers.base import Account, RunContext
-from executor.handlers.creator_sources import CreatorSources
 from executor.platforms.facebook.ads import FacebookAds
 from executor.settings import ExecutorSettings
+from executor.sources.ads import AdSources
+from executor.sources.creators import CreatorSources
 from tests.support.contexts import account, run_context
 
 SLOT = datetime(2026, 11, 21, 9, tzinfo=UTC)

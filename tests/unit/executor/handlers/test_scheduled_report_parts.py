@@ -25,10 +25,10 @@ from executor.handlers.scheduled_report import ScheduledReport
 from executor.platforms.ads import Level, MetricRow
 from executor.platforms.figures import AdAccount, Days
 from executor.platforms.periods import single_days
-from executor.reports import advertising
-from executor.reports.collection import MOST_PLOTTED, Collected, Source, Sources, Wanted, collect
-from executor.reports.content import Subject
-from executor.reports.remembering import Memory
+from executor.reports.gather import advertising
+from executor.reports.gather.collection import MOST_PLOTTED, Collected, Source, Sources, Wanted, collect
+from executor.reports.gather.profile_memory import Memory
+from executor.reports.model.content import Subject
 from executor.settings import ExecutorSettings
 from tests.support.contexts import account, run_context
 from tests.unit.executor.platforms.fake_tiktok import (

@@ -15,8 +15,8 @@ from common.errors import BlockedAddress, Consequence, PlatformError
 from common.recordings.files import RecordedFile
 from common.recordings.settings import FileKind
 from common.recordings.store import RecordingStore, Written
-from executor.recordings.download import MAX_REDIRECTS, Downloader, looks_like_html
-from executor.recordings.hosts import DownloadHosts
+from executor.recordings.steps.download import MAX_REDIRECTS, Downloader, looks_like_html
+from executor.recordings.steps.download_hosts import DownloadHosts
 from tests.support.receivers import client_of
 
 NOW = datetime(2026, 11, 4, 6, 0, tzinfo=UTC)

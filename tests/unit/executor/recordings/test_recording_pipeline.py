@@ -15,10 +15,10 @@ from common.recordings.artifacts import Artifacts, DownloadedFile
 from common.recordings.files import RecordedFile
 from common.recordings.settings import FileKind, ProcessingSettings
 from common.recordings.store import NotStored, StoreFault
-from executor.recordings import again
-from executor.recordings.again import Again
-from executor.recordings.failures import describe
-from executor.recordings.pipeline import Step, is_stored, needed, next_step, to_transcribe
+from executor.recordings.processing import retries as again
+from executor.recordings.processing.failures import describe
+from executor.recordings.processing.pipeline import Step, is_stored, needed, next_step, to_transcribe
+from executor.recordings.processing.retries import Again
 
 NOW = datetime(2026, 11, 4, 6, 0, tzinfo=UTC)
 STORED = DownloadedFile(

@@ -13,9 +13,15 @@ import pytest
 
 from common.errors import BlockedAddress, Consequence
 from common.recordings.settings import TranscriptionSettings
-from executor.recordings.form import FileForm
-from executor.recordings.speech import Endpoint, Sound, SpeechToText, TranscriptionFailed, refusal
-from executor.recordings.webvtt import is_vtt, spoken_text
+from executor.recordings.steps.multipart import FileForm
+from executor.recordings.steps.transcription_api import (
+    Endpoint,
+    Sound,
+    SpeechToText,
+    TranscriptionFailed,
+    refusal,
+)
+from executor.recordings.steps.webvtt import is_vtt, spoken_text
 from tests.support.receivers import Handler, client_of
 
 KEY = "sk-proj-0123456789abcdef"

@@ -15,9 +15,9 @@ from common.recordings.intake import Change
 from common.recordings.matching import Template
 from common.recordings.rules import MatchingRules
 from common.recordings.selection import Verdict
-from executor.recordings import sync_outcome
-from executor.recordings.sync_outcome import MOST_SOURCES, Tally
-from executor.recordings.sync_plan import Plan, window
+from executor.recordings.finding import outcome as sync_outcome
+from executor.recordings.finding.outcome import MOST_SOURCES, Tally
+from executor.recordings.finding.plan import Plan, window
 
 TEMPLATES = [Template(uuid4(), number, f"Template {number}", MatchingRules()) for number in range(1, 15)]
 SPAN = window(datetime(2026, 11, 4, 6, tzinfo=UTC), "UTC", 2)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.recordings.sync_plan import window
+from executor.recordings.finding.plan import window
 
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 ZONES = (

@@ -11,7 +11,7 @@ from typing import Any
 from common.automation_config.scheduled_report import ReportPeriod
 from executor.platforms.figures import Days
 from executor.platforms.periods import single_days
-from executor.reports.content import (
+from executor.reports.model.content import (
     AccountFigures,
     CampaignFigures,
     Figures,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from executor.reports.names import shown
+from executor.reports.render.names import shown
 
 
 @pytest.mark.parametrize(

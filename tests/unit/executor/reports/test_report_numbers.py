@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from executor.platforms.figures import Days
-from executor.reports import numbers
+from executor.reports.render import numbers
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from executor.platforms.figures import Days
-from executor.reports.advertising import CONTEXT_DAYS
-from executor.reports.content import AccountFigures, Figures
-from executor.reports.plots import plot
+from executor.reports.gather.advertising import CONTEXT_DAYS
+from executor.reports.model.content import AccountFigures, Figures
+from executor.reports.render.plots import plot
 from tests.unit.executor.reports import samples
 
 DAY = timedelta(days=1)

@@ -14,8 +14,7 @@ from typing import TypeVar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executor.reports.blocks import PAGE_LABELS, PROFILE_LABELS
-from executor.reports.content import (
+from executor.reports.model.content import (
     AccountFigures,
     CampaignFigures,
     Figures,
@@ -28,9 +27,10 @@ from executor.reports.content import (
     VideoFigures,
     VideoList,
 )
-from executor.reports.record import record
-from executor.reports.rendering import LONGEST, ReportRenderer
-from executor.reports.table import COLUMNS, table
+from executor.reports.model.record import record
+from executor.reports.render.blocks import PAGE_LABELS, PROFILE_LABELS
+from executor.reports.render.table import COLUMNS, table
+from executor.reports.render.text import LONGEST, ReportRenderer
 from tests.unit.executor.reports.samples import WEEK, report
 from tests.unit.executor.reports.telegram_markup import shown
 

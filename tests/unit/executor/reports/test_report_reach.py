@@ -7,7 +7,7 @@ import pytest
 from common.automation_config.scheduled_report import MetricType, ScheduledReportConfig
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
-from executor.reports.reach import reach
+from executor.reports.gather.scope import reach
 
 AD, PAGES, CAMPAIGNS = MetricType.AD_ACCOUNT, MetricType.PAGES, MetricType.CAMPAIGNS
 PROFILE, VIDEOS = MetricType.PROFILE, MetricType.VIDEOS

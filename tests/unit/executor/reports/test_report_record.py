@@ -7,8 +7,8 @@ import json
 import pytest
 
 from common.automation_config.scheduled_report import ReportPeriod
-from executor.reports.content import Omission, PageFigures, Pair, Report, Subject
-from executor.reports.record import record, summary
+from executor.reports.model.content import Omission, PageFigures, Pair, Report, Subject
+from executor.reports.model.record import record, summary
 from tests.unit.executor.reports import samples
 
 

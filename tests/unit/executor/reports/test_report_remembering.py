@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from executor.reports.remembering import KEPT_DAYS, Memory
+from executor.reports.gather.profile_memory import KEPT_DAYS, Memory
 
 TODAY = date(2026, 11, 23)  # a Monday
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from executor.reports.content import Report
-from executor.reports.rendering import ReportRenderer
+from executor.reports.model.content import Report
+from executor.reports.render.text import ReportRenderer
 from tests.unit.executor.reports import samples
 from tests.unit.executor.reports.telegram_markup import shown
 

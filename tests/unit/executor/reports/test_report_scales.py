@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.reports.scales import fitting
+from executor.reports.render.scales import fitting
 
 _values = st.decimals(-(10**12), 10**15, places=3)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from executor.reports import table as tables
-from executor.reports.content import Report
-from executor.reports.table import COLUMNS, harmless, table
+from executor.reports.model.content import Report
+from executor.reports.render import table as tables
+from executor.reports.render.table import COLUMNS, harmless, table
 from tests.unit.executor.reports import samples
 
 

@@ -108,5 +108,5 @@ def count_column() -> Any:
 
 
 def sealed_column() -> Any:
-    """A secret as `common.crypto` seals it; NULL when there is none."""
+    """A secret as `common.secrets.crypto` seals it; NULL when there is none."""
     return Field(default=None, sa_column=Column(LargeBinary, nullable=True))

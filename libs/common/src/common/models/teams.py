@@ -27,7 +27,7 @@ from common.models.columns import (
 
 
 class Plan(SQLModel, table=True):
-    """The limits of a plan; NULL is unlimited. `common.quotas` says what each means."""
+    """The limits of a plan; NULL is unlimited. `api.quotas.limits` says what each means."""
 
     __tablename__ = "plan"
     name: str = Field(sa_column=Column(Text, primary_key=True))

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 from pydantic import BaseModel, ValidationError
 
-from common.database import Connection
+from common.database.pool import Connection
 from common.recordings.matching import SourceName, Template
 from common.recordings.rules import MatchingRules
 from common.recordings.settings import ProcessingSettings

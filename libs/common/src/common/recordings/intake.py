@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from common import outbox
-from common.database import Connection
+from common.database import outbox
+from common.database.pool import Connection
 from common.events import RecordingProcessingRequested, to_record
 from common.ids import new_id
 from common.models import RecordingStatus

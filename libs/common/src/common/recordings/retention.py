@@ -16,7 +16,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from common.database import Connection
+from common.database.pool import Connection
 from common.recordings import layout
 from common.recordings.artifacts import Artifacts
 from common.recordings.store import RecordingStore

@@ -1,2 +1,4 @@
-"""When does an automation run next? Pure functions over frozen models; `common.schedule` is the public
-face."""
+"""When does an automation run next? Pure functions over frozen models.
+
+`common.scheduling.schedule` is the public face.
+"""

@@ -29,7 +29,7 @@ from common.models import (
     Tenant,
     Trigger,
 )
-from common.policies import AutomationPolicy
+from common.scheduling.automation_policy import AutomationPolicy
 from common.scheduling.policy import CatchUp
 
 _LIMIT = "max_concurrent_runs"

@@ -18,7 +18,7 @@ from pydantic.config import JsonDict
 
 from api.fields import UNSET, Input, Moment, Name, Patch
 from common.models import AutomationStatus, Lane, Platform
-from common.policies import AutomationPolicy
+from common.scheduling.automation_policy import AutomationPolicy
 from common.scheduling.policy import CatchUp
 
 TypeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]

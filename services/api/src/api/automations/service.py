@@ -27,8 +27,8 @@ from common.models import (
     Destination,
     SlotSkip,
 )
-from common.policies import AutomationPolicy
-from common.schedule import Slot
+from common.scheduling.automation_policy import AutomationPolicy
+from common.scheduling.schedule import Slot
 
 _NOT_YOURS = "no destination of yours has this id"
 

@@ -14,8 +14,8 @@ from typing import Any
 from api.problems import pointer
 from common.errors import FieldError
 from common.models import Automation
-from common.planning import upcoming
-from common.schedule import (
+from common.scheduling.planning import upcoming
+from common.scheduling.schedule import (
     Schedule,
     ScheduleError,
     Slot,

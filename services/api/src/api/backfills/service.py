@@ -24,8 +24,8 @@ from common.errors import Conflict, FieldError, NotFound
 from common.events import RunCancelled
 from common.ids import new_id
 from common.models import Automation, AutomationRun, Backfill, BackfillStatus, Lane, RunStatus, Trigger
-from common.policies import AutomationPolicy
-from common.schedule import slots_between
+from common.scheduling.automation_policy import AutomationPolicy
+from common.scheduling.schedule import slots_between
 from common.scheduling.timetable import Timetable
 
 MAX_SLOTS = 1_000

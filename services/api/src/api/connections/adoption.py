@@ -15,10 +15,10 @@ from api.connections import service
 from api.connections.sealing import seal_granted
 from api.connections.waiting import resume_waiting
 from api.security import Principal
-from common.crypto import KeyRing
 from common.ids import new_id
 from common.models import Connection, ConnectionKind, OAuthAttempt
 from common.oauth.base import Discovered, Grant, TokenSet
+from common.secrets.crypto import KeyRing
 
 # Two people who connect the same new account at the same time get one row, not an error each.
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('connection ' || :account, 0))")

@@ -26,7 +26,6 @@ from api.connections.waiting import resume_waiting
 from api.pagination import PageRequest
 from api.problems import unacceptable
 from api.security import Principal
-from common.crypto import KeyRing
 from common.errors import Conflict, FieldError, NotFound, PlatformError
 from common.ids import new_id
 from common.models import (
@@ -38,6 +37,7 @@ from common.models import (
     TokenRefresh,
 )
 from common.oauth.base import Grant, Stored, TokenSet
+from common.secrets.crypto import KeyRing
 
 log = structlog.get_logger()
 

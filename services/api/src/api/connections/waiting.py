@@ -14,7 +14,7 @@ from api.automations.lifecycle import resume
 from api.security import Principal
 from common.errors import RequestError
 from common.models import Automation, AutomationStatus
-from common.policies import AutomationPolicy
+from common.scheduling.automation_policy import AutomationPolicy
 
 log = structlog.get_logger()
 

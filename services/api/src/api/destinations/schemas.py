@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from api.fields import UNSET, Input, Name, Patch
 from common.models import DestinationStatus, DestinationType
-from common.quiet_hours import QuietHours
+from common.scheduling.quiet_hours import QuietHours
 
 _BOT_TOKEN = re.compile(r"[0-9]{5,20}:[A-Za-z0-9_-]{30,60}", re.ASCII)
 _MAX_CHAT_ID = 2**52  # Telegram: "at most 52 significant bits"

@@ -27,12 +27,12 @@ from api.destinations.schemas import (
 from api.pagination import PageRequest
 from api.problems import unacceptable
 from api.security import Principal
-from common.crypto import KeyRing, new_webhook_secret
 from common.errors import BlockedAddress, Conflict, FieldError, NotFound
 from common.http import check_url
 from common.messages import TEST_MESSAGE, Message
 from common.models import Automation, Destination, DestinationStatus, DestinationType
-from common.quiet_hours import QuietHours
+from common.scheduling.quiet_hours import QuietHours
+from common.secrets.crypto import KeyRing, new_webhook_secret
 
 COLUMN = "secret"
 _NAMED = 5

@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from api.gallery.base import Category, Draft, GalleryTemplate, Hour, Parameters, TimeZone
+from api.quotas.limits import JOB_TYPE
 from common.automation_config.recording_sync import MAX_SYNC_DAYS
 from common.automation_config.values import unique
 from common.models import Platform
-from common.quotas import JOB_TYPE
 
 
 class NightlyRecordings(Parameters):

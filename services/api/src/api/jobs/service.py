@@ -21,12 +21,12 @@ from api.context import announce
 from api.jobs.schemas import CONFIG_FIELDS, JobCreate, JobOut, JobPatch, config_of
 from api.pagination import PageRequest
 from api.problems import pointer, unacceptable
+from api.quotas.limits import JOB_TYPE
 from api.quotas.service import require_room
 from api.security import Principal
 from common.automation_config.recording_sync import RecordingSyncConfig
 from common.errors import FieldError, NotFound, RequestError
 from common.models import Automation, AutomationStatus, Platform
-from common.quotas import JOB_TYPE
 
 _RENAMED = (("/schedule_config", "/schedule"), ("/automation_config", ""))
 

@@ -27,7 +27,7 @@ from common.models import (
     DestinationStatus,
     DestinationType,
 )
-from common.quiet_hours import QuietHours
+from common.scheduling.quiet_hours import QuietHours
 
 LONGEST_WAIT = 30.0
 _FIRST_LOOK = 0.1

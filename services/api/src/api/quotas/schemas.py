@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.quotas import Quota
+from api.quotas.limits import Quota
 
 
 class QuotaUse(BaseModel):

@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.problems import pointer
+from api.quotas.limits import JOB_TYPE, Quota, effective_quota
 from api.quotas.schemas import QuotaOut, QuotaUse
 from api.security import Principal
 from common.errors import FieldError, Forbidden
 from common.models import Automation, AutomationRun, AutomationStatus, Plan, RunStatus, Tenant, UserAccount
-from common.quotas import JOB_TYPE, Quota, effective_quota
-from common.schedule import ScheduleError, TooFrequent, parse_schedule, validate_min_interval
+from common.scheduling.schedule import ScheduleError, TooFrequent, parse_schedule, validate_min_interval
 
 _SCHEDULE = "schedule_config"
 _GOING_ON = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.RETRYING)

@@ -30,7 +30,7 @@ from api.recordings.schemas import (
 from api.recordings.steps import steps_of
 from api.recordings.templates.references import check_processing
 from api.security import Principal
-from common.database import driver_connection
+from common.database.pool import driver_connection
 from common.errors import Conflict, FieldError, NotFound
 from common.models import Automation, Recording, RecordingSource, RecordingStatus, RecordingTemplate
 from common.recordings import catalog, intake, layout

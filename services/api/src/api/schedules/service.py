@@ -20,7 +20,7 @@ from api.schedules.schemas import SchedulePreviewOut, SchedulePreviewRequest, Up
 from api.security import Principal
 from common.errors import FieldError, NotFound
 from common.models import Automation, AutomationStatus
-from common.schedule import (
+from common.scheduling.schedule import (
     PreviewedRun,
     Schedule,
     ScheduleError,

@@ -15,10 +15,10 @@ from api.pagination import PageRequest
 from api.problems import unacceptable
 from api.security import Principal
 from api.tenants.schemas import ApiKeyCreate, UserCreate, UserPatch
-from common.crypto import hash_api_key, new_api_key
 from common.errors import Conflict, FieldError, Forbidden, NotFound
 from common.ids import new_id
 from common.models import ApiKey, Tenant, UserAccount
+from common.secrets.crypto import hash_api_key, new_api_key
 
 HINT_LENGTH = 8
 

@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.web.sessions import cookie_name, open_cookie, seal_cookie, set_cookie
-from common.crypto import KeyRing
+from common.secrets.crypto import KeyRing
 
 FLASH = "carillon_flash"
 _SECONDS = 60

@@ -23,9 +23,9 @@ from sqlmodel import col
 
 from api.context import Now, Transaction, Wired
 from api.security import KnownKey, Principal, admit, bearer_principal, find_by_id
-from common.crypto import KeyRing, Undecryptable
 from common.errors import Unauthenticated
 from common.models import Tenant
+from common.secrets.crypto import KeyRing, Undecryptable
 
 SESSION = "carillon_session"
 _NOBODY = UUID(int=0)

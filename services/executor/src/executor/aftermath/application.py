@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from common import owner_notices
-from common.database import Connection
+from common.database.pool import Connection
 from common.events import AutomationChanged, EventRecord, TokenReauthRequired, to_record
 from common.owner_notices import OwnerNotice
 from executor.aftermath import notices, statements

@@ -15,7 +15,7 @@ from executor.alerts.rules import Condition, Rule
 from executor.platforms.ads import METRICS, Level, MetricRow
 from executor.platforms.figures import ZERO, AdAccount, Days
 from executor.platforms.periods import single_days
-from executor.reading import storable
+from executor.sources.reading import storable
 
 UNREADABLE = "unreadable"
 """In the place of a rule's key: that an account could not be read."""

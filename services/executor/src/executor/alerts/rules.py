@@ -11,7 +11,7 @@ from enum import StrEnum
 from common.automation_config.alert import AlertRule, Comparison
 from executor.platforms.ads import Level
 from executor.platforms.figures import Days
-from executor.reading import latest_day
+from executor.sources.reading import latest_day
 
 _WEEK = 7
 

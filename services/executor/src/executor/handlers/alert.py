@@ -16,10 +16,11 @@ from executor.alerts.memory import Event, Memory, Policy, advance
 from executor.alerts.record import record, summary
 from executor.alerts.rendering import AlertRenderer
 from executor.alerts.rules import Rule, expand
-from executor.handlers.ad_sources import AdSource, AdSources
 from executor.handlers.base import Handler, Outcome, RunContext
 from executor.platforms.ads import Level, MetricRow
-from executor.reading import (
+from executor.settings import ExecutorSettings
+from executor.sources.ads import AdSource, AdSources
+from executor.sources.reading import (
     Found,
     Listing,
     Refusal,
@@ -30,7 +31,6 @@ from executor.reading import (
     read_each,
     storable,
 )
-from executor.settings import ExecutorSettings
 
 
 class Alert(Handler[AlertConfig]):

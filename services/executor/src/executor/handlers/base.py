@@ -22,7 +22,7 @@ import httpx
 import structlog
 from pydantic import BaseModel
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import PlatformError
 from common.messages import Message
 from common.telemetry import hide_secrets

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from common.automation_config.data_sync import DataSyncConfig, SyncType
-from common.crypto import KeyRing
 from common.errors import Consequence, PlatformError
 from common.http import AddressGuard
 from common.models import Platform
-from executor.handlers.ad_sources import AdSources
+from common.secrets.crypto import KeyRing
 from executor.handlers.base import Account, Handler, Outcome, RunContext
 from executor.platforms.ads import Level
-from executor.reading import Sources
 from executor.settings import ExecutorSettings
+from executor.sources.ads import AdSources
+from executor.sources.reading import Sources
 from executor.sync import record
 from executor.sync.batches import Batch, Batches
 from executor.sync.chunks import DATABASE, WEBHOOK, Chunk, Limits, cut

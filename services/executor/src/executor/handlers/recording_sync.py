@@ -14,10 +14,10 @@ from common.recordings.matching import Matcher
 from common.recordings.selection import Wanted
 from executor.handlers.base import Account, Handler, Outcome, RunContext
 from executor.platforms.zoom import PLATFORM, ZoomApi, ZoomClient
-from executor.recordings import sync_outcome
-from executor.recordings.sync import Job, RecordingSync
-from executor.recordings.sync_outcome import NOT_CONNECTED, Tally
-from executor.recordings.sync_plan import Plan, plan, window
+from executor.recordings.finding import outcome as sync_outcome
+from executor.recordings.finding.outcome import NOT_CONNECTED, Tally
+from executor.recordings.finding.plan import Plan, plan, window
+from executor.recordings.finding.search import Job, RecordingSync
 from executor.settings import ExecutorSettings
 
 SEARCHING = 60.0

@@ -13,24 +13,24 @@ from common.automation_config.scheduled_report import MetricType, ReportFormat, 
 from common.errors import Consequence, PlatformError
 from common.messages import Attachment, Message
 from common.models import ConnectionKind, DestinationType
-from executor.handlers.ad_sources import AdSources
 from executor.handlers.base import Handler, Outcome, RunContext
-from executor.handlers.creator_sources import CreatorSources
 from executor.platforms import facebook, tiktok
 from executor.platforms.ads import AdsClient
 from executor.platforms.facebook import FacebookClient
 from executor.platforms.facebook.ads import FacebookAds
 from executor.platforms.tiktok import Organic
-from executor.reports import chart, plots, table
-from executor.reports.collection import Collected, Source, Sources, Wanted, collect
-from executor.reports.content import Omission, Report, Subject
-from executor.reports.names import PLATFORM_TITLES
-from executor.reports.reach import ADVERTISING, Reach, reach
-from executor.reports.record import record, summary
-from executor.reports.refusals import Refusal, tried
-from executor.reports.remembering import Memory
-from executor.reports.rendering import ReportRenderer
+from executor.reports.gather.collection import Collected, Source, Sources, Wanted, collect
+from executor.reports.gather.profile_memory import Memory
+from executor.reports.gather.refusals import Refusal, tried
+from executor.reports.gather.scope import ADVERTISING, Reach, reach
+from executor.reports.model.content import Omission, Report, Subject
+from executor.reports.model.record import record, summary
+from executor.reports.render import chart, plots, table
+from executor.reports.render.names import PLATFORM_TITLES
+from executor.reports.render.text import ReportRenderer
 from executor.settings import ExecutorSettings
+from executor.sources.ads import AdSources
+from executor.sources.creators import CreatorSources
 
 _REASONS = {
     Consequence.REAUTH: "must be connected again",

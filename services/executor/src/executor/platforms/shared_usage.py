@@ -17,7 +17,7 @@ from contextlib import suppress
 
 import structlog
 
-from common.database import TRANSIENT_DATABASE_ERRORS, ConnectionPool
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, ConnectionPool
 from executor.platforms.usage import MAX_WAIT, MIN_WAIT, STOP_AT, Sighting, Usage, seconds_until_open
 
 log = structlog.get_logger()

@@ -1,1 +1,1 @@
-"""Finding the recordings of connected accounts."""
+"""Recordings: finding them, and processing them."""

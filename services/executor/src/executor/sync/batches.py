@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import CarillonError
 from executor.sync.chunks import Chunk
 

@@ -9,11 +9,11 @@ from datetime import date, datetime
 from common.automation_config.data_sync import DataSyncConfig
 from common.errors import Consequence, PlatformError
 from common.models import Platform
-from executor.handlers.ad_sources import AdSource
 from executor.platforms.ads import Level, MetricRow
 from executor.platforms.figures import Days
 from executor.platforms.periods import pieces
-from executor.reading import (
+from executor.sources.ads import AdSource
+from executor.sources.reading import (
     Found,
     Refusal,
     list_accounts,

@@ -10,10 +10,10 @@ from uuid import UUID
 import asyncpg
 import httpx
 
-from common.crypto import KeyRing, Undecryptable
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import ChannelError, Consequence
-from common.standard_webhooks import signing_keys
+from common.http.standard_webhooks import signing_keys
+from common.secrets.crypto import KeyRing, Undecryptable
 
 _BY_ID = """
 SELECT id, status, status_reason, config, secret_sealed FROM destination

@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 from common import telemetry
 from common.errors import BlockedAddress, ChannelError, Consequence
 from common.http import ResponseTooLarge, parse_retry_after, port_of
-from common.standard_webhooks import signed_headers
+from common.http.standard_webhooks import signed_headers
 from executor.sync.endpoints import WebhookEndpoint
 
 TIMEOUT = 30.0

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from common.automation_config.data_sync import MAX_BACKFILL_DAYS, DataSyncConfig
 from executor.platforms.figures import AdAccount, Days
-from executor.reading import latest_day
+from executor.sources.reading import latest_day
 
 _DAY = timedelta(days=1)
 _VERSION = 1

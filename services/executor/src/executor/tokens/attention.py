@@ -12,12 +12,12 @@ from uuid import UUID
 
 import structlog
 
-from common.capacity import Stopping
-from common.crypto import Undecryptable
-from common.database import TRANSIENT_DATABASE_ERRORS
+from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
 from common.oauth.base import Grant, TokenSet
+from common.secrets.crypto import Undecryptable
+from common.work.places import Stopping
 from executor.aftermath.table import PROBLEMS
 from executor.tokens.decisions import LOOK_AGAIN_AFTER, Move, Why, is_due, move_when_due, outcome_of
 from executor.tokens.keeper import TokenKeeper

@@ -15,9 +15,9 @@ from uuid import UUID
 import structlog
 
 from common import telemetry
-from common.crypto import Undecryptable
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
+from common.secrets.crypto import Undecryptable
 from executor.tokens.decisions import Token, Why, is_worn
 from executor.tokens.refresher import NO_DATABASE, Refresher, not_yet, unavailable
 from executor.tokens.vault import Vault

@@ -15,8 +15,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from common import outbox, telemetry
-from common.database import TRANSIENT_DATABASE_ERRORS, Connection
+from common import telemetry
+from common.database import outbox
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, Connection
 from common.errors import Consequence, PlatformError
 from common.events import TokenRefreshed, to_record
 from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome

@@ -16,12 +16,12 @@ from uuid import UUID
 
 import asyncpg
 
-from common.crypto import KeyRing
-from common.database import Connection, ConnectionPool
+from common.database.pool import Connection, ConnectionPool
 from common.errors import PlatformError
 from common.ids import new_id
 from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
 from common.oauth.base import Discovered, Stored, TokenSet
+from common.secrets.crypto import KeyRing
 from executor.tokens.decisions import Past, Token
 
 LOCK_PATIENCE = 25.0

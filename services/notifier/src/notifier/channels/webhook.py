@@ -11,9 +11,9 @@ import httpx
 
 from common.errors import ChannelError, Consequence
 from common.http import parse_retry_after
+from common.http.standard_webhooks import signed_headers, signing_keys
 from common.messages import Message
 from common.retry import WEBHOOK_SCHEDULE, RetrySchedule
-from common.standard_webhooks import signed_headers, signing_keys
 from common.telemetry import traceparent_of
 from notifier.channels.base import Parcel, Receipt, Target
 from notifier.channels.exchange import Answer, excerpt, post, request_span

@@ -21,7 +21,7 @@ from api.problems import problem_responses
 from api.recordings.hooks import service, zoom_events
 from api.recordings.hooks.service import Receiver
 from api.recordings.hooks.signature import Claim, encrypted_token
-from common.database import TRANSIENT_DATABASE_ERRORS
+from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import Unprocessable
 from common.recordings.zoom import UnreadableRecording
 

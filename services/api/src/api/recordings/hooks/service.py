@@ -20,15 +20,14 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.context import SERVICE, current_trace
+from api.quotas.limits import JOB_TYPE
 from api.recordings.hooks import zoom_events
 from api.recordings.hooks.zoom_events import ZoomEvent
 from api.recordings.service import files_of
 from api.recordings.sources.schemas import ME
 from common.automation_config.recording_sync import RecordingSyncConfig
-from common.crypto import KeyRing, Undecryptable
-from common.database import Connection, driver_connection
+from common.database.pool import Connection, driver_connection
 from common.models import ConnectionKind
-from common.quotas import JOB_TYPE
 from common.recordings import catalog, intake
 from common.recordings.catalog import Templates
 from common.recordings.files import RecordedFile, is_blank
@@ -37,6 +36,7 @@ from common.recordings.intake import Entry, Taking
 from common.recordings.matching import Matcher, SlowPattern, SourceName, Template
 from common.recordings.selection import Verdict, Wanted, decide
 from common.recordings.zoom import read_meeting
+from common.secrets.crypto import KeyRing, Undecryptable
 
 log = structlog.get_logger()
 

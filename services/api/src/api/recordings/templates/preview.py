@@ -22,7 +22,7 @@ from api.recordings.templates.schemas import (
     TriedRecording,
 )
 from common.automation_config.recording_sync import TemplateId
-from common.database import driver_connection
+from common.database.pool import driver_connection
 from common.errors import Conflict, FieldError
 from common.models import Recording, RecordingSource, RecordingStatus, RecordingTemplate
 from common.recordings import catalog

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from common.database import driver_connection
+from common.database.pool import driver_connection
 from common.errors import FieldError
 from common.models import Connection, Destination, DestinationType, Platform
 from common.recordings import catalog

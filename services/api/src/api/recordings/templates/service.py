@@ -12,13 +12,13 @@ from sqlmodel import col
 
 from api.pagination import PageRequest
 from api.problems import unacceptable
+from api.quotas.limits import JOB_TYPE
 from api.recordings.numbering import next_number
 from api.recordings.templates.references import check_processing, check_rules
 from api.recordings.templates.schemas import TemplateCreate, TemplatePatch
 from api.security import Principal
 from common.errors import Conflict, NotFound
 from common.models import Automation, Recording, RecordingTemplate
-from common.quotas import JOB_TYPE
 
 NAMED = 5
 """How many of the jobs that stand in the way of a deletion a refusal names."""

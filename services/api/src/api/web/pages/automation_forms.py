@@ -28,7 +28,7 @@ from api.web.rendering import render, timezones
 from api.web.sessions import SignedIn, Viewer
 from common.errors import RequestError
 from common.models import SOURCE_PLATFORMS, Automation, Destination, Lane
-from common.policies import AutomationPolicy
+from common.scheduling.automation_policy import AutomationPolicy
 
 router = APIRouter(prefix="/automations")
 _LOOK_AHEAD = 5

@@ -26,8 +26,8 @@ from api.web.rendering import render
 from api.web.sessions import SignedIn
 from api.web.times import in_zone
 from common.models import Automation, AutomationStatus, Destination
-from common.policies import AutomationPolicy
-from common.schedule import preview
+from common.scheduling.automation_policy import AutomationPolicy
+from common.scheduling.schedule import preview
 
 router = APIRouter(prefix="/automations")
 WantedPage = Annotated[PageRequest, Depends(page_request)]

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from common.errors import RemoteError
 from common.recordings.artifacts import Artifacts
-from executor.recordings.claims import ClaimedRecording
-from executor.recordings.outgoing import OutgoingFile
+from executor.recordings.processing.claims import ClaimedRecording
+from executor.recordings.steps.upload_names import OutgoingFile
 
 
 class UploadFailed(RemoteError):

@@ -8,11 +8,11 @@ from uuid import UUID
 import asyncpg
 import httpx
 
-from common.crypto import KeyRing, Undecryptable
-from common.database import ConnectionPool
+from common.database.pool import ConnectionPool
 from common.errors import Consequence
 from common.recordings.settings import S3Target, StoreTarget, UploadTarget, WebhookTarget
 from common.recordings.store import RecordingStore
+from common.secrets.crypto import KeyRing, Undecryptable
 from executor.recordings.targets.base import Target, UploadFailed
 from executor.recordings.targets.bucket import Bucket, BucketAccess
 from executor.recordings.targets.own_store import OwnStore

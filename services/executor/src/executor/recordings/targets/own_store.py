@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from common.recordings import layout
 from common.recordings.settings import StoreTarget
 from common.recordings.store import RecordingStore
-from executor.recordings.claims import ClaimedRecording
-from executor.recordings.outgoing import OutgoingFile, prefixed
+from executor.recordings.processing.claims import ClaimedRecording
+from executor.recordings.steps.upload_names import OutgoingFile, prefixed
 from executor.recordings.targets.base import Parcel, Target
 
 

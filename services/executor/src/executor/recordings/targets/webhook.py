@@ -24,10 +24,10 @@ import httpx
 
 from common.errors import Consequence
 from common.http import parse_retry_after
+from common.http.standard_webhooks import signed_headers, signing_keys
 from common.recordings.store import RecordingStore
-from common.standard_webhooks import signed_headers, signing_keys
-from executor.recordings.claims import ClaimedRecording
-from executor.recordings.outgoing import OutgoingFile
+from executor.recordings.processing.claims import ClaimedRecording
+from executor.recordings.steps.upload_names import OutgoingFile
 from executor.recordings.targets.base import Parcel, Target, UploadFailed
 from executor.recordings.targets.exchange import send
 

@@ -1,0 +1,1 @@
+"""PostgreSQL: sessions and transactions, the outbox, and the migrations."""

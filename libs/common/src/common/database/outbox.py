@@ -1,0 +1,54 @@
+"""Events written with the state they announce.
+
+A transaction that changes state inserts its events here; the scheduler's relay publishes them after the
+commit. Nothing is announced that did not happen, and nothing happens unannounced.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from common.database.pool import Connection
+from common.events import EventRecord
+from common.models import Outbox
+
+WAKE_CHANNEL = "carillon_wake"
+"""NOTIFY channel that wakes the relay. An AutomationChanged among the events wakes the dispatcher too."""
+SCHEDULE_CHANGED = "schedule"
+"""Payload for whoever moves a `next_run` by SQL: `SELECT pg_notify('carillon_wake', 'schedule')`."""
+
+# Headers travel as text: a connection that a session of SQLAlchemy's has lent encodes jsonb otherwise.
+_INSERT = """
+INSERT INTO outbox (topic, key, headers, value)
+SELECT topic, key, headers::jsonb, value
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) AS event (topic, key, headers, value)
+"""
+_WAKE = f"SELECT pg_notify('{WAKE_CHANNEL}', '')"
+
+
+async def write(connection: Connection, records: Sequence[EventRecord]) -> None:
+    """Insert events within the caller's transaction and wake the relay at its commit.
+
+    Call it once a transaction: NOTIFY takes a database-wide lock at commit.
+    """
+    if not records:
+        return
+    await connection.execute(
+        _INSERT,
+        [record.topic for record in records],
+        [record.key for record in records],
+        [json.dumps(record.headers) for record in records],
+        [record.value for record in records],
+    )
+    await connection.execute(_WAKE)
+
+
+def row(record: EventRecord) -> Outbox:
+    """The same as a SQLModel row, for the API's sessions; pair it with `wake_statement`."""
+    return Outbox(topic=record.topic, key=record.key, headers=record.headers, value=record.value)
+
+
+def wake_statement() -> str:
+    """SQL that wakes the relay when the transaction commits."""
+    return _WAKE

@@ -1,0 +1,1 @@
+"""Claimed work: what runs, recordings and deliveries have in common."""

@@ -1,0 +1,94 @@
+"""Many small writes that arrive together, as one round trip."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeAlias, TypeVar
+
+import structlog
+
+from common.database.pool import TRANSIENT_DATABASE_ERRORS
+
+log = structlog.get_logger()
+
+MAX_GROUP = 100
+RETRY_PAUSE = 0.5
+
+T = TypeVar("T")
+_Entry: TypeAlias = tuple[T, "asyncio.Future[bool]"]
+
+
+class GroupWriter(Generic[T]):
+    """Hands groups of entries to `write`, one group at a time.
+
+    `write` commits a whole group or raises, and answers for each entry whether it was accepted. A fault of
+    the database is retried until it succeeds: the caller waits, nothing is dropped. Any other error is about
+    one of the entries: the group is then written one by one, and the error is raised to whoever handed that
+    entry in.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], Awaitable[Sequence[bool]]], *, name: str) -> None:
+        self._write = write
+        self._name = name
+        self._queue: asyncio.Queue[_Entry[T]] = asyncio.Queue()
+        self._waiting: set[asyncio.Future[bool]] = set()
+        self._has_ended = False
+
+    async def record(self, entry: T) -> bool:
+        """Hand in one entry and wait until it is committed; False when it was rejected.
+
+        Raises what `write` raises for this entry alone.
+        """
+        recorded: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self._has_ended:
+            # Nobody will ever write it; waiting would keep the process from ending.
+            recorded.cancel()
+            return await recorded
+        self._waiting.add(recorded)
+        recorded.add_done_callback(self._waiting.discard)
+        self._queue.put_nowait((entry, recorded))
+        return await recorded
+
+    async def run(self) -> None:
+        """Write groups until cancelled. The first of a group waits for nobody; the rest came meanwhile.
+
+        Whoever still waits at the end, and whoever comes later, is cancelled.
+        """
+        try:
+            while True:
+                group = [await self._queue.get()]
+                while len(group) < MAX_GROUP and not self._queue.empty():
+                    group.append(self._queue.get_nowait())
+                await self._settle(group)
+        finally:
+            self._has_ended = True
+            for recorded in list(self._waiting):
+                recorded.cancel()
+
+    async def _settle(self, group: Sequence[_Entry[T]]) -> None:
+        try:
+            accepted = await self._until_written([entry for entry, _ in group])
+        except Exception as error:
+            if len(group) > 1:
+                for one in group:
+                    await self._settle([one])
+                return
+            log.error("cannot be recorded", what=self._name, error=type(error).__name__)
+            _, recorded = group[0]
+            if not recorded.done():
+                recorded.set_exception(error)
+            return
+        for (_, recorded), outcome in zip(group, accepted, strict=True):
+            if not recorded.done():
+                recorded.set_result(outcome)
+
+    async def _until_written(self, entries: Sequence[T]) -> Sequence[bool]:
+        while True:
+            try:
+                return await self._write(entries)
+            except TRANSIENT_DATABASE_ERRORS as error:
+                log.warning(
+                    "not recorded yet", what=self._name, count=len(entries), error=type(error).__name__
+                )
+                await asyncio.sleep(RETRY_PAUSE)

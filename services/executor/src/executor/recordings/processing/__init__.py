@@ -1,0 +1,1 @@
+"""Processing claimed recordings, step by step."""

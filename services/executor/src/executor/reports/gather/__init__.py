@@ -1,0 +1,1 @@
+"""Reading the figures of a report from its sources."""

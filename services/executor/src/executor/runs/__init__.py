@@ -1,0 +1,1 @@
+"""Claiming runs, executing their handlers, and recording what became of them."""

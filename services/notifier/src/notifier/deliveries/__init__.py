@@ -1,0 +1,1 @@
+"""Claiming deliveries, sending them, and recording the answers."""

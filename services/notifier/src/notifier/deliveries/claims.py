@@ -1,0 +1,250 @@
+"""Taking deliveries: one conditional update for a whole batch, before the batch is acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from pydantic import ValidationError
+
+from common.database import outbox
+from common.database.pool import ConnectionPool
+from common.events import EventRecord, NotificationFailed, to_record
+from common.messages import TEST_MESSAGE, Message
+from common.models import DestinationStatus
+from common.scheduling.quiet_hours import QuietHours
+from common.secrets.crypto import KeyRing, Undecryptable
+from notifier.channels.base import Parcel, Target
+
+log = structlog.get_logger()
+
+# Whoever holds the lock, or has already moved the delivery on from 'queued', delivers it; we go on without.
+_WANTED = """
+SELECT id FROM delivery
+ WHERE id = ANY($1::uuid[]) AND status = 'queued'
+ ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+# Retries whose time has come, and deliveries whose event was lost: PostgreSQL alone is enough.
+_DUE = """
+SELECT id FROM delivery
+ WHERE (status = 'retrying' AND next_attempt_at <= clock_timestamp())
+    OR (status = 'queued' AND next_attempt_at < clock_timestamp() - make_interval(secs => $1))
+ ORDER BY next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED
+"""
+_CLAIM = """
+WITH wanted AS ({wanted}),
+claimed AS (
+    UPDATE delivery d
+       SET status = 'sending', attempt = d.attempt + 1, worker = $2,
+           lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+      FROM wanted WHERE d.id = wanted.id
+    RETURNING d.*
+),
+attempts AS (
+    INSERT INTO delivery_attempt (delivery_id, number, started_at)
+    SELECT id, attempt, clock_timestamp() FROM claimed
+)
+SELECT c.id, c.tenant_id, c.run_id, c.destination_id, c.attempt, c.uncounted, c.message, c.progress,
+       c.trace_id, c.traceparent, c.created_at,
+       t.type, t.status AS destination_status, t.status_reason, t.config, t.secret_sealed, t.quiet_hours
+  FROM claimed c JOIN destination t ON t.id = c.destination_id
+"""
+_CLAIM_EVENTS = _CLAIM.format(wanted=_WANTED)
+_CLAIM_DUE = _CLAIM.format(wanted=_DUE)
+
+# The sender fell silent between sending and recording: whether the receiver has it is not known, so the
+# attempt says so, and the next one carries the same idempotency key.
+_RECLAIM = """
+WITH silent AS (
+    SELECT id FROM delivery WHERE status = 'sending' AND lease_expires_at < clock_timestamp()
+     ORDER BY lease_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+),
+released AS (
+    UPDATE delivery d SET status = 'retrying', worker = NULL, lease_expires_at = NULL,
+           next_attempt_at = clock_timestamp()
+      FROM silent WHERE d.id = silent.id
+    RETURNING d.*
+),
+attempts AS (
+    UPDATE delivery_attempt t SET ended_at = clock_timestamp(), outcome = 'unknown', error_message = $2
+      FROM released WHERE t.delivery_id = released.id AND t.number = released.attempt
+)
+SELECT id, destination_id, tenant_id, run_id, attempt, trace_id, traceparent, next_attempt_at FROM released
+"""
+_SILENT = "the notifier fell silent; the message may have been delivered"
+_NOTE = """
+UPDATE delivery SET progress = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'sending'
+"""
+_EXTEND = """
+UPDATE delivery d SET lease_expires_at = clock_timestamp() + make_interval(secs => $2)
+  FROM unnest($3::uuid[], $4::int[]) AS mine (id, attempt)
+ WHERE d.id = mine.id AND d.worker = $1 AND d.attempt = mine.attempt AND d.status = 'sending'
+"""
+_NEXT = """
+SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8
+  FROM delivery WHERE status = 'retrying'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDelivery:
+    """A delivery that is this worker's until its lease expires.
+
+    `unsendable` says why there is no point in trying: the destination is disabled or its secret unreadable.
+    """
+
+    id: UUID
+    tenant_id: UUID
+    run_id: UUID | None
+    destination_id: UUID
+    channel: str
+    attempt: int
+    uncounted: int
+    trace_id: str | None
+    traceparent: str | None
+    parcel: Parcel
+    unsendable: str | None
+    quiet_hours: QuietHours | None = None
+
+    @property
+    def secrets(self) -> list[str]:
+        """What the receiver may repeat and nobody may read."""
+        return self.parcel.target.secrets
+
+    @property
+    def is_test(self) -> bool:
+        """Asked for by a person who tries the destination."""
+        return self.parcel.message.type == TEST_MESSAGE
+
+
+class Claims:
+    """Claims deliveries for one worker."""
+
+    def __init__(self, pool: ConnectionPool, ring: KeyRing, *, worker: str, lease_seconds: float) -> None:
+        self._pool = pool
+        self._ring = ring
+        self._worker = worker
+        self._lease_seconds = lease_seconds
+
+    async def claim(self, traceparents: Mapping[UUID, str | None]) -> list[ClaimedDelivery]:
+        """Claim those of the deliveries that still wait; maps ids to the trace context of their events."""
+        rows = await self._pool.fetch(_CLAIM_EVENTS, list(traceparents), self._worker, self._lease_seconds)
+        return [self._delivery(row, traceparents.get(row["id"])) for row in rows]
+
+    async def claim_due(self, *, limit: int, waited_seconds: float) -> list[ClaimedDelivery]:
+        """Claim due retries, and deliveries that have waited too long for their event."""
+        rows = await self._pool.fetch(_CLAIM_DUE, waited_seconds, self._worker, self._lease_seconds, limit)
+        return [self._delivery(row, None) for row in rows]
+
+    async def note(self, delivery: ClaimedDelivery, progress: Mapping[str, Any]) -> None:
+        """Keep how far an attempt has come, as long as the delivery is this worker's."""
+        await self._pool.execute(_NOTE, delivery.id, delivery.attempt, self._worker, dict(progress))
+
+    async def extend(self, deliveries: Sequence[ClaimedDelivery]) -> None:
+        """Keep these for another lease, those that are still ours."""
+        if deliveries:
+            await self._pool.execute(
+                _EXTEND,
+                self._worker,
+                self._lease_seconds,
+                [delivery.id for delivery in deliveries],
+                [delivery.attempt for delivery in deliveries],
+            )
+
+    async def release_silent(self, *, limit: int = 500) -> int:
+        """Make deliveries of notifiers that fell silent due again; returns how many."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            released = await connection.fetch(_RECLAIM, limit, _SILENT)
+            now = datetime.now(UTC)
+            await outbox.write(connection, [_silence_event(row, now) for row in released])
+        return len(released)
+
+    async def seconds_to_next_retry(self) -> float | None:
+        """Seconds until the earliest retry is due; None when none waits."""
+        seconds: float | None = await self._pool.fetchval(_NEXT)
+        return seconds
+
+    def _delivery(self, row: asyncpg.Record, traceparent: str | None) -> ClaimedDelivery:
+        secret: str | None = None
+        message, unsendable = _read_message(row["message"])
+        if row["destination_status"] == DestinationStatus.DISABLED:
+            unsendable = f"the destination is disabled: {row['status_reason'] or 'no reason given'}"
+        elif row["secret_sealed"] is not None:
+            try:
+                secret = self._ring.open(
+                    row["secret_sealed"],
+                    tenant_id=row["tenant_id"],
+                    row_id=row["destination_id"],
+                    column="secret",
+                )
+            except Undecryptable as error:
+                unsendable = f"the destination's secret cannot be opened: {error.detail}"
+        context = traceparent or row["traceparent"]
+        return ClaimedDelivery(
+            id=row["id"],
+            tenant_id=row["tenant_id"],
+            run_id=row["run_id"],
+            destination_id=row["destination_id"],
+            channel=row["type"],
+            attempt=row["attempt"],
+            uncounted=row["uncounted"],
+            trace_id=row["trace_id"],
+            traceparent=context,
+            parcel=Parcel(
+                id=row["id"],
+                target=Target(row["destination_id"], row["config"], secret),
+                message=message,
+                progress=row["progress"],
+                traceparent=context,
+                created_at=row["created_at"],
+                run_id=row["run_id"],
+            ),
+            unsendable=unsendable,
+            quiet_hours=_read_quiet_hours(row["quiet_hours"]),
+        )
+
+
+def _read_message(raw: object) -> tuple[Message, str | None]:
+    """The message, or an empty one and what is wrong: one unreadable message must not hold up the others."""
+    try:
+        return Message.model_validate(raw), None
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
+        return Message(
+            type="unreadable", title="", text=""
+        ), f"the message cannot be read: {field or 'value'}"
+
+
+def _read_quiet_hours(raw: object) -> QuietHours | None:
+    """The quiet hours; what cannot be read counts as none, because a message too many is better than none."""
+    try:
+        return None if raw is None else QuietHours.model_validate(raw)
+    except ValidationError:
+        return None
+
+
+def _silence_event(row: asyncpg.Record, now: datetime) -> EventRecord:
+    event = NotificationFailed(
+        delivery_id=row["id"],
+        destination_id=row["destination_id"],
+        tenant_id=row["tenant_id"],
+        run_id=row["run_id"],
+        attempt=row["attempt"],
+        trace_id=row["trace_id"],
+        error_message=_SILENT,
+        retry_at=row["next_attempt_at"],
+    )
+    return to_record(event, source="notifier", time=now, traceparent=row["traceparent"])
+
+
+def by_destination(deliveries: Sequence[ClaimedDelivery]) -> list[list[ClaimedDelivery]]:
+    """Group by destination, keeping the order: what goes to one chat goes one after the other."""
+    groups: dict[UUID, list[ClaimedDelivery]] = {}
+    for delivery in deliveries:
+        groups.setdefault(delivery.destination_id, []).append(delivery)
+    return list(groups.values())
