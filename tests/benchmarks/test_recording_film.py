@@ -120,12 +120,12 @@ async def test_a_film_of_200_mib_through_every_step(
             {"type": "store"},
             {"type": "webhook", "destination_id": str(destination_id)},
         ]
-        async with pool.acquire() as connection, connection.transaction():
+        async with pool.acquire() as db, db.transaction():
             found = read_meeting(document)
-            entries = await intake.record(connection, team.tenant_id, source_id, [found])
+            entries = await intake.record(db, team.tenant_id, source_id, [found])
             taking = Taking(entries[found.external_id].id, None, {"upload": targets})
             await intake.start(
-                connection,
+                db,
                 team.tenant_id,
                 [taking],
                 automation_id=None,

@@ -90,11 +90,11 @@ def _user(url: str, password: str) -> Iterator[str]:
 
 
 async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
+    db = await asyncpg.connect(url)
     try:
-        await connection.execute(statement)
+        await db.execute(statement)
     finally:
-        await connection.close()
+        await db.close()
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from tests.support.polling import eventually
 
 
 async def test_each_database_is_migrated_and_separate(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
+    db = await asyncpg.connect(database_url)
     try:
-        assert await connection.fetchval("SELECT count(*) FROM automation") == 0
+        assert await db.fetchval("SELECT count(*) FROM automation") == 0
     finally:
-        await connection.close()
+        await db.close()
 
 
 async def test_topics_exist_with_their_partitions(kafka: KafkaSettings) -> None:

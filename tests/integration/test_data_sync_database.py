@@ -39,9 +39,9 @@ def store_url(postgres_server: Callable[[str], str]) -> Iterator[str]:
 @pytest.fixture
 async def store(store_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     """What the user sees there."""
-    connection = await asyncpg.connect(store_url)
-    yield connection
-    await connection.close()
+    db = await asyncpg.connect(store_url)
+    yield db
+    await db.close()
 
 
 @pytest.fixture

@@ -82,14 +82,14 @@ def history(postgres_server: Callable[[str], str], database_template: str) -> It
 
 
 async def fill(url: str) -> None:
-    connection = await asyncpg.connect(url)
+    db = await asyncpg.connect(url)
     try:
         # References hold by construction, and checking them takes most of the time.
-        await connection.execute("SET session_replication_role = replica; SET synchronous_commit = off")
-        await connection.execute(_HISTORY)
-        await connection.execute("ANALYZE")
+        await db.execute("SET session_replication_role = replica; SET synchronous_commit = off")
+        await db.execute(_HISTORY)
+        await db.execute("ANALYZE")
     finally:
-        await connection.close()
+        await db.close()
 
 
 HOT: dict[str, tuple[str, list[Any]]] = {
@@ -142,24 +142,24 @@ HOT: dict[str, tuple[str, list[Any]]] = {
 
 
 async def test_no_hot_statement_scans_a_big_table(history: str) -> None:
-    connection = await connect(history, application_name="tests")
+    db = await connect(history, application_name="tests")
     try:
-        async with connection.transaction():
+        async with db.transaction():
             plans = {
-                name: await explained(connection, statement, arguments)
+                name: await explained(db, statement, arguments)
                 for name, (statement, arguments) in HOT.items()
             }
     finally:
-        await connection.close()
+        await db.close()
     assert {name: found for name, plan in plans.items() if (found := list(scans(plan)))} == {}
 
 
 async def explained(
-    connection: asyncpg.Connection[asyncpg.Record], statement: str, arguments: list[Any]
+    db: asyncpg.Connection[asyncpg.Record], statement: str, arguments: list[Any]
 ) -> dict[str, Any]:
     """The generic plan: what a statement that is prepared once and run all day gets."""
-    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-    [row] = await connection.fetch(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
+    await db.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    [row] = await db.fetch(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
     plan: dict[str, Any] = row[0][0]["Plan"]
     return plan
 
@@ -187,9 +187,9 @@ _WITHOUT_NEED = ["backfill (tenant_id)", "tenant (plan)"]
 
 
 async def test_every_reference_has_an_index_so_that_deleting_does_not_scan(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
+    db = await asyncpg.connect(database_url)
     try:
-        rows = await connection.fetch(_UNINDEXED)
+        rows = await db.fetch(_UNINDEXED)
     finally:
-        await connection.close()
+        await db.close()
     assert [row["reference"] for row in rows] == _WITHOUT_NEED

@@ -143,17 +143,17 @@ async def test_a_predecessor_that_resigns_late_ends_nobodys_reign(pool: Connecti
 async def test_the_fence_lets_the_present_leader_through(pool: ConnectionPool) -> None:
     leader = lease(pool)
     term = await acquired(leader)
-    async with pool.acquire() as connection, connection.transaction():
-        await leader.fence(connection, term)
+    async with pool.acquire() as db, db.transaction():
+        await leader.fence(db, term)
 
 
 async def test_the_fence_rejects_a_lease_that_ran_out(pool: ConnectionPool, world: World) -> None:
     leader = lease(pool)
     term = await acquired(leader)
     await expire(world)
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as db, db.transaction():
         with pytest.raises(StaleTerm):
-            await leader.fence(connection, term)
+            await leader.fence(db, term)
 
 
 async def test_the_fence_rejects_an_earlier_term_of_the_same_holder(
@@ -163,18 +163,18 @@ async def test_the_fence_rejects_an_earlier_term_of_the_same_holder(
     term = await acquired(leader)
     await expire(world)
     await acquired(leader)
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as db, db.transaction():
         with pytest.raises(StaleTerm):
-            await leader.fence(connection, term)
+            await leader.fence(db, term)
 
 
 async def test_a_successor_waits_for_a_fenced_transaction(pool: ConnectionPool, world: World) -> None:
     leader, successor = lease(pool, seconds=0.2), lease(pool, "second")
     term = await acquired(leader)
-    async with pool.acquire() as connection:
-        transaction = connection.transaction()
+    async with pool.acquire() as db:
+        transaction = db.transaction()
         await transaction.start()
-        await leader.fence(connection, term)
+        await leader.fence(db, term)
         # By its clock the lease runs out now, in the middle of the fenced transaction.
         await eventually(lambda: _has_run_out(world))
         succession = asyncio.create_task(successor.acquire())

@@ -52,20 +52,20 @@ async def within(url: str, work: Callable[[Connection], Any]) -> Any:
 
 
 async def downgrade(url: str, revision: str = "base") -> None:
-    def work(connection: Connection) -> None:
+    def work(db: Connection) -> None:
         settings = config()
-        settings.attributes["connection"] = connection
+        settings.attributes["connection"] = db
         command.downgrade(settings, revision)
 
     await within(url, work)
 
 
 async def schema(url: str) -> list[tuple[str, str, str]]:
-    connection = await asyncpg.connect(url)
+    db = await asyncpg.connect(url)
     try:
-        return [tuple(row) for row in await connection.fetch(_SCHEMA)]
+        return [tuple(row) for row in await db.fetch(_SCHEMA)]
     finally:
-        await connection.close()
+        await db.close()
 
 
 def test_the_code_names_the_newest_migration() -> None:
@@ -73,7 +73,7 @@ def test_the_code_names_the_newest_migration() -> None:
 
 
 async def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
-    def differences(connection: Connection) -> list[Any]:
+    def differences(db: Connection) -> list[Any]:
         options = {
             "compare_type": True,
             "compare_server_default": True,
@@ -81,7 +81,7 @@ async def test_the_migrations_make_what_the_models_say(database_url: str) -> Non
                 not (kind == "table" and name == "alembic_version")
             ),
         }
-        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+        return list(compare_metadata(MigrationContext.configure(db, opts=options), metadata))
 
     assert await within(database_url, differences) == []
 
@@ -94,14 +94,14 @@ async def test_the_checks_are_those_of_the_models(database_url: str) -> None:
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
     }
-    connection = await asyncpg.connect(database_url)
+    db = await asyncpg.connect(database_url)
     try:
-        rows = await connection.fetch(
+        rows = await db.fetch(
             "SELECT conrelid::regclass::text AS name, conname, pg_get_constraintdef(oid) AS definition"
             " FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace"
         )
     finally:
-        await connection.close()
+        await db.close()
     migrated = {(row["name"], row["conname"]): values_in(row["definition"]) for row in rows}
     assert migrated == modelled
     assert len(modelled) > 10
@@ -138,13 +138,13 @@ async def test_every_step_down_can_be_taken_with_rows_in_the_tables(
         await world.sql.close()
     await downgrade(empty_database, "0001")
     await upgrade_async(empty_database)
-    connection = await asyncpg.connect(empty_database)
+    db = await asyncpg.connect(empty_database)
     try:
-        assert await current_revision(connection) == head()
-        states = await connection.fetch("SELECT status FROM automation_run ORDER BY status")
+        assert await current_revision(db) == head()
+        states = await db.fetch("SELECT status FROM automation_run ORDER BY status")
         assert [row["status"] for row in states] == ["cancelled", "completed", "queued", "queued"]
     finally:
-        await connection.close()
+        await db.close()
 
 
 async def test_upgrading_what_is_current_changes_nothing(database_url: str) -> None:
@@ -164,16 +164,16 @@ async def test_processes_that_start_together_migrate_once(empty_database: str) -
     ]
     outputs = await asyncio.gather(*(process.communicate() for process in processes))
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
-    connection = await asyncpg.connect(empty_database)
+    db = await asyncpg.connect(empty_database)
     try:
-        assert await current_revision(connection) == head()
+        assert await current_revision(db) == head()
     finally:
-        await connection.close()
+        await db.close()
 
 
 async def test_a_database_nobody_migrated_has_no_revision(empty_database: str) -> None:
-    connection = await asyncpg.connect(empty_database)
+    db = await asyncpg.connect(empty_database)
     try:
-        assert await current_revision(connection) is None
+        assert await current_revision(db) is None
     finally:
-        await connection.close()
+        await db.close()

@@ -33,20 +33,20 @@ async def server(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Child]:
 
 
 async def _rows(postgres: Postgres) -> list[int]:
-    connection = await asyncpg.connect(postgres.url())
+    db = await asyncpg.connect(postgres.url())
     try:
-        return [row["x"] for row in await connection.fetch("SELECT x FROM kept ORDER BY x")]
+        return [row["x"] for row in await db.fetch("SELECT x FROM kept ORDER BY x")]
     finally:
-        await connection.close()
+        await db.close()
 
 
 async def _keep(postgres: Postgres, value: int) -> None:
-    connection = await asyncpg.connect(postgres.url())
+    db = await asyncpg.connect(postgres.url())
     try:
-        await connection.execute("CREATE TABLE IF NOT EXISTS kept (x int)")
-        await connection.execute("INSERT INTO kept VALUES ($1)", value)
+        await db.execute("CREATE TABLE IF NOT EXISTS kept (x int)")
+        await db.execute("INSERT INTO kept VALUES ($1)", value)
     finally:
-        await connection.close()
+        await db.close()
 
 
 async def test_it_asks_for_the_password(postgres: Postgres, server: Child) -> None:
@@ -66,10 +66,10 @@ async def test_data_survives_a_stop_and_a_kill(postgres: Postgres, server: Child
 
 
 async def test_it_stops_at_once_although_clients_stay(postgres: Postgres, server: Child) -> None:
-    connection = await asyncpg.connect(postgres.url())
+    db = await asyncpg.connect(postgres.url())
     assert await server.stop(timeout=5)
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
-        await connection.fetchval("SELECT 1")
+        await db.fetchval("SELECT 1")
 
 
 async def test_a_lock_file_whose_number_belongs_to_another_process_now_does_not_stop_it(

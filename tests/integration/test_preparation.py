@@ -41,11 +41,11 @@ def empty_database(postgres_server: Callable[[str], str]) -> Iterator[str]:
     """The URL of a database in which nothing has ever been done."""
 
     async def execute(statement: str) -> None:
-        connection = await asyncpg.connect(postgres_server("postgres"))
+        db = await asyncpg.connect(postgres_server("postgres"))
         try:
-            await connection.execute(statement)
+            await db.execute(statement)
         finally:
-            await connection.close()
+            await db.close()
 
     asyncio.run(execute("CREATE DATABASE unprepared"))
     yield postgres_server("unprepared")
@@ -63,16 +63,16 @@ async def test_an_empty_database_is_prepared_and_a_team_made_whose_key_opens_it(
     key = created[1].strip()
     assert key.startswith(API_KEY_PREFIX)
 
-    connection = await asyncpg.connect(empty_database)
+    db = await asyncpg.connect(empty_database)
     try:
-        assert await current_revision(connection) == head()
-        owner = await connection.fetchrow(
+        assert await current_revision(db) == head()
+        owner = await db.fetchrow(
             "SELECT t.name, u.email, u.role FROM api_key k JOIN user_account u ON u.id = k.user_id"
             " JOIN tenant t ON t.id = k.tenant_id WHERE k.key_hash = $1",
             hash_api_key(key),
         )
     finally:
-        await connection.close()
+        await db.close()
     assert owner is not None
     assert tuple(owner) == ("Northwind", "ada@northwind.example", "owner")
 

@@ -38,16 +38,16 @@ async def template_id(world: World, team: Team) -> UUID:
 
 
 async def record(pool: ConnectionPool, team: Team, source_id: UUID, *given: Any) -> dict[str, intake.Entry]:
-    async with pool.acquire() as connection, connection.transaction():
-        return await intake.record(connection, team.tenant_id, source_id, given)
+    async with pool.acquire() as db, db.transaction():
+        return await intake.record(db, team.tenant_id, source_id, given)
 
 
 async def start(
     pool: ConnectionPool, team: Team, template_id: UUID, *recording_ids: UUID, **more: Any
 ) -> list[UUID]:
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as db, db.transaction():
         return await intake.start(
-            connection,
+            db,
             team.tenant_id,
             [Taking(each, template_id, {"auto_upload": False}) for each in recording_ids],
             **{"automation_id": None, "service": "executor", "now": NOW, **more},
@@ -121,12 +121,12 @@ async def test_two_jobs_that_find_the_same_recordings_wait_for_each_other(
     await record(pool, team, source_id, *(found(name) for name in names))
 
     async def take(number: int) -> int:
-        async with pool.acquire() as connection, connection.transaction():
+        async with pool.acquire() as db, db.transaction():
             given = [found(name, topic=f"{number}") for name in names[number::2] + names[:number]]
-            entries = await intake.record(connection, team.tenant_id, source_id, given)
+            entries = await intake.record(db, team.tenant_id, source_id, given)
             takings = [Taking(entry.id, template_id, {}) for entry in entries.values()]
             started = await intake.start(
-                connection, team.tenant_id, takings, automation_id=None, service="executor", now=NOW
+                db, team.tenant_id, takings, automation_id=None, service="executor", now=NOW
             )
             return len(started)
 
@@ -212,9 +212,9 @@ async def test_nobody_starts_what_is_another_teams_or_in_somebodys_hands(
 
     assert await start(pool, other, template_id, entries["a"].id) == []
     assert await start(pool, team, template_id, entries["b"].id) == []
-    async with pool.acquire() as connection:
-        assert await intake.skip(connection, other.tenant_id, [entries["a"].id], automation_id=None) == []
-        assert await intake.skip(connection, team.tenant_id, [entries["b"].id], automation_id=None) == []
+    async with pool.acquire() as db:
+        assert await intake.skip(db, other.tenant_id, [entries["a"].id], automation_id=None) == []
+        assert await intake.skip(db, team.tenant_id, [entries["b"].id], automation_id=None) == []
 
 
 async def test_skipping_says_why_and_does_not_undo_what_has_started(
@@ -224,9 +224,9 @@ async def test_skipping_says_why_and_does_not_undo_what_has_started(
     a, b = entries["a"].id, entries["b"].id
     await start(pool, team, template_id, b)
 
-    async with pool.acquire() as connection:
-        skipped = await intake.skip(connection, team.tenant_id, [a, b], automation_id=None)
-        again = await intake.skip(connection, team.tenant_id, [a, b], automation_id=None)
+    async with pool.acquire() as db:
+        skipped = await intake.skip(db, team.tenant_id, [a, b], automation_id=None)
+        again = await intake.skip(db, team.tenant_id, [a, b], automation_id=None)
 
     assert (skipped, again) == ([a], [])
     row = await world.row("recording", a)
@@ -240,9 +240,9 @@ async def test_holding_notes_the_template_once(
     entry = (await record(pool, team, source_id, found("a")))["a"]
     held = Taking(entry.id, template_id, {"auto_process": False})
 
-    async with pool.acquire() as connection:
-        first = await intake.hold(connection, team.tenant_id, [held], automation_id=None)
-        again = await intake.hold(connection, team.tenant_id, [held], automation_id=None)
+    async with pool.acquire() as db:
+        first = await intake.hold(db, team.tenant_id, [held], automation_id=None)
+        again = await intake.hold(db, team.tenant_id, [held], automation_id=None)
 
     row = await world.row("recording", entry.id)
     assert (first, again) == ([entry.id], [])
@@ -313,9 +313,9 @@ class TestCatalog:
         other = await world.team("Globex")
         theirs = await recordings.template(world, other, {}, number=5)
 
-        async with pool.acquire() as connection:
+        async with pool.acquire() as db:
             asked: list[catalog.Reference] = [2, str(first), "1", 3, 4, str(theirs), "x", 99, str(uuid4())]
-            found_ = await catalog.templates(connection, team.tenant_id, asked)
+            found_ = await catalog.templates(db, team.tenant_id, asked)
 
         assert [each.id for each in found_.usable] == [second, first]
         assert found_.usable[0].processing.auto_upload is False
@@ -331,10 +331,10 @@ class TestCatalog:
         await recordings.source(world, team, connection_id, number=2, status="disabled")
         stranger = await world.team("Globex")
 
-        async with pool.acquire() as connection:
-            active = await catalog.active_sources(connection, team.tenant_id)
-            named, missing = await catalog.sources(connection, team.tenant_id, [2, source_id, 7])
-            theirs, unknown = await catalog.sources(connection, stranger.tenant_id, [source_id])
+        async with pool.acquire() as db:
+            active = await catalog.active_sources(db, team.tenant_id)
+            named, missing = await catalog.sources(db, team.tenant_id, [2, source_id, 7])
+            theirs, unknown = await catalog.sources(db, stranger.tenant_id, [source_id])
 
         assert [each.id for each in active] == [source_id]
         assert [(each.number, each.is_active) for each in named] == [(1, True), (2, False)]

@@ -56,12 +56,12 @@ def changed() -> Event:
 
 
 async def write(
-    connection: asyncpg.Connection[asyncpg.Record], *events: Event, traceparent: str | None = None
+    db: asyncpg.Connection[asyncpg.Record], *events: Event, traceparent: str | None = None
 ) -> None:
     now = datetime.now(UTC)
-    async with connection.transaction():
+    async with db.transaction():
         await outbox.write(
-            connection,
+            db,
             [to_record(event, source="test", time=now, traceparent=traceparent) for event in events],
         )
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-from common.database.pool import Connection
+from common.database.pool import DbSession
 from common.secrets.crypto import KeyRing
 from common.secrets.rotation import sealed_columns
 
@@ -97,11 +97,11 @@ class Canaries:
             self.plant(f"{name}'s password as it is spelt", spelt)
         return dsn
 
-    async def adopt(self, connection: Connection, ring: KeyRing) -> int:
+    async def adopt(self, db: DbSession, ring: KeyRing) -> int:
         """Plant every secret that is sealed in the database now; answers how many of them were new."""
         before = len(self)
         for column in sealed_columns():
-            rows = await connection.fetch(
+            rows = await db.fetch(
                 f"SELECT id, tenant_id, {column.name}_sealed AS sealed FROM {column.table}"
                 f" WHERE {column.name}_sealed IS NOT NULL"
             )

@@ -96,17 +96,17 @@ class Databases:
         return name
 
     async def _learn(self, url: str) -> None:
-        connection = await asyncpg.connect(url)
+        db = await asyncpg.connect(url)
         try:
-            tables = [row["name"] for row in await connection.fetch(_TABLES)]
+            tables = [row["name"] for row in await db.fetch(_TABLES)]
             rows = {
-                table: await connection.fetchval(f"SELECT coalesce(json_agg(t), '[]')::text FROM {table} t")
+                table: await db.fetchval(f"SELECT coalesce(json_agg(t), '[]')::text FROM {table} t")
                 for table in tables
             }
             self._rows = rows
-            self._shape = await connection.fetchval(_SHAPE)
+            self._shape = await db.fetchval(_SHAPE)
         finally:
-            await connection.close()
+            await db.close()
 
     async def _emptied(self, name: str) -> bool:
         try:
@@ -142,8 +142,8 @@ async def _create(url: Callable[[str], str], template: str) -> str:
 
 
 async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
+    db = await asyncpg.connect(url)
     try:
-        await connection.execute(statement)
+        await db.execute(statement)
     finally:
-        await connection.close()
+        await db.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from common.database.pool import Connection
+from common.database.pool import DbSession
 from tests.factories import Team
 from tests.support.polling import eventually
 
@@ -81,10 +81,10 @@ class Desk:
         await asyncio.gather(*map(self.run, automation_ids))
 
 
-async def settled(connection: Connection, *, within: float = 60.0) -> None:
+async def settled(db: DbSession, *, within: float = 60.0) -> None:
     """Return once nothing is under way: no run, no delivery, no recording, no event."""
 
     async def is_quiet() -> bool:
-        return bool(await connection.fetchval(_UNDER_WAY) == 0)
+        return bool(await db.fetchval(_UNDER_WAY) == 0)
 
     await eventually(is_quiet, within=within, every=0.1, what="everything has come to an end")

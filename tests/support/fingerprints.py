@@ -13,7 +13,7 @@ SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 _ROWS = "SELECT md5(coalesce(string_agg(t.xmin::text || t::text, '' ORDER BY t::text), '')) FROM {table} t"
 
 
-async def fingerprint(connection: asyncpg.Connection[asyncpg.Record], *tables: str) -> dict[str, str]:
+async def fingerprint(db: asyncpg.Connection[asyncpg.Record], *tables: str) -> dict[str, str]:
     """Each table's rows with the transactions that wrote them; of every table unless some are named."""
-    names = tables or tuple(row["relname"] for row in await connection.fetch(_TABLES))
-    return {name: str(await connection.fetchval(_ROWS.format(table=name))) for name in names}
+    names = tables or tuple(row["relname"] for row in await db.fetch(_TABLES))
+    return {name: str(await db.fetchval(_ROWS.format(table=name))) for name in names}

@@ -14,7 +14,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer
 
 from common.broker import TOPICS
-from common.database.pool import Connection
+from common.database.pool import DbSession
 from common.settings import KafkaSettings
 from tests.support.pages import Person
 from tests.support.stack import Service
@@ -78,15 +78,15 @@ def logs(services: Iterable[Service]) -> Places:
     return [(f"the log of {service.name}", service.log) for service in services]
 
 
-async def rows(connection: Connection) -> dict[str, Places]:
+async def rows(db: DbSession) -> dict[str, Places]:
     """Every row of every table, bytes and compressed bytes included."""
-    tables = await connection.fetch(
+    tables = await db.fetch(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name"
     )
     found: dict[str, Places] = {}
     for (table,) in map(tuple, tables):
         places: Places = []
-        for row in await connection.fetch(f'SELECT to_jsonb(t)::text AS document, t.* FROM "{table}" t'):
+        for row in await db.fetch(f'SELECT to_jsonb(t)::text AS document, t.* FROM "{table}" t'):
             places.append((f"a row of {table}", row["document"]))
             places += [
                 (f"{table}.{name}", content)
@@ -130,9 +130,7 @@ async def records(settings: KafkaSettings) -> dict[str, Places]:
     return found
 
 
-async def answers(
-    clients: Iterable[httpx.AsyncClient], connection: Connection
-) -> Mapping[str, Mapping[int, int]]:
+async def answers(clients: Iterable[httpx.AsyncClient], db: DbSession) -> Mapping[str, Mapping[int, int]]:
     """Ask everything the API's own description says can be asked, for everything there is, as each client.
 
     Answers how often each operation answered with which status. What it answered is in the notebooks.
@@ -146,13 +144,13 @@ async def answers(
             if "get" not in operations or path == ENDLESS:
                 continue
             counts = outcomes.setdefault(path, {})
-            for address in await _addresses(client, connection, path):
+            for address in await _addresses(client, db, path):
                 status = (await client.get(address)).status_code
                 counts[status] = counts.get(status, 0) + 1
     return outcomes
 
 
-async def _addresses(client: httpx.AsyncClient, connection: Connection, path: str) -> list[str]:
+async def _addresses(client: httpx.AsyncClient, db: DbSession, path: str) -> list[str]:
     match = _PARAMETER.search(path)
     if match is None:
         return [path]
@@ -164,7 +162,7 @@ async def _addresses(client: httpx.AsyncClient, connection: Connection, path: st
         table, _, condition = _TABLES[match[1]].partition(" WHERE ")
         ids = [
             str(row["id"])
-            for row in await connection.fetch(
+            for row in await db.fetch(
                 f"SELECT id FROM {table} WHERE {condition or 'true'} AND tenant_id = $1"
                 f" ORDER BY id DESC LIMIT {MOST_OF_A_KIND}",
                 tenant,

@@ -14,8 +14,8 @@ E = TypeVar("E", bound=Event)
 class Announcements:
     """The outbox of one database."""
 
-    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        self._connection = connection
+    def __init__(self, db: asyncpg.Connection[asyncpg.Record]) -> None:
+        self._connection = db
 
     async def records(self) -> list[EventRecord]:
         """Every row in the order it would be published."""

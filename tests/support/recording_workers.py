@@ -110,12 +110,12 @@ class Studio:
         if change is not None:
             change(document)
         found = read_meeting(document)
-        async with self.pool.acquire() as connection, connection.transaction():
-            entries = await intake.record(connection, self.team.tenant_id, self.source_id, [found])
+        async with self.pool.acquire() as db, db.transaction():
+            entries = await intake.record(db, self.team.tenant_id, self.source_id, [found])
             recording_id = entries[found.external_id].id
             if start:
                 started = await intake.start(
-                    connection,
+                    db,
                     self.team.tenant_id,
                     [Taking(recording_id, None, dict(processing or {}))],
                     automation_id=None,

@@ -20,8 +20,8 @@ async def counted_pool(database_url: str) -> AsyncIterator[tuple[ConnectionPool,
 
     pool = await create_pool(database_url, application_name="counted", size=1)
     try:
-        async with pool.acquire() as connection:
-            connection.add_query_logger(count)
+        async with pool.acquire() as db:
+            db.add_query_logger(count)
         yield pool, statements
     finally:
         pool.terminate()

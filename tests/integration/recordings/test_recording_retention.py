@@ -79,17 +79,17 @@ async def test_a_recording_that_is_started_anew_is_left_alone_and_fetches_its_fi
     studio: Studio, pool: ConnectionPool
 ) -> None:
     [recording_id] = await processed(studio, "Old", processing={"auto_upload": False})
-    async with pool.acquire() as connection:
-        old = await old_recordings(connection, datetime.now(UTC), after=START, limit=5)
+    async with pool.acquire() as db:
+        old = await old_recordings(db, datetime.now(UTC), after=START, limit=5)
     assert [each.id for each in old] == [recording_id]
     await studio.world.sql.execute(
         "UPDATE recording SET available_at = now(), processing = '{\"auto_upload\": true}'"
     )
-    async with pool.acquire() as connection:
-        assert await old_recordings(connection, datetime.now(UTC), after=START, limit=5) == []
+    async with pool.acquire() as db:
+        assert await old_recordings(db, datetime.now(UTC), after=START, limit=5) == []
         # Its files were deleted in the meantime, and that is not noted any more.
         await studio.store.delete(sorted(await stored(studio)))
-        assert await note_deleted(connection, old) == 0
+        assert await note_deleted(db, old) == 0
     async with studio.working(transcription_base_url=None) as worker:
         [row] = await studio.process(worker, recording_id)
         assert (row["status"], row["error_code"]) == ("INITIALIZED", "not_stored")

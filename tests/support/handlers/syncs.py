@@ -116,18 +116,18 @@ class DatabaseSyncDriving(_Syncing):
 
     async def effects(self, run_id: UUID) -> object:
         """The rows of the table, which say nothing of the run they came with."""
-        connection = await asyncpg.connect(self._url)
+        db = await asyncpg.connect(self._url)
         try:
-            if await connection.fetchval("SELECT to_regclass('ads.days')") is None:
+            if await db.fetchval("SELECT to_regclass('ads.days')") is None:
                 return []
-            rows = await connection.fetch("SELECT to_jsonb(t) - 'synced_at' AS row FROM ads.days t")
+            rows = await db.fetch("SELECT to_jsonb(t) - 'synced_at' AS row FROM ads.days t")
         finally:
-            await connection.close()
+            await db.close()
         return sorted(row["row"] for row in rows)
 
     async def _execute(self, statement: str) -> None:
-        connection = await asyncpg.connect(self._url)
+        db = await asyncpg.connect(self._url)
         try:
-            await connection.execute(statement)
+            await db.execute(statement)
         finally:
-            await connection.close()
+            await db.close()

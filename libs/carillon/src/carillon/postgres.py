@@ -91,13 +91,13 @@ class Postgres:
         return len(lines) >= 8 and lines[7] == "ready"
 
     async def _create_database(self) -> None:
-        connection = await asyncpg.connect(self.url("postgres"))
+        db = await asyncpg.connect(self.url("postgres"))
         try:
-            known = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE)
+            known = await db.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE)
             if not known:
-                await connection.execute(f"CREATE DATABASE {DATABASE}")
+                await db.execute(f"CREATE DATABASE {DATABASE}")
         finally:
-            await connection.close()
+            await db.close()
 
     def _initialise(self) -> None:
         problem = data_problem(self.data)

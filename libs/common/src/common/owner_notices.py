@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 from uuid import UUID
 
-from common.database.pool import Connection
+from common.database.pool import DbSession
 from common.events import EventRecord, NotificationRequested, to_record
 from common.ids import new_id
 from common.messages import Message
@@ -72,12 +72,12 @@ def owner_message(
 
 
 async def deliver(
-    connection: Connection, notices: Sequence[OwnerNotice], *, source: str, now: datetime
+    db: DbSession, notices: Sequence[OwnerNotice], *, source: str, now: datetime
 ) -> list[EventRecord]:
     """Queue the messages within the caller's transaction; returns the events that announce them."""
     if not notices:
         return []
-    rows = await connection.fetch(
+    rows = await db.fetch(
         _DELIVER,
         [new_id() for _ in notices],
         [notice.tenant_id for notice in notices],

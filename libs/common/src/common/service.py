@@ -71,8 +71,8 @@ def database_check(pool: ConnectionPool) -> Check:
 
 async def require_current_schema(pool: ConnectionPool) -> None:
     """Refuse to work on a database of another version; raises ConfigurationError."""
-    async with pool.acquire() as connection:
-        found = await current_revision(connection)
+    async with pool.acquire() as db:
+        found = await current_revision(db)
     if found != SCHEMA_REVISION:
         raise ConfigurationError(
             f"the database is at revision {found or 'none'} and this code needs {SCHEMA_REVISION}: "

@@ -25,8 +25,8 @@ def engine_check(engine: AsyncEngine) -> Check:
 
     async def check() -> str | None:
         try:
-            async with engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
+            async with engine.connect() as db:
+                await db.execute(text("SELECT 1"))
         except SQLAlchemyError as error:
             return type(error).__name__
         return None

@@ -93,13 +93,11 @@ class Admission:
 
     async def admit_batch(self, term: Term) -> int:
         """Let waiting runs go and end those that expired; returns how many changed."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._pool.acquire() as db, db.transaction():
             now = datetime.now(UTC)
-            expired = await connection.fetch(_EXPIRE, BATCH)
-            admitted = sorted(
-                await connection.fetch(_ADMIT, BATCH, self._tenant_window), key=lambda row: row["nth"]
-            )
-            await connection.execute(_END_BACKFILLS)
+            expired = await db.fetch(_EXPIRE, BATCH)
+            admitted = sorted(await db.fetch(_ADMIT, BATCH, self._tenant_window), key=lambda row: row["nth"])
+            await db.execute(_END_BACKFILLS)
             events = [due_event(row, now) for row in admitted]
             events += [
                 to_record(
@@ -117,7 +115,7 @@ class Admission:
                 )
                 for row in expired
             ]
-            await outbox.write(connection, events)
+            await outbox.write(db, events)
             if events:
-                await self._lease.fence(connection, term)
+                await self._lease.fence(db, term)
         return len(events)

@@ -189,11 +189,9 @@ class Cleanup:
     async def _sweep(self, term: Term, sweep: Sweep, before: datetime) -> int:
         after, done = UUID(int=0), 0
         while True:
-            async with self._pool.acquire() as connection, connection.transaction():
-                rows = await connection.fetch(
-                    sweep.statement, before, first_id_at(before), self._batch, after
-                )
-                await self._lease.fence(connection, term)
+            async with self._pool.acquire() as db, db.transaction():
+                rows = await db.fetch(sweep.statement, before, first_id_at(before), self._batch, after)
+                await self._lease.fence(db, term)
             done += len(rows)
             if len(rows) < self._batch:
                 return done
@@ -201,7 +199,7 @@ class Cleanup:
             await asyncio.sleep(PAUSE)
 
     async def _within(self, term: Term, statement: str, *arguments: Any) -> int:
-        async with self._pool.acquire() as connection, connection.transaction():
-            tag = await connection.execute(statement, *arguments)
-            await self._lease.fence(connection, term)
+        async with self._pool.acquire() as db, db.transaction():
+            tag = await db.execute(statement, *arguments)
+            await self._lease.fence(db, term)
         return int(tag.rpartition(" ")[2])

@@ -17,7 +17,7 @@ import structlog
 
 from common import telemetry
 from common.database import outbox
-from common.database.pool import Connection, ConnectionPool
+from common.database.pool import ConnectionPool, DbSession
 from common.events import AutomationChanged, EventRecord, RunCancelled, RunSkipped, to_record
 from common.ids import new_id
 from common.models import AutomationStatus, RunStatus, Trigger
@@ -165,36 +165,36 @@ class Dispatcher:
 
     async def resume_due(self, term: Term) -> bool:
         """Wake automations whose pause has ended; True when there may be more."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(_RESUME, self._batch_size)
+        async with self._pool.acquire() as db, db.transaction():
+            rows = await db.fetch(_RESUME, self._batch_size)
             if rows:
-                now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-                await outbox.write(connection, [_changed(row, "resumed", "active", now) for row in rows])
-                await self._lease.fence(connection, term)
+                now: datetime = await db.fetchval("SELECT clock_timestamp()")
+                await outbox.write(db, [_changed(row, "resumed", "active", now) for row in rows])
+                await self._lease.fence(db, term)
         return len(rows) == self._batch_size
 
     async def dispatch_batch(self, term: Term) -> bool:
         """Dispatch up to one batch; True when there may be more. Raises StaleTerm when the reign is over."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(_DUE, self._batch_size, HORIZON)
+        async with self._pool.acquire() as db, db.transaction():
+            rows = await db.fetch(_DUE, self._batch_size, HORIZON)
             if not rows:
                 return False
             log.info(f"Found {len(rows)} automation(s) due for execution", count=len(rows), term=term.number)
-            room = await self._room(connection, rows)
-            plan = make_plan(rows, room, await _vacancies(connection, rows))
-            inserted = await _write(connection, plan, rows[0]["now"])
-            await self._lease.fence(connection, term)
-            committed_at: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            room = await self._room(db, rows)
+            plan = make_plan(rows, room, await _vacancies(db, rows))
+            inserted = await _write(db, plan, rows[0]["now"])
+            await self._lease.fence(db, term)
+            committed_at: datetime = await db.fetchval("SELECT clock_timestamp()")
         for row in inserted:
             telemetry.SLOT_TO_DISPATCH.observe(
                 max(0.0, (committed_at - row["scheduled_for"]).total_seconds())
             )
         return True
 
-    async def _room(self, connection: Connection, rows: Sequence[asyncpg.Record]) -> dict[UUID, int]:
+    async def _room(self, db: DbSession, rows: Sequence[asyncpg.Record]) -> dict[UUID, int]:
         """How many more runs of each team may be queued now."""
         tenants = {row["tenant_id"]: row["tenant_limit"] for row in rows}
-        busy = {row["tenant_id"]: row["n"] for row in await connection.fetch(_TENANTS_BUSY, list(tenants))}
+        busy = {row["tenant_id"]: row["n"] for row in await db.fetch(_TENANTS_BUSY, list(tenants))}
         return {
             tenant: min(self._tenant_window, self._tenant_window if limit is None else limit)
             - busy.get(tenant, 0)
@@ -202,24 +202,24 @@ class Dispatcher:
         }
 
 
-async def _vacancies(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Vacancy]:
+async def _vacancies(db: DbSession, rows: Sequence[asyncpg.Record]) -> list[Vacancy]:
     oldest = min(row["first_slot"] for row in rows)
     if rows[0]["now"] - oldest < LATE:
         return []
-    return [Vacancy(row["since"], row["until"]) for row in await connection.fetch(_VACANCIES, oldest)]
+    return [Vacancy(row["since"], row["until"]) for row in await db.fetch(_VACANCIES, oldest)]
 
 
-async def _write(connection: Connection, plan: Plan, now: datetime) -> list[asyncpg.Record]:
+async def _write(db: DbSession, plan: Plan, now: datetime) -> list[asyncpg.Record]:
     events = list(plan.events)
     if plan.make_room:
-        for row in await connection.fetch(_MAKE_ROOM, plan.make_room):
+        for row in await db.fetch(_MAKE_ROOM, plan.make_room):
             if row["status"] == RunStatus.CANCELLED:
                 events.append(_cancelled(row, now))
     inserted: list[asyncpg.Record] = []
     if plan.runs:
-        inserted = await connection.fetch(_INSERT_RUNS, *map(list, zip(*plan.runs, strict=True)))
+        inserted = await db.fetch(_INSERT_RUNS, *map(list, zip(*plan.runs, strict=True)))
     if plan.skips:
-        await connection.execute(
+        await db.execute(
             _INSERT_SKIPS,
             [new_id() for _ in plan.skips],
             [automation_id for automation_id, _ in plan.skips],
@@ -229,7 +229,7 @@ async def _write(connection: Connection, plan: Plan, now: datetime) -> list[asyn
             [skip.reason for _, skip in plan.skips],
             [skip.detail for _, skip in plan.skips],
         )
-    await connection.execute(
+    await db.execute(
         _ADVANCE,
         [automation_id for automation_id, _ in plan.advances],
         [decision.next_slot for _, decision in plan.advances],
@@ -239,7 +239,7 @@ async def _write(connection: Connection, plan: Plan, now: datetime) -> list[asyn
         [len(decision.runs) for _, decision in plan.advances],
     )
     queued = [due_event(row, now) for row in inserted if row["status"] == RunStatus.QUEUED]
-    await outbox.write(connection, [*queued, *events])
+    await outbox.write(db, [*queued, *events])
     return inserted
 
 

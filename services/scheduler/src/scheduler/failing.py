@@ -67,8 +67,8 @@ class Failing:
 
     async def stop_batch(self, term: Term) -> int:
         """Stop those that reached their `pause_on_failure_after`; returns how many."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(_STOP, BATCH)
+        async with self._pool.acquire() as db, db.transaction():
+            rows = await db.fetch(_STOP, BATCH)
             if not rows:
                 return 0
             notices = [
@@ -76,11 +76,9 @@ class Failing:
                 for row in rows
                 if row["tell"] is not None
             ]
-            requested = await owner_notices.deliver(
-                connection, notices, source="scheduler", now=rows[0]["now"]
-            )
-            await outbox.write(connection, [*(_stopped(row) for row in rows), *requested])
-            await self._lease.fence(connection, term)
+            requested = await owner_notices.deliver(db, notices, source="scheduler", now=rows[0]["now"])
+            await outbox.write(db, [*(_stopped(row) for row in rows), *requested])
+            await self._lease.fence(db, term)
         for row in rows:
             log.warning(
                 "automation stopped",

@@ -19,7 +19,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from common.database.pool import Connection, ConnectionPool
+from common.database.pool import ConnectionPool, DbSession
 from common.errors import CarillonError
 
 # The reign's record remembers since when nobody led: it answers "why did it not run?" later.
@@ -100,10 +100,10 @@ class Lease:
         seconds: float | None = await self._pool.fetchval(_REMAINING, ROLE)
         return max(0.0, seconds or 0.0)
 
-    async def fence(self, connection: Connection, term: Term) -> None:
+    async def fence(self, db: DbSession, term: Term) -> None:
         """Make the caller's transaction valid only within this term; raises StaleTerm.
 
         Call it last, so that the row is locked for as short as possible.
         """
-        if await connection.fetchval(_FENCE, ROLE, self.holder, term.number) is None:
+        if await db.fetchval(_FENCE, ROLE, self.holder, term.number) is None:
             raise StaleTerm(f"term {term.number} of {self.holder} is over")

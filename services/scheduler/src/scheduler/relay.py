@@ -46,11 +46,11 @@ class Relay:
 
     async def publish_batch(self) -> int:
         """Publish up to one batch; returns how many events. Raises what the broker or database raised."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            rows = sorted(await connection.fetch(_TAKE, self._batch_size), key=lambda row: row["id"])
+        async with self._pool.acquire() as db, db.transaction():
+            rows = sorted(await db.fetch(_TAKE, self._batch_size), key=lambda row: row["id"])
             if not rows:
                 return 0
-            await connection.execute(_ALLOW_WAITING)
+            await db.execute(_ALLOW_WAITING)
             acknowledgements = []
             for row in rows:
                 topic = self._prefix + row["topic"]

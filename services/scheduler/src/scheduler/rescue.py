@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from common.database import outbox
-from common.database.pool import Connection, ConnectionPool
+from common.database.pool import ConnectionPool, DbSession
 from common.events import EventRecord, RunCancelled, RunFailed, to_record
 from common.models import RunStatus, Trigger
 from scheduler.due_events import due_event
@@ -75,16 +75,16 @@ class Rescue:
 
     async def rescue_batch(self, term: Term) -> int:
         """Requeue lost runs and due retries; returns how many rows were handled."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._pool.acquire() as db, db.transaction():
             now = datetime.now(UTC)
-            lost = await connection.fetch(_LOST, BATCH)
+            lost = await db.fetch(_LOST, BATCH)
             if lost:
-                await self._settle_lost(connection, lost)
-            retried = await connection.fetch(_RETRY, BATCH)
+                await self._settle_lost(db, lost)
+            retried = await db.fetch(_RETRY, BATCH)
             records = [_lost_event(row, now) for row in lost] + [due_event(row, now) for row in retried]
             if records:
-                await outbox.write(connection, records)
-                await self._lease.fence(connection, term)
+                await outbox.write(db, records)
+                await self._lease.fence(db, term)
         for row in lost:
             log.warning(
                 "executor lost",
@@ -97,15 +97,15 @@ class Rescue:
             )
         return len(lost) + len(retried)
 
-    async def _settle_lost(self, connection: Connection, lost: list[asyncpg.Record]) -> None:
-        await connection.execute(_END_ATTEMPTS, [row["id"] for row in lost], [row["attempt"] for row in lost])
+    async def _settle_lost(self, db: DbSession, lost: list[asyncpg.Record]) -> None:
+        await db.execute(_END_ATTEMPTS, [row["id"] for row in lost], [row["attempt"] for row in lost])
         failed = [
             row["automation_id"]
             for row in lost
             if row["status"] == RunStatus.FAILED and row["trigger"] != Trigger.DRY_RUN
         ]
         if failed:
-            await connection.execute(_COUNT_ERRORS, failed)
+            await db.execute(_COUNT_ERRORS, failed)
 
 
 def _lost_event(row: asyncpg.Record, now: datetime) -> EventRecord:

@@ -39,8 +39,8 @@ class StoredFiles:
         """
         after, done = (datetime.min.replace(tzinfo=UTC), UUID(int=0)), 0
         while True:
-            async with self._pool.acquire() as connection:
-                old = await old_recordings(connection, before, after=after, limit=self._batch)
+            async with self._pool.acquire() as db:
+                old = await old_recordings(db, before, after=after, limit=self._batch)
             if not old:
                 return done
             try:
@@ -48,9 +48,9 @@ class StoredFiles:
             except StoreFault as fault:
                 log.warning("files of old recordings not deleted", error=fault.detail)
                 return done
-            async with self._pool.acquire() as connection, connection.transaction():
-                done += await note_deleted(connection, old)
-                await self._lease.fence(connection, term)
+            async with self._pool.acquire() as db, db.transaction():
+                done += await note_deleted(db, old)
+                await self._lease.fence(db, term)
             if len(old) < self._batch:
                 return done
             after = old[-1].place

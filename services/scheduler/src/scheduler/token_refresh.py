@@ -53,12 +53,12 @@ class TokenRefresh:
 
     async def remind_batch(self, term: Term) -> int:
         """Remind of what is due; returns how many."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(_DUE, BATCH)
+        async with self._pool.acquire() as db, db.transaction():
+            rows = await db.fetch(_DUE, BATCH)
             if not rows:
                 return 0
-            await outbox.write(connection, [_due(row) for row in rows])
-            await self._lease.fence(connection, term)
+            await outbox.write(db, [_due(row) for row in rows])
+            await self._lease.fence(db, term)
         log.info("tokens are due", count=len(rows))
         return len(rows)
 

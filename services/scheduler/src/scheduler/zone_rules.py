@@ -10,7 +10,7 @@ import asyncpg
 import structlog
 
 from common.database import outbox
-from common.database.pool import Connection, ConnectionPool
+from common.database.pool import ConnectionPool, DbSession
 from common.events import AutomationChanged, to_record
 from common.ids import new_id
 from common.scheduling.planning import upcoming
@@ -70,13 +70,13 @@ class ZoneRules:
         moved = 0
         last = UUID(int=0)
         while True:
-            async with self._pool.acquire() as connection, connection.transaction():
-                rows = await connection.fetch(_PAGE, last, BATCH)
+            async with self._pool.acquire() as db, db.transaction():
+                rows = await db.fetch(_PAGE, last, BATCH)
                 moves = [move for row in rows if (move := moved_slot(row)) is not None]
-                await _write(connection, moves, self._version)
+                await _write(db, moves, self._version)
                 if len(rows) < BATCH:
-                    await connection.execute(_REMEMBER, FACT, self._version)
-                await self._lease.fence(connection, term)
+                    await db.execute(_REMEMBER, FACT, self._version)
+                await self._lease.fence(db, term)
             moved += len(moves)
             if len(rows) < BATCH:
                 log.info("time zone rules applied", tzdata=self._version, moved=moved)
@@ -101,16 +101,16 @@ def moved_slot(row: asyncpg.Record) -> Move | None:
     return None if slot is None or slot.nominal == before else Move(row, before, slot)
 
 
-async def _write(connection: Connection, moves: list[Move], version: str) -> None:
+async def _write(db: DbSession, moves: list[Move], version: str) -> None:
     if not moves:
         return
-    await connection.execute(
+    await db.execute(
         _MOVE,
         [move.row["id"] for move in moves],
         [move.after.nominal for move in moves],
         [move.after.fire_at for move in moves],
     )
-    await connection.execute(
+    await db.execute(
         _RECORD,
         [new_id() for _ in moves],
         [move.row["id"] for move in moves],
@@ -119,7 +119,7 @@ async def _write(connection: Connection, moves: list[Move], version: str) -> Non
         [f"tz database {version}: now at {move.after.nominal:%Y-%m-%d %H:%M} UTC" for move in moves],
     )
     await outbox.write(
-        connection,
+        db,
         [
             to_record(
                 AutomationChanged(

@@ -50,8 +50,8 @@ async def upgrade_async(database_url: str, revision: str = "head") -> None:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection, revision: str) -> None:
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+def _upgrade(db: Connection, revision: str) -> None:
+    db.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     settings = config()
-    settings.attributes["connection"] = connection
+    settings.attributes["connection"] = db
     command.upgrade(settings, revision)

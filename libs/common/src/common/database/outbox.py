@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from common.database.pool import Connection
+from common.database.pool import DbSession
 from common.events import EventRecord
 from common.models import Outbox
 
@@ -27,21 +27,21 @@ SELECT topic, key, headers::jsonb, value
 _WAKE = f"SELECT pg_notify('{WAKE_CHANNEL}', '')"
 
 
-async def write(connection: Connection, records: Sequence[EventRecord]) -> None:
+async def write(db: DbSession, records: Sequence[EventRecord]) -> None:
     """Insert events within the caller's transaction and wake the relay at its commit.
 
     Call it once a transaction: NOTIFY takes a database-wide lock at commit.
     """
     if not records:
         return
-    await connection.execute(
+    await db.execute(
         _INSERT,
         [record.topic for record in records],
         [record.key for record in records],
         [json.dumps(record.headers) for record in records],
         [record.value for record in records],
     )
-    await connection.execute(_WAKE)
+    await db.execute(_WAKE)
 
 
 def row(record: EventRecord) -> Outbox:

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import Pool
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+DbSession: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+"""A session with PostgreSQL, named `db` where it is passed on: a *connection* is a team's account."""
 ConnectionPool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 CONNECT_TIMEOUT = 5.0
@@ -39,9 +40,9 @@ TRANSIENT_DATABASE_ERRORS = (
 )
 
 
-async def _set_codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def _set_codecs(db: asyncpg.Connection[asyncpg.Record]) -> None:
     for name in ("json", "jsonb"):
-        await connection.set_type_codec(
+        await db.set_type_codec(
             name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog", format="text"
         )
 
@@ -70,14 +71,14 @@ async def create_pool(
 
 async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection[asyncpg.Record]:
     """One connection outside any pool, for LISTEN and for tools."""
-    connection = await asyncpg.connect(
+    db = await asyncpg.connect(
         database_url,
         timeout=CONNECT_TIMEOUT,
         command_timeout=COMMAND_TIMEOUT,
         server_settings={"application_name": application_name, "timezone": "UTC"},
     )
-    await _set_codecs(connection)
-    return connection
+    await _set_codecs(db)
+    return db
 
 
 def create_engine(
@@ -106,7 +107,7 @@ def create_engine(
     )
 
 
-async def driver_connection(session: AsyncSession) -> Connection:
+async def driver_connection(session: AsyncSession) -> DbSession:
     """asyncpg's own connection behind a session, in the session's transaction, for statements shared with the
     services that have no session. It must not be used after the session's commit.
 
@@ -116,15 +117,15 @@ async def driver_connection(session: AsyncSession) -> Connection:
     # SQLAlchemy begins the transaction with the first statement, which must not come after one of ours.
     await session.execute(text("SELECT 1"))
     raw = await (await session.connection()).get_raw_connection()
-    connection: Connection | None = raw.driver_connection
-    if connection is None:
+    db: DbSession | None = raw.driver_connection
+    if db is None:
         raise RuntimeError("the session has no connection")
-    return connection
+    return db
 
 
-async def current_revision(connection: Connection) -> str | None:
+async def current_revision(db: DbSession) -> str | None:
     """The database's revision; None when it was never migrated."""
-    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+    if await db.fetchval("SELECT to_regclass('alembic_version')") is None:
         return None
-    revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    revision: str | None = await db.fetchval("SELECT version_num FROM alembic_version")
     return revision

@@ -38,8 +38,8 @@ class Connection(SQLModel, table=True):
     """A tenant's authorised account on a platform, or a store.
 
     `*_sealed` open with `common.secrets.crypto`, each as the column it is named after: `token`,
-    `refresh_token`, `credentials` (server-to-server), `webhook_secret`. A worn-out secret is wiped, so all may
-    be NULL.
+    `refresh_token`, `credentials` (server-to-server), `webhook_secret`. A worn-out secret is wiped, so all
+    may be NULL.
 
     `external_id` is the account's own id on the platform: connecting it again finds this row. `accounts` is
     what it was found to reach. `token_version` grows with every new token, so that whoever finds one dead

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 from pydantic import BaseModel, ValidationError
 
-from common.database.pool import Connection
+from common.database.pool import DbSession
 from common.recordings.matching import SourceName, Template
 from common.recordings.rules import MatchingRules
 from common.recordings.settings import ProcessingSettings
@@ -75,10 +75,10 @@ class Templates:
         return list({template.id: template for template in found if template is not None}.values())
 
 
-async def templates(connection: Connection, tenant_id: UUID, references: Sequence[Reference]) -> Templates:
+async def templates(db: DbSession, tenant_id: UUID, references: Sequence[Reference]) -> Templates:
     """The active templates that `references` name, each once, in their order."""
     ids, numbers = _split(references)
-    rows = await connection.fetch(_TEMPLATES, tenant_id, ids, numbers)
+    rows = await db.fetch(_TEMPLATES, tenant_id, ids, numbers)
     by_name = {name: row for row in rows for name in (row["id"], row["number"])}
     usable: dict[UUID, Template] = {}
     unusable: dict[str, str] = {}
@@ -96,11 +96,11 @@ async def templates(connection: Connection, tenant_id: UUID, references: Sequenc
     return Templates(list(usable.values()), unusable)
 
 
-async def active_templates(connection: Connection, tenant_id: UUID) -> Templates:
+async def active_templates(db: DbSession, tenant_id: UUID) -> Templates:
     """Every active template of a team, by number."""
     usable: list[Template] = []
     unusable: dict[str, str] = {}
-    for row in await connection.fetch(_ALL_TEMPLATES, tenant_id):
+    for row in await db.fetch(_ALL_TEMPLATES, tenant_id):
         try:
             usable.append(_template(row))
         except UnusableTemplate as error:
@@ -109,18 +109,18 @@ async def active_templates(connection: Connection, tenant_id: UUID) -> Templates
 
 
 async def sources(
-    connection: Connection, tenant_id: UUID, references: Sequence[Reference]
+    db: DbSession, tenant_id: UUID, references: Sequence[Reference]
 ) -> tuple[list[Source], list[str]]:
     """The sources that `references` name, disabled ones too, by number; and the references that name none."""
     ids, numbers = _split(references)
-    found = [_source(row) for row in await connection.fetch(_SOURCES, tenant_id, ids, numbers)]
+    found = [_source(row) for row in await db.fetch(_SOURCES, tenant_id, ids, numbers)]
     names = {name for source in found for name in (source.id, source.number)}
     return found, [str(reference) for reference in references if _key(reference) not in names]
 
 
-async def active_sources(connection: Connection, tenant_id: UUID) -> list[Source]:
+async def active_sources(db: DbSession, tenant_id: UUID) -> list[Source]:
     """Every active source of a team, by number."""
-    return [_source(row) for row in await connection.fetch(_ACTIVE_SOURCES, tenant_id)]
+    return [_source(row) for row in await db.fetch(_ACTIVE_SOURCES, tenant_id)]
 
 
 def _key(reference: Reference) -> int | UUID | None:

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from common.database import outbox
-from common.database.pool import Connection
+from common.database.pool import DbSession
 from common.events import RecordingProcessingRequested, to_record
 from common.ids import new_id
 from common.models import RecordingStatus
@@ -135,17 +135,17 @@ class Taking:
 
 
 async def record(
-    connection: Connection, tenant_id: UUID, source_id: UUID, found: Collection[FoundRecording]
+    db: DbSession, tenant_id: UUID, source_id: UUID, found: Collection[FoundRecording]
 ) -> dict[str, Entry]:
     """Write what is new or has changed; answers the rows of all of them by the platform's ids.
 
     Answers nothing when the team has no such source (any more).
     """
     given = list({each.external_id: each for each in found}.values())
-    if not given or await connection.fetchrow(_ENTER, tenant_id, source_id) is None:
+    if not given or await db.fetchrow(_ENTER, tenant_id, source_id) is None:
         return {}
     ids = [new_id() for _ in given]
-    written = await connection.fetch(
+    written = await db.fetch(
         _WRITE,
         tenant_id,
         source_id,
@@ -163,7 +163,7 @@ async def record(
     )
     fresh, touched = frozenset(ids), {row["id"] for row in written}
     return await read(
-        connection,
+        db,
         source_id,
         [each.external_id for each in given],
         changes={id_: Change.NEW if id_ in fresh else Change.UPDATED for id_ in touched},
@@ -171,14 +171,14 @@ async def record(
 
 
 async def read(
-    connection: Connection,
+    db: DbSession,
     source_id: UUID,
     external_ids: Collection[str],
     *,
     changes: Mapping[UUID, Change] | None = None,
 ) -> dict[str, Entry]:
     """The rows there are, by the platform's ids; changes nothing."""
-    rows = await connection.fetch(_READ, source_id, list(external_ids))
+    rows = await db.fetch(_READ, source_id, list(external_ids))
     return {
         row["external_id"]: Entry(
             row["id"],
@@ -195,7 +195,7 @@ async def read(
 
 
 async def start(
-    connection: Connection,
+    db: DbSession,
     tenant_id: UUID,
     takings: Sequence[Taking],
     *,
@@ -214,7 +214,7 @@ async def start(
     """
     if not takings:
         return []
-    started = await connection.fetch(
+    started = await db.fetch(
         _START,
         tenant_id,
         [taking.recording_id for taking in takings],
@@ -237,18 +237,18 @@ async def start(
         for row in started
     ]
     await outbox.write(
-        connection, [to_record(event, source=service, time=now, traceparent=traceparent) for event in events]
+        db, [to_record(event, source=service, time=now, traceparent=traceparent) for event in events]
     )
     return [row["id"] for row in started]
 
 
 async def hold(
-    connection: Connection, tenant_id: UUID, takings: Sequence[Taking], *, automation_id: UUID | None
+    db: DbSession, tenant_id: UUID, takings: Sequence[Taking], *, automation_id: UUID | None
 ) -> list[UUID]:
     """Note which template takes them without starting anything; answers those for which that is news."""
     if not takings:
         return []
-    held = await connection.fetch(
+    held = await db.fetch(
         _HOLD,
         tenant_id,
         [taking.recording_id for taking in takings],
@@ -261,7 +261,7 @@ async def hold(
 
 
 async def skip(
-    connection: Connection,
+    db: DbSession,
     tenant_id: UUID,
     recording_ids: Collection[UUID],
     *,
@@ -271,5 +271,5 @@ async def skip(
     """Mark new recordings as nobody's; answers those that were not marked yet."""
     if not recording_ids:
         return []
-    skipped = await connection.fetch(_SKIP, tenant_id, list(recording_ids), reason, automation_id)
+    skipped = await db.fetch(_SKIP, tenant_id, list(recording_ids), reason, automation_id)
     return [row["id"] for row in skipped]

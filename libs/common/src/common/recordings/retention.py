@@ -16,7 +16,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from common.database.pool import Connection
+from common.database.pool import DbSession
 from common.recordings import layout
 from common.recordings.artifacts import Artifacts
 from common.recordings.store import RecordingStore
@@ -54,10 +54,10 @@ class OldRecording:
 
 
 async def old_recordings(
-    connection: Connection, before: datetime, *, after: tuple[datetime, UUID], limit: int
+    db: DbSession, before: datetime, *, after: tuple[datetime, UUID], limit: int
 ) -> list[OldRecording]:
     """Those that ended before an instant, the oldest first, beginning after a place."""
-    rows = await connection.fetch(_OLD, before, *after, limit)
+    rows = await db.fetch(_OLD, before, *after, limit)
     old = []
     for row in rows:
         try:
@@ -86,9 +86,9 @@ async def delete_files(store: RecordingStore, old: Sequence[OldRecording]) -> No
     await store.delete(sorted(paths))
 
 
-async def note_deleted(connection: Connection, old: Sequence[OldRecording]) -> int:
+async def note_deleted(db: DbSession, old: Sequence[OldRecording]) -> int:
     """Note that their files are gone; answers for how many that holds: the others have been started anew."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         _NOTE,
         [recording.id for recording in old],
         [recording.completed_at for recording in old],

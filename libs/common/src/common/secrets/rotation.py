@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from common.database.pool import Connection, connect
+from common.database.pool import DbSession, connect
 from common.models import metadata
 from common.secrets.crypto import KeyRing, Undecryptable
 
@@ -61,7 +61,7 @@ async def rotate(database_url: str, ring: KeyRing) -> list[Rotated]:
         await connection.close()
 
 
-async def _rotate(connection: Connection, ring: KeyRing, column: SealedColumn) -> Rotated:
+async def _rotate(db: DbSession, ring: KeyRing, column: SealedColumn) -> Rotated:
     secret = f"{column.name}{_SUFFIX}"
     select = f"""
         SELECT id, tenant_id, {secret} AS secret FROM {column.table}
@@ -77,7 +77,7 @@ async def _rotate(connection: Connection, ring: KeyRing, column: SealedColumn) -
     """
     header, last, sealed = ring.header(), _FIRST, 0
     unreadable: list[UUID] = []
-    while rows := await connection.fetch(select, len(header), header, last):
+    while rows := await db.fetch(select, len(header), header, last):
         last = rows[-1]["id"]
         renewed: list[tuple[UUID, bytes, bytes]] = []
         for row in rows:
@@ -89,7 +89,7 @@ async def _rotate(connection: Connection, ring: KeyRing, column: SealedColumn) -
                 continue
             renewed.append((row["id"], row["secret"], ring.seal(plaintext, **bound)))
         if renewed:
-            tag = await connection.execute(update, *(list(values) for values in zip(*renewed, strict=True)))
+            tag = await db.execute(update, *(list(values) for values in zip(*renewed, strict=True)))
             sealed += int(tag.rpartition(" ")[2])
     return Rotated(column, sealed, unreadable)
 

@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from common import owner_notices
-from common.database.pool import Connection
+from common.database.pool import DbSession
 from common.events import AutomationChanged, EventRecord, TokenReauthRequired, to_record
 from common.owner_notices import OwnerNotice
 from executor.aftermath import notices, statements
@@ -43,19 +43,19 @@ class AftermathWriter:
     def __init__(self, *, public_url: str) -> None:
         self._public_url = public_url
 
-    async def outdated(self, connection: Connection, faults: Iterable[Fault]) -> set[UUID]:
+    async def outdated(self, db: DbSession, faults: Iterable[Fault]) -> set[UUID]:
         """Of the connections whose token was found dead, those that have a newer one by now."""
         blamed = _condemned(faults)
         if not blamed:
             return set()
-        rows = await connection.fetch(
+        rows = await db.fetch(
             statements.OUTDATED, [one.connection_id for one in blamed], [one.token_version for one in blamed]
         )
         return {row["id"] for row in rows}
 
     async def apply(
         self,
-        connection: Connection,
+        db: DbSession,
         faults: Sequence[Fault],
         *,
         well: Iterable[UUID] = (),
@@ -70,40 +70,38 @@ class AftermathWriter:
         noted = [fault for fault in faults if fault.aftermath.connection is ConnectionFate.NOTE]
         troubled = {fault.connection_id for fault in faults}
         if cleared := sorted(set(well) - troubled):
-            await connection.execute(statements.CLEAR, cleared)
+            await db.execute(statements.CLEAR, cleared)
         if not faults:
             return []
-        dead = await self._condemn(connection, _condemned(faults))
+        dead = await self._condemn(db, _condemned(faults))
         stops = {
             fault.automation_id: fault
             for fault in faults
             if fault.ended_the_run and fault.aftermath.automation is AutomationFate.STOP
         }
-        users = await self._users(connection, dead, {*stops, *counted})
-        reconnecting = await self._pause(connection, dead, users)
-        stopped = await self._stop(connection, stops)
-        problems = await self._note(connection, noted, told=stopped.about)
+        users = await self._users(db, dead, {*stops, *counted})
+        reconnecting = await self._pause(db, dead, users)
+        stopped = await self._stop(db, stops)
+        problems = await self._note(db, noted, told=stopped.about)
         steps = (reconnecting, stopped, problems)
         requested = await owner_notices.deliver(
-            connection, [message for step in steps for message in step.messages], source="executor", now=now
+            db, [message for step in steps for message in step.messages], source="executor", now=now
         )
         return [*(event for step in steps for event in step.events), *requested]
 
     async def condemn(
-        self, connection: Connection, condemned: Sequence[Condemned], *, now: datetime
+        self, db: DbSession, condemned: Sequence[Condemned], *, now: datetime
     ) -> list[EventRecord]:
         """Connections whose grant a renewal found dead."""
-        dead = await self._condemn(connection, condemned)
-        told = await self._pause(connection, dead, await self._users(connection, dead, set()))
-        requested = await owner_notices.deliver(connection, told.messages, source="executor", now=now)
+        dead = await self._condemn(db, condemned)
+        told = await self._pause(db, dead, await self._users(db, dead, set()))
+        requested = await owner_notices.deliver(db, told.messages, source="executor", now=now)
         return [*told.events, *requested]
 
-    async def _condemn(
-        self, connection: Connection, condemned: Sequence[Condemned]
-    ) -> Mapping[UUID, asyncpg.Record]:
+    async def _condemn(self, db: DbSession, condemned: Sequence[Condemned]) -> Mapping[UUID, asyncpg.Record]:
         if not condemned:
             return {}
-        rows = await connection.fetch(
+        rows = await db.fetch(
             statements.CONDEMN,
             [one.connection_id for one in condemned],
             [one.token_version for one in condemned],
@@ -112,20 +110,20 @@ class AftermathWriter:
         return {row["id"]: row for row in rows}
 
     async def _users(
-        self, connection: Connection, dead: Mapping[UUID, asyncpg.Record], others: set[UUID]
+        self, db: DbSession, dead: Mapping[UUID, asyncpg.Record], others: set[UUID]
     ) -> list[asyncpg.Record]:
         """The automations that use the dead connections, locked together with `others`."""
         users: list[asyncpg.Record] = []
         if dead:
-            await connection.execute(statements.TEAMS_TURN, [row["tenant_id"] for row in dead.values()])
-            users = await connection.fetch(statements.USERS, list(dead))
+            await db.execute(statements.TEAMS_TURN, [row["tenant_id"] for row in dead.values()])
+            users = await db.fetch(statements.USERS, list(dead))
         if locked := others | {row["id"] for row in users if row["depends"]}:
-            await connection.execute(statements.LOCK, list(locked))
+            await db.execute(statements.LOCK, list(locked))
         return users
 
     async def _pause(
         self,
-        connection: Connection,
+        db: DbSession,
         dead: Mapping[UUID, asyncpg.Record],
         users: Sequence[asyncpg.Record],
     ) -> _Told:
@@ -140,9 +138,7 @@ class AftermathWriter:
                 "must be connected again"
                 for found in waiting.values()
             ]
-            for row in await connection.fetch(
-                statements.PAUSE, list(waiting), list(waiting.values()), reasons
-            ):
+            for row in await db.fetch(statements.PAUSE, list(waiting), list(waiting.values()), reasons):
                 paused[row["connection_id"]].append(row)
         events: list[EventRecord] = []
         messages: list[OwnerNotice] = []
@@ -176,11 +172,11 @@ class AftermathWriter:
         places = [row["alerts"]] if row["alerts"] else [user["tell"] for user in affected if user["tell"]]
         return [OwnerNotice(row["tenant_id"], place, message) for place in dict.fromkeys(places)]
 
-    async def _stop(self, connection: Connection, stops: Mapping[UUID, Fault]) -> _Told:
+    async def _stop(self, db: DbSession, stops: Mapping[UUID, Fault]) -> _Told:
         if not stops:
             return _Told()
         reasons = [f"stopped: {fault.problem}"[:REASON_LENGTH] for fault in stops.values()]
-        rows = await connection.fetch(statements.STOP, list(stops), reasons)
+        rows = await db.fetch(statements.STOP, list(stops), reasons)
         events: list[EventRecord] = []
         messages: list[OwnerNotice] = []
         for row in rows:
@@ -206,11 +202,11 @@ class AftermathWriter:
         told = frozenset(stops[row["id"]].connection_id for row in rows if row["tell"] is not None)
         return _Told(events, messages, frozenset(found for found in told if found is not None))
 
-    async def _note(self, connection: Connection, faults: Sequence[Fault], *, told: frozenset[UUID]) -> _Told:
+    async def _note(self, db: DbSession, faults: Sequence[Fault], *, told: frozenset[UUID]) -> _Told:
         blamed = {blame: fault for fault in reversed(faults) if (blame := fault.blames)}
         if not blamed:
             return _Told()
-        rows = await connection.fetch(
+        rows = await db.fetch(
             statements.NOTE,
             [found for found, _ in blamed],
             [version for _, version in blamed],

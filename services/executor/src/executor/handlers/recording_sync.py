@@ -40,8 +40,8 @@ class RecordingSyncHandler(Handler[RecordingSyncConfig]):
         Raises TemplatesMissing, SourcesMissing, and PlatformError when no account is connected or no source
         could be synced.
         """
-        async with context.pool.acquire() as connection:
-            wanted = await plan(connection, context.tenant_id, config)
+        async with context.pool.acquire() as db:
+            wanted = await plan(db, context.tenant_id, config)
         self._tell_what_is_missing(context, wanted)
         clients = self._clients(context)
         span = window(context.slot, context.timezone, config.sync_config.sync_days)

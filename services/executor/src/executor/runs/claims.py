@@ -14,7 +14,7 @@ import structlog
 
 from common import telemetry
 from common.database import outbox
-from common.database.pool import Connection, ConnectionPool
+from common.database.pool import ConnectionPool, DbSession
 from common.events import RunStarted, to_record
 from common.models import ConnectionKind, Lane, Platform, Trigger
 from common.scheduling.automation_policy import AutomationPolicy
@@ -174,18 +174,18 @@ class Claims:
     async def _claim(
         self, statement: str, traceparents: Mapping[UUID, str | None], selector: object, *more: object
     ) -> list[ClaimedRun]:
-        async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(statement, selector, self._worker, self._lease_seconds, *more)
+        async with self._pool.acquire() as db, db.transaction():
+            rows = await db.fetch(statement, selector, self._worker, self._lease_seconds, *more)
             if not rows:
                 return []
-            connected = await self._accounts(connection, {row["tenant_id"] for row in rows})
+            connected = await self._accounts(db, {row["tenant_id"] for row in rows})
             runs = [
                 _run(row, traceparents.get(row["id"]), connected[row["tenant_id"]], self._keeper)
                 for row in rows
             ]
             now = datetime.now(UTC)
             await outbox.write(
-                connection,
+                db,
                 [
                     to_record(
                         RunStarted(
@@ -211,9 +211,9 @@ class Claims:
                 telemetry.SLOT_TO_START.labels(row["lane"]).observe(max(0.0, lag))
         return runs
 
-    async def _accounts(self, connection: Connection, tenants: set[UUID]) -> dict[UUID, list[_Connected]]:
+    async def _accounts(self, db: DbSession, tenants: set[UUID]) -> dict[UUID, list[_Connected]]:
         connected: dict[UUID, list[_Connected]] = defaultdict(list)
-        for row in await connection.fetch(_CONNECTIONS, list(tenants)):
+        for row in await db.fetch(_CONNECTIONS, list(tenants)):
             try:
                 token = self._token(row)
             except Undecryptable as error:

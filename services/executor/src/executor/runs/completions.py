@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from common.database import outbox
-from common.database.pool import Connection, ConnectionPool
+from common.database.pool import ConnectionPool, DbSession
 from common.events import EventRecord, NotificationRequested, to_record
 from common.ids import new_id
 from common.messages import Message
@@ -95,18 +95,16 @@ class Completions:
 
     async def write(self, group: Sequence[Completion]) -> list[bool]:
         """Commit a group; False for those that came too late."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            accepted = await self._write(connection, group)
+        async with self._pool.acquire() as db, db.transaction():
+            accepted = await self._write(db, group)
         return [completion.attempt in accepted for completion in group]
 
-    async def _write(self, connection: Connection, group: Sequence[Completion]) -> set[Attempt]:
+    async def _write(self, db: DbSession, group: Sequence[Completion]) -> set[Attempt]:
         # Sorted by id so that two transactions over the same runs lock them in the same order.
-        group = await self._retry_outdated(
-            connection, sorted(group, key=lambda completion: completion.run.id)
-        )
+        group = await self._retry_outdated(db, sorted(group, key=lambda completion: completion.run.id))
         settled = {
             (row["id"], row["attempt"]): row
-            for row in await connection.fetch(
+            for row in await db.fetch(
                 _SETTLE,
                 self._worker,
                 [c.run.id for c in group],
@@ -129,7 +127,7 @@ class Completions:
         ]
         if not accepted:
             return set()
-        await connection.execute(
+        await db.execute(
             _END_ATTEMPTS,
             [c.run.id for c in accepted],
             [c.run.attempt for c in accepted],
@@ -140,14 +138,14 @@ class Completions:
         finished = [c for c in accepted if c.status is not RunStatus.RETRYING and not c.run.dry_run]
         # Before any automation is locked here, so that all are locked in one order.
         followed = await self._aftermath.apply(
-            connection,
+            db,
             [fault for c in accepted for fault in c.faults],
             well=_used_well(accepted),
             counted=[c.run.automation_id for c in finished],
             now=datetime.now(UTC),
         )
         if finished:
-            await connection.execute(
+            await db.execute(
                 _COUNT,
                 [c.run.automation_id for c in finished],
                 [c.status.value for c in finished],
@@ -160,7 +158,7 @@ class Completions:
         }
         if remembered:
             ordered = sorted(remembered)
-            await connection.execute(_REMEMBER, ordered, [remembered[key] for key in ordered])
+            await db.execute(_REMEMBER, ordered, [remembered[key] for key in ordered])
         deliveries = [
             _Delivery(new_id(), c.run.destination_id, c, message)
             for c in accepted
@@ -168,7 +166,7 @@ class Completions:
             for message in c.messages
         ]
         if deliveries:
-            inserted = await connection.fetch(
+            inserted = await db.fetch(
                 _DELIVER,
                 [d.id for d in deliveries],
                 [d.completion.run.tenant_id for d in deliveries],
@@ -180,17 +178,15 @@ class Completions:
             )
             kept = {row["id"] for row in inserted}
             deliveries = [d for d in deliveries if d.id in kept]
-        await outbox.write(connection, [*_events(accepted, deliveries, settled), *followed])
+        await outbox.write(db, [*_events(accepted, deliveries, settled), *followed])
         return set(settled)
 
-    async def _retry_outdated(
-        self, connection: Connection, group: Sequence[Completion]
-    ) -> Sequence[Completion]:
+    async def _retry_outdated(self, db: DbSession, group: Sequence[Completion]) -> Sequence[Completion]:
         """Give those another attempt that failed for a token which has been replaced meanwhile."""
         hopeful = [c for c in group if c.retry_if_outdated is not None]
         if not hopeful:
             return group
-        newer = await self._aftermath.outdated(connection, [fault for c in hopeful for fault in c.faults])
+        newer = await self._aftermath.outdated(db, [fault for c in hopeful for fault in c.faults])
         return [
             replace(c, status=RunStatus.RETRYING, retry_after=c.retry_if_outdated, faults=())
             if c.retry_if_outdated is not None and {fault.connection_id for fault in c.faults} & newer

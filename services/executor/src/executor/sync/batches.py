@@ -86,12 +86,12 @@ class Batches:
 
     async def prepare(self, facts: Mapping[str, Any], chunks: Sequence[Chunk]) -> Batch:
         """Keep everything, in the place of what there was. Raises Superseded."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            if await connection.fetchval(_HELD, self._run_id, self._tenant_id, self._attempt) is None:
+        async with self._pool.acquire() as db, db.transaction():
+            if await db.fetchval(_HELD, self._run_id, self._tenant_id, self._attempt) is None:
                 raise Superseded("the run was taken over while its rows were read")
-            await connection.execute(_DISCARD, self._run_id, self._automation_id)
-            prepared_at = await connection.fetchval(_PREPARE, self._run_id, self._automation_id, dict(facts))
-            await connection.execute(
+            await db.execute(_DISCARD, self._run_id, self._automation_id)
+            prepared_at = await db.fetchval(_PREPARE, self._run_id, self._automation_id, dict(facts))
+            await db.execute(
                 _KEEP,
                 self._run_id,
                 list(range(1, len(chunks) + 1)),

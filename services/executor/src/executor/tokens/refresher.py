@@ -17,7 +17,7 @@ import structlog
 
 from common import telemetry
 from common.database import outbox
-from common.database.pool import TRANSIENT_DATABASE_ERRORS, Connection
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, DbSession
 from common.errors import Consequence, PlatformError
 from common.events import TokenRefreshed, to_record
 from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
@@ -189,18 +189,18 @@ class Refresher:
             detail = f"{type(error).__name__} while the answer was read"
         return unavailable(kept.platform, kept.id, detail, Consequence.TRANSIENT, ANSWER_LOST)
 
-    async def _store(self, connection: Connection, granted: _Granted) -> None:
+    async def _store(self, db: DbSession, granted: _Granted) -> None:
         """Within the lock's transaction: whoever sees the new token sees all of this."""
         kept, tokens, token = granted.kept, granted.tokens, granted.token
         due = self._grants[kept.kind].renew_at(tokens, now=kept.now)
         await self._vault.store(
-            connection,
+            db,
             kept,
             tokens,
             version=token.version,
             refresh_at=due and max(due, kept.now + LEAST_PAUSE),
         )
-        await self._vault.end(connection, granted.refresh_id, RefreshOutcome.REFRESHED)
+        await self._vault.end(db, granted.refresh_id, RefreshOutcome.REFRESHED)
         if granted.is_new:
             event = TokenRefreshed(
                 connection_id=kept.id,
@@ -210,7 +210,7 @@ class Refresher:
                 version=token.version,
                 expires_at=token.expires_at,
             )
-            await outbox.write(connection, [to_record(event, source="executor", time=self._clock())])
+            await outbox.write(db, [to_record(event, source="executor", time=self._clock())])
         telemetry.TOKEN_RENEWALS.labels(kept.platform, RefreshOutcome.REFRESHED.value).inc()
         log.info("token renewed", version=token.version, expires_at=str(token.expires_at), **_ids(kept))
 
@@ -237,7 +237,7 @@ class Refresher:
 
     async def _record(
         self,
-        connection: Connection,
+        db: DbSession,
         kept: Kept,
         past: Past,
         failure: tuple[UUID, PlatformError, bool],
@@ -246,15 +246,15 @@ class Refresher:
         """What follows from a renewal that granted nothing, within the lock's transaction."""
         refresh_id, error, lost = failure
         outcome = outcome_of(kept.kind, error)
-        await self._vault.end(connection, refresh_id, outcome, error)
+        await self._vault.end(db, refresh_id, outcome, error)
         telemetry.TOKEN_RENEWALS.labels(kept.platform, outcome.value).inc()
         if outcome is RefreshOutcome.REJECTED:
             rotates = self._grants[kept.kind].rotates
             return await self._condemn(
-                connection, kept, reason_for(error, answer_lost=lost, rotates=rotates), error.code
+                db, kept, reason_for(error, answer_lost=lost, rotates=rotates), error.code
             )
         pause = pause_after(error, failures=past.failures + 1, random=random.random())  # noqa: S311
-        await self._vault.postpone(connection, kept, pause)
+        await self._vault.postpone(db, kept, pause)
         log.warning(
             "token not renewed",
             outcome=outcome.value,
@@ -276,11 +276,11 @@ class Refresher:
         )
 
     async def _condemn(
-        self, connection: Connection, kept: Kept, reason: str, code: str | None = None
+        self, db: DbSession, kept: Kept, reason: str, code: str | None = None
     ) -> PlatformError:
         condemned = Condemned(kept.id, kept.version, reason)
         now = self._clock()
-        await outbox.write(connection, await self._aftermath.condemn(connection, [condemned], now=now))
+        await outbox.write(db, await self._aftermath.condemn(db, [condemned], now=now))
         return unavailable(kept.platform, kept.id, reason, Consequence.REAUTH, code or "not_renewable")
 
 

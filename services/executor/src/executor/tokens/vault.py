@@ -16,7 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
-from common.database.pool import Connection, ConnectionPool
+from common.database.pool import ConnectionPool, DbSession
 from common.errors import PlatformError
 from common.ids import new_id
 from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
@@ -115,23 +115,23 @@ class Vault:
         return None if row is None else self._kept(row)
 
     @asynccontextmanager
-    async def locked(self, connection_id: UUID) -> AsyncIterator[tuple[Connection, Kept | None]]:
+    async def locked(self, connection_id: UUID) -> AsyncIterator[tuple[DbSession, Kept | None]]:
         """The connection as it is once nobody else is renewing it, and the transaction that holds it.
 
         Raises Undecryptable, and asyncpg's LockNotAvailableError after `LOCK_PATIENCE`.
         """
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(f"SET LOCAL lock_timeout = '{int(LOCK_PATIENCE * 1000)}'")
-            row = await connection.fetchrow(_LOCK, connection_id)
-            yield connection, None if row is None else self._kept(row)
+        async with self._pool.acquire() as db, db.transaction():
+            await db.execute(f"SET LOCAL lock_timeout = '{int(LOCK_PATIENCE * 1000)}'")
+            row = await db.fetchrow(_LOCK, connection_id)
+            yield db, None if row is None else self._kept(row)
 
     def open_token(self, sealed: bytes, *, tenant_id: UUID, connection_id: UUID) -> str:
         """An access token in clear; raises Undecryptable."""
         return self._ring.open(sealed, tenant_id=tenant_id, row_id=connection_id, column="token")
 
-    async def past(self, connection: Connection, kept: Kept) -> Past:
+    async def past(self, db: DbSession, kept: Kept) -> Past:
         """What became of earlier renewals of the present token."""
-        rows = await connection.fetch(_PAST, kept.id, kept.version)
+        rows = await db.fetch(_PAST, kept.id, kept.version)
         return Past.of([(row["outcome"], row["age"]) for row in rows])
 
     async def begin(self, kept: Kept, *, because: str, code: str) -> UUID:
@@ -144,7 +144,7 @@ class Vault:
 
     async def end(
         self,
-        connection: Connection,
+        db: DbSession,
         refresh_id: UUID,
         outcome: RefreshOutcome,
         error: PlatformError | None = None,
@@ -152,11 +152,11 @@ class Vault:
         """Record what became of a renewal."""
         code = None if error is None else f"{error.consequence.value}:{error.code or ''}".rstrip(":")
         detail = None if error is None else error.detail[:MESSAGE_LENGTH]
-        await connection.execute(_END, refresh_id, outcome.value, code, detail)
+        await db.execute(_END, refresh_id, outcome.value, code, detail)
 
     async def store(
         self,
-        connection: Connection,
+        db: DbSession,
         kept: Kept,
         tokens: TokenSet,
         *,
@@ -167,7 +167,7 @@ class Vault:
         keeps_refresh_token = tokens.refresh_token is None
         refresh_token = kept.stored.refresh_token if keeps_refresh_token else tokens.refresh_token
         refresh_end = tokens.refresh_expires_at or (kept.refresh_expires_at if keeps_refresh_token else None)
-        await connection.execute(
+        await db.execute(
             _STORE,
             kept.id,
             self._seal(kept, "token", tokens.access_token),
@@ -179,9 +179,9 @@ class Vault:
             list(tokens.scopes or kept.scopes),
         )
 
-    async def postpone(self, connection: Connection, kept: Kept, pause: timedelta) -> None:
+    async def postpone(self, db: DbSession, kept: Kept, pause: timedelta) -> None:
         """Let nobody renew or look at it before `pause` is over."""
-        await connection.execute(_POSTPONE, kept.id, pause, kept.version)
+        await db.execute(_POSTPONE, kept.id, pause, kept.version)
 
     async def seen(self, kept: Kept, found: Discovered, *, refresh_at: datetime | None) -> None:
         """Keep what a look at the connection found, unless its token was replaced meanwhile."""

@@ -158,10 +158,10 @@ class Claims:
 
     async def release_silent(self, *, limit: int = 500) -> int:
         """Make deliveries of notifiers that fell silent due again; returns how many."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            released = await connection.fetch(_RECLAIM, limit, _SILENT)
+        async with self._pool.acquire() as db, db.transaction():
+            released = await db.fetch(_RECLAIM, limit, _SILENT)
             now = datetime.now(UTC)
-            await outbox.write(connection, [_silence_event(row, now) for row in released])
+            await outbox.write(db, [_silence_event(row, now) for row in released])
         return len(released)
 
     async def seconds_to_next_retry(self) -> float | None:

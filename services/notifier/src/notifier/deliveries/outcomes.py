@@ -12,7 +12,7 @@ import asyncpg
 import structlog
 
 from common.database import outbox
-from common.database.pool import Connection, ConnectionPool
+from common.database.pool import ConnectionPool, DbSession
 from common.events import EventRecord, NotificationDelivered, NotificationFailed, to_record
 from common.models import DeliveryStatus
 from notifier.deliveries.claims import ClaimedDelivery
@@ -98,18 +98,18 @@ class Outcomes:
 
     async def write(self, group: Sequence[DeliveryOutcome]) -> list[bool]:
         """Commit a group; False for those whose lease had expired."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            settled = await self._write(connection, group)
+        async with self._pool.acquire() as db, db.transaction():
+            settled = await self._write(db, group)
         return [outcome.attempt in settled for outcome in group]
 
     async def _write(
-        self, connection: Connection, group: Sequence[DeliveryOutcome]
+        self, db: DbSession, group: Sequence[DeliveryOutcome]
     ) -> Mapping[tuple[UUID, int], asyncpg.Record]:
         # Sorted by id so that two transactions over the same deliveries lock them in the same order.
         group = sorted(group, key=lambda outcome: outcome.delivery.id)
         settled = {
             (row["id"], row["attempt"]): row
-            for row in await connection.fetch(
+            for row in await db.fetch(
                 _SETTLE,
                 self._worker,
                 [o.delivery.id for o in group],
@@ -124,7 +124,7 @@ class Outcomes:
         accepted = [o for o in group if o.attempt in settled]
         if not accepted:
             return settled
-        await connection.execute(
+        await db.execute(
             _END_ATTEMPTS,
             [o.delivery.id for o in accepted],
             [o.delivery.attempt for o in accepted],
@@ -135,12 +135,12 @@ class Outcomes:
         # One row each, in one order: several outcomes may be about the same destination.
         disabled = {o.delivery.destination_id: o.disable for o in accepted if o.disable}
         if disabled:
-            await connection.execute(_DISABLE, sorted(disabled), [disabled[key] for key in sorted(disabled)])
+            await db.execute(_DISABLE, sorted(disabled), [disabled[key] for key in sorted(disabled)])
         moved = {o.delivery.destination_id: dict(o.config) for o in accepted if o.config is not None}
         if moved:
-            await connection.execute(_MOVE, sorted(moved), [moved[key] for key in sorted(moved)])
+            await db.execute(_MOVE, sorted(moved), [moved[key] for key in sorted(moved)])
         now = datetime.now(UTC)
-        await outbox.write(connection, [_event(o, settled[o.attempt], now) for o in accepted])
+        await outbox.write(db, [_event(o, settled[o.attempt], now) for o in accepted])
         return settled
 
 

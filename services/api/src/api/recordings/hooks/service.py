@@ -26,7 +26,7 @@ from api.recordings.hooks.zoom_events import ZoomEvent
 from api.recordings.service import files_of
 from api.recordings.sources.schemas import ME
 from common.automation_config.recording_sync import RecordingSyncConfig
-from common.database.pool import Connection, driver_connection
+from common.database.pool import DbSession, driver_connection
 from common.models import ConnectionKind
 from common.recordings import catalog, intake
 from common.recordings.catalog import Templates
@@ -154,25 +154,23 @@ async def take(
             pass
 
 
-async def _take_in(
-    connection: Connection, keys: KeyRing, receiver: Receiver, event: ZoomEvent, now: datetime
-) -> None:
+async def _take_in(db: DbSession, keys: KeyRing, receiver: Receiver, event: ZoomEvent, now: datetime) -> None:
     told = read_meeting(event.meeting)
-    sources = await _sources(connection, receiver, event)
+    sources = await _sources(db, receiver, event)
     if not sources:
         log.info("zoom event about nobody", zoom_event=event.event, connection_id=str(receiver.id))
         return
     if event.event == zoom_events.RECOVERED:
-        await connection.execute(_BACK, [source.id for source in sources], told.external_id, GONE)
-    known = await _known_files(connection, sources, told.external_id)
+        await db.execute(_BACK, [source.id for source in sources], told.external_id, GONE)
+    known = await _known_files(db, sources, told.external_id)
     taken: list[tuple[SourceName, FoundRecording, Entry]] = []
     for source in sources:
         found = zoom_events.merged(told, known.get(source.id, ()))
-        entries = await intake.record(connection, receiver.tenant_id, source.id, [found])
+        entries = await intake.record(db, receiver.tenant_id, source.id, [found])
         taken += [(source, found, entry) for entry in entries.values()]
     if event.download_token is not None:
         await _keep_token(
-            connection,
+            db,
             keys,
             receiver.tenant_id,
             [entry.id for _, _, entry in taken],
@@ -180,7 +178,7 @@ async def _take_in(
             event.token_expires_at(now),
         )
     if event.event != zoom_events.TRANSCRIPT_COMPLETED:
-        await _start(connection, receiver.tenant_id, taken, now)
+        await _start(db, receiver.tenant_id, taken, now)
     log.info(
         "zoom event taken",
         zoom_event=event.event,
@@ -189,7 +187,7 @@ async def _take_in(
     )
 
 
-async def _sources(connection: Connection, receiver: Receiver, event: ZoomEvent) -> list[SourceName]:
+async def _sources(db: DbSession, receiver: Receiver, event: ZoomEvent) -> list[SourceName]:
     """The sources the host's recordings are taken by."""
     names = set(event.host_names)
     own = receiver.own_names
@@ -197,19 +195,19 @@ async def _sources(connection: Connection, receiver: Receiver, event: ZoomEvent)
     # this connection's own address they come to.
     if own is None or not names.isdisjoint(own):
         names.add(ME)
-    rows = await connection.fetch(_SOURCES, receiver.id, receiver.tenant_id, sorted(names))
+    rows = await db.fetch(_SOURCES, receiver.id, receiver.tenant_id, sorted(names))
     return [SourceName(row["id"], row["number"]) for row in rows]
 
 
 async def _known_files(
-    connection: Connection, sources: Sequence[SourceName], external_id: str
+    db: DbSession, sources: Sequence[SourceName], external_id: str
 ) -> dict[UUID, tuple[RecordedFile, ...]]:
-    rows = await connection.fetch(_KNOWN, [source.id for source in sources], external_id)
+    rows = await db.fetch(_KNOWN, [source.id for source in sources], external_id)
     return {row["source_id"]: files_of(row["files"]) for row in rows}
 
 
 async def _keep_token(
-    connection: Connection,
+    db: DbSession,
     keys: KeyRing,
     tenant_id: UUID,
     ids: Sequence[UUID],
@@ -218,11 +216,11 @@ async def _keep_token(
 ) -> None:
     text = token.get_secret_value()
     sealed = [keys.seal(text, tenant_id=tenant_id, row_id=each, column=DOWNLOAD_TOKEN) for each in ids]
-    await connection.execute(_KEEP_TOKENS, list(ids), sealed, expires_at)
+    await db.execute(_KEEP_TOKENS, list(ids), sealed, expires_at)
 
 
 async def _start(
-    connection: Connection,
+    db: DbSession,
     tenant_id: UUID,
     taken: Sequence[tuple[SourceName, FoundRecording, Entry]],
     now: datetime,
@@ -231,7 +229,7 @@ async def _start(
 
     What no job takes is left as it is, for their next runs to decide about.
     """
-    jobs = await _jobs(connection, tenant_id)
+    jobs = await _jobs(db, tenant_id)
     starting: dict[UUID, list[Taking]] = defaultdict(list)
     holding: dict[UUID, list[Taking]] = defaultdict(list)
     for source, found, entry in taken:
@@ -245,7 +243,7 @@ async def _start(
     trace = current_trace()
     for job_id, takings in sorted(starting.items()):
         await intake.start(
-            connection,
+            db,
             tenant_id,
             takings,
             automation_id=job_id,
@@ -255,7 +253,7 @@ async def _start(
             traceparent=trace.traceparent,
         )
     for job_id, takings in sorted(holding.items()):
-        await intake.hold(connection, tenant_id, takings, automation_id=job_id)
+        await intake.hold(db, tenant_id, takings, automation_id=job_id)
 
 
 def _decide(
@@ -277,16 +275,16 @@ def _decide(
     return None
 
 
-async def _jobs(connection: Connection, tenant_id: UUID) -> list[_Job]:
+async def _jobs(db: DbSession, tenant_id: UUID) -> list[_Job]:
     """The team's active recording jobs, the oldest first, each with its templates in its order."""
     configs: list[tuple[UUID, RecordingSyncConfig]] = []
-    for row in await connection.fetch(_JOBS, tenant_id, JOB_TYPE):
+    for row in await db.fetch(_JOBS, tenant_id, JOB_TYPE):
         try:
             configs.append((row["id"], RecordingSyncConfig.model_validate(row["automation_config"])))
         except ValidationError:
             log.warning("recording job cannot be read", automation_id=str(row["id"]))
     references = dict.fromkeys(name for _, config in configs for name in config.template_ids)
-    known = await catalog.templates(connection, tenant_id, list(references))
+    known = await catalog.templates(db, tenant_id, list(references))
     patience = PATIENCE / max(len(configs), 1)
     return [_job(job_id, config, known, patience) for job_id, config in configs]
 
@@ -307,23 +305,23 @@ def _job(job_id: UUID, config: RecordingSyncConfig, known: Templates, patience: 
     )
 
 
-async def _let_go(connection: Connection, receiver: Receiver, event: ZoomEvent) -> None:
+async def _let_go(db: DbSession, receiver: Receiver, event: ZoomEvent) -> None:
     """A recording, or some of its files, are gone from the platform.
 
     What has not begun is skipped, for there is nothing left to process. What was stored of it stays, and what
     is being processed finds out by itself.
     """
     told = read_meeting(event.meeting)
-    sources = await _sources(connection, receiver, event)
+    sources = await _sources(db, receiver, event)
     if not sources:
         return
-    rows = await connection.fetch(_KNOWN, [source.id for source in sources], told.external_id)
+    rows = await db.fetch(_KNOWN, [source.id for source in sources], told.external_id)
     named = [file.id for file in told.files]
     left = {row["id"]: zoom_events.without(files_of(row["files"]), named) for row in rows}
     gone = [recording_id for recording_id, files in left.items() if not files]
     fewer = {recording_id: files for recording_id, files in left.items() if files}
-    await intake.skip(connection, receiver.tenant_id, gone, automation_id=None, reason=GONE)
-    await connection.execute(
+    await intake.skip(db, receiver.tenant_id, gone, automation_id=None, reason=GONE)
+    await db.execute(
         _FILES_LEFT,
         list(fewer),
         [json.dumps([file.model_dump(mode="json") for file in files]) for files in fewer.values()],

@@ -86,7 +86,7 @@ class Api(ABC, Generic[A]):
         self,
         http: httpx.AsyncClient,
         base_url: str,
-        connection: Connection,
+        db: Connection,
         *,
         limiter: UsageLimiter,
         secrets: Sequence[str] = (),
@@ -96,7 +96,7 @@ class Api(ABC, Generic[A]):
         self._http = http
         self._base = base_url.rstrip("/")
         self._server = server_attributes(base_url)
-        self._connection = connection
+        self._connection = db
         self._limiter = limiter
         self._pace = Pace(limiter)
         self._secrets = secrets

@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from common.automation_config.recording_sync import RecordingSyncConfig
-from common.database.pool import Connection
+from common.database.pool import DbSession
 from common.errors import CarillonError
 from common.recordings import catalog
 from common.recordings.catalog import Reference, Source
@@ -57,7 +57,7 @@ class Plan:
     left_out: Mapping[str, str]
 
 
-async def plan(connection: Connection, tenant_id: UUID, config: RecordingSyncConfig) -> Plan:
+async def plan(db: DbSession, tenant_id: UUID, config: RecordingSyncConfig) -> Plan:
     """Load what a job names.
 
     The sources are those its templates name. When one of them names none, it may take recordings of any, and
@@ -65,7 +65,7 @@ async def plan(connection: Connection, tenant_id: UUID, config: RecordingSyncCon
 
     Raises TemplatesMissing and SourcesMissing, which say what to do.
     """
-    loaded = await catalog.templates(connection, tenant_id, config.template_ids)
+    loaded = await catalog.templates(db, tenant_id, config.template_ids)
     if not loaded.usable:
         reasons = "; ".join(f"template {name}: {reason}" for name, reason in loaded.unusable.items())
         raise TemplatesMissing(f"none of the job's templates can be used: {reasons}")
@@ -73,7 +73,7 @@ async def plan(connection: Connection, tenant_id: UUID, config: RecordingSyncCon
         replace(template, processing=template.processing.overridden_by(config.processing_config))
         for template in loaded.usable
     ]
-    sources, left_out = await _sources(connection, tenant_id, templates)
+    sources, left_out = await _sources(db, tenant_id, templates)
     if not sources:
         reasons = "; ".join(f"source {name}: {reason}" for name, reason in left_out.items())
         raise SourcesMissing(
@@ -85,12 +85,12 @@ async def plan(connection: Connection, tenant_id: UUID, config: RecordingSyncCon
 
 
 async def _sources(
-    connection: Connection, tenant_id: UUID, templates: Sequence[Template]
+    db: DbSession, tenant_id: UUID, templates: Sequence[Template]
 ) -> tuple[list[Source], dict[str, str]]:
     if not all(template.rules.source_ids for template in templates):
-        return await catalog.active_sources(connection, tenant_id), {}
+        return await catalog.active_sources(db, tenant_id), {}
     named: list[Reference] = [name for template in templates for name in template.rules.source_ids]
-    found, missing = await catalog.sources(connection, tenant_id, list(dict.fromkeys(named)))
+    found, missing = await catalog.sources(db, tenant_id, list(dict.fromkeys(named)))
     left_out = dict.fromkeys(missing, "there is no such source")
     left_out |= {str(source.number): "it is disabled" for source in found if not source.is_active}
     return [source for source in found if source.is_active], left_out

@@ -142,8 +142,8 @@ class RecordingSync:
 
     async def _look(self, source: Source, candidates: Mapping[str, _Candidate], tally: Tally) -> None:
         """What would be done, by what is there now."""
-        async with self._pool.acquire() as connection:
-            entries = await intake.read(connection, source.id, candidates)
+        async with self._pool.acquire() as db:
+            entries = await intake.read(db, source.id, candidates)
         for external_id, candidate in candidates.items():
             entry = entries.get(external_id)
             tally.changes[Change.SAME if entry else Change.NEW] += 1
@@ -160,9 +160,9 @@ class RecordingSync:
     async def _write(self, source: Source, candidates: Mapping[str, _Candidate], tally: Tally) -> None:
         """One page in one transaction: its rows, what follows for them, and the events of it."""
         job = self._job
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._pool.acquire() as db, db.transaction():
             entries = await intake.record(
-                connection, job.tenant_id, source.id, [each.recording for each in candidates.values()]
+                db, job.tenant_id, source.id, [each.recording for each in candidates.values()]
             )
             verdicts = {name: self._decide(candidates[name], entries[name].standing) for name in entries}
 
@@ -174,7 +174,7 @@ class RecordingSync:
                 ]
 
             started = await intake.start(
-                connection,
+                db,
                 job.tenant_id,
                 takings(Verdict.STARTED),
                 automation_id=job.automation_id,
@@ -183,11 +183,9 @@ class RecordingSync:
                 trace_id=job.trace_id,
                 traceparent=job.traceparent,
             )
-            await intake.hold(
-                connection, job.tenant_id, takings(Verdict.HELD), automation_id=job.automation_id
-            )
+            await intake.hold(db, job.tenant_id, takings(Verdict.HELD), automation_id=job.automation_id)
             await intake.skip(
-                connection,
+                db,
                 job.tenant_id,
                 [entries[name].id for name, each in verdicts.items() if each is Verdict.UNMATCHED],
                 automation_id=job.automation_id,

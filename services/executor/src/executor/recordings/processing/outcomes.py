@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from common.database import outbox
-from common.database.pool import TRANSIENT_DATABASE_ERRORS, Connection, ConnectionPool
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, ConnectionPool, DbSession
 from common.errors import CarillonError
 from common.events import (
     EventRecord,
@@ -88,7 +88,7 @@ class Condemnation(Protocol):
     """What follows for an account whose token was found dead."""
 
     async def condemn(
-        self, connection: Connection, condemned: Sequence[Condemned], *, now: datetime
+        self, db: DbSession, condemned: Sequence[Condemned], *, now: datetime
     ) -> list[EventRecord]:
         """Within the caller's transaction; answers the events that announce it."""
         ...
@@ -105,8 +105,8 @@ class RecordingOutcomes:
     async def note(self, recording: ClaimedRecording, status: RecordingStatus, artifacts: Artifacts) -> None:
         """How far it has come; it goes on here."""
 
-        async def write(connection: Connection) -> None:
-            await self._mine(connection, _NOTE, recording, status.value, artifacts.as_document())
+        async def write(db: DbSession) -> None:
+            await self._mine(db, _NOTE, recording, status.value, artifacts.as_document())
 
         await self._insist(write)
 
@@ -115,8 +115,8 @@ class RecordingOutcomes:
     ) -> None:
         """Every step is done."""
 
-        async def write(connection: Connection) -> None:
-            row = await self._mine(connection, _FINISH, recording, status.value, artifacts.as_document())
+        async def write(db: DbSession) -> None:
+            row = await self._mine(db, _FINISH, recording, status.value, artifacts.as_document())
             event = RecordingProcessed(
                 **_about(recording),
                 status=status.value,
@@ -124,7 +124,7 @@ class RecordingOutcomes:
                 completed_at=row["completed_at"],
                 uploads=sum(upload.completed_at is not None for upload in artifacts.uploads.values()),
             )
-            await self._announce(connection, recording, event)
+            await self._announce(db, recording, event)
 
         await self._insist(write)
 
@@ -137,17 +137,17 @@ class RecordingOutcomes:
     ) -> None:
         """It will not be tried again by itself."""
 
-        async def write(connection: Connection) -> None:
+        async def write(db: DbSession) -> None:
             await self._mine(
-                connection,
+                db,
                 _FAIL,
                 recording,
                 failure.code,
                 failure.message[:ERROR_LENGTH],
             )
             condemned = [dead] if dead is not None else []
-            following = await self._aftermath.condemn(connection, condemned, now=datetime.now(UTC))
-            await self._announce(connection, recording, _failed(recording, failure, None), *following)
+            following = await self._aftermath.condemn(db, condemned, now=datetime.now(UTC))
+            await self._announce(db, recording, _failed(recording, failure, None), *following)
 
         await self._insist(write)
 
@@ -156,9 +156,9 @@ class RecordingOutcomes:
     ) -> datetime:
         """It will be tried again after `delay`; answers when."""
 
-        async def write(connection: Connection) -> datetime:
+        async def write(db: DbSession) -> datetime:
             row = await self._mine(
-                connection,
+                db,
                 _POSTPONE,
                 recording,
                 retries.model_dump(mode="json"),
@@ -167,7 +167,7 @@ class RecordingOutcomes:
                 delay.total_seconds(),
             )
             again: datetime = row["available_at"]
-            await self._announce(connection, recording, _failed(recording, failure, again))
+            await self._announce(db, recording, _failed(recording, failure, again))
             return again
 
         return await self._insist(write)
@@ -175,40 +175,38 @@ class RecordingOutcomes:
     async def hand_back(self, recording: ClaimedRecording, retries: Retries) -> None:
         """Another executor shall go on with it at once."""
 
-        async def write(connection: Connection) -> None:
-            await self._mine(
-                connection, _POSTPONE, recording, retries.model_dump(mode="json"), None, None, 0.0
-            )
+        async def write(db: DbSession) -> None:
+            await self._mine(db, _POSTPONE, recording, retries.model_dump(mode="json"), None, None, 0.0)
             event = RecordingProcessingRequested(
                 **_about(recording),
                 template_id=recording.template_id,
                 automation_id=recording.automation_id,
             )
-            await self._announce(connection, recording, event)
+            await self._announce(db, recording, event)
 
         await self._insist(write)
 
     async def _mine(
-        self, connection: Connection, statement: str, recording: ClaimedRecording, *values: object
+        self, db: DbSession, statement: str, recording: ClaimedRecording, *values: object
     ) -> asyncpg.Record:
-        row = await connection.fetchrow(statement, recording.id, self._worker, recording.attempt, *values)
+        row = await db.fetchrow(statement, recording.id, self._worker, recording.attempt, *values)
         if row is None:
             raise Superseded("the recording was taken over or deleted")
         return row
 
     async def _announce(
-        self, connection: Connection, recording: ClaimedRecording, event: RecordingEvent, *more: EventRecord
+        self, db: DbSession, recording: ClaimedRecording, event: RecordingEvent, *more: EventRecord
     ) -> None:
         record = to_record(
             event, source="executor", time=datetime.now(UTC), traceparent=recording.traceparent
         )
-        await outbox.write(connection, [record, *more])
+        await outbox.write(db, [record, *more])
 
-    async def _insist(self, write: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _insist(self, write: Callable[[DbSession], Awaitable[T]]) -> T:
         while True:
             try:
-                async with self._pool.acquire() as connection, connection.transaction():
-                    return await write(connection)
+                async with self._pool.acquire() as db, db.transaction():
+                    return await write(db)
             except TRANSIENT_DATABASE_ERRORS as error:
                 log.warning("recording's progress not recorded yet", error=type(error).__name__)
                 await asyncio.sleep(RETRY_PAUSE)

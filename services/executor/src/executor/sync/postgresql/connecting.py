@@ -36,18 +36,18 @@ async def connected(address: DatabaseAddress, guard: AddressGuard) -> AsyncItera
 
     Raises whatever `failures.FAILURES` lists.
     """
-    connection = await _connect(address, guard)
+    db = await _connect(address, guard)
     try:
-        yield connection
+        yield db
     except BaseException:
         # Closed without a word: what hangs must not hold up a run that was cancelled.
-        connection.terminate()
+        db.terminate()
         raise
     else:
         try:
-            await connection.close(timeout=_CLOSE_TIMEOUT)
+            await db.close(timeout=_CLOSE_TIMEOUT)
         except (asyncpg.InterfaceError, OSError):
-            connection.terminate()  # all is committed; the server notices by itself
+            db.terminate()  # all is committed; the server notices by itself
 
 
 async def _connect(address: DatabaseAddress, guard: AddressGuard) -> UserConnection:
