@@ -23,10 +23,10 @@ from common.secrets.crypto import new_webhook_secret
 from tests.factories import World
 from tests.support import recordings
 from tests.support.figures import Figures
-from tests.support.file_receivers import file_receiver
+from tests.support.file_receiver import file_receiver
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack
-from tests.support.zoom import SandboxZoom
+from tests.support.zoom_sandbox import SandboxZoom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

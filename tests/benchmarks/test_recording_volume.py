@@ -17,7 +17,7 @@ from tests.support import recordings
 from tests.support.figures import Figures
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack
-from tests.support.zoom import SandboxZoom
+from tests.support.zoom_sandbox import SandboxZoom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -11,7 +11,7 @@ import pytest
 from common.http import create_client
 from tests.factories import World
 from tests.support.stack import Service
-from tests.support.zoom import SandboxZoom
+from tests.support.zoom_sandbox import SandboxZoom
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from common.recordings.artifacts import Artifacts
 from common.recordings.store import RecordingStore
 from tests.chaos.ledger import Ledger
 from tests.factories import World
-from tests.support.file_receivers import Taken
+from tests.support.file_receiver import Taken
 
 LEFTOVER = re.compile(r"#\d+$")
 """What the name of an object ends in while it is being written into a folder."""

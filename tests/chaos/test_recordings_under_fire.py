@@ -25,10 +25,10 @@ from tests.factories import World
 from tests.support import recordings
 from tests.support.backends import Broker
 from tests.support.figures import Figures
-from tests.support.file_receivers import FileReceiver, file_receiver
+from tests.support.file_receiver import FileReceiver, file_receiver
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack
-from tests.support.zoom import SandboxZoom
+from tests.support.zoom_sandbox import SandboxZoom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

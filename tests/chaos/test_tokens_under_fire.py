@@ -30,8 +30,8 @@ from tests.support import recordings
 from tests.support.backends import Broker
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack
-from tests.support.wires import Wire, wire_to
-from tests.support.zoom import SandboxZoom
+from tests.support.tcp_proxy import TcpProxy, proxy_to
+from tests.support.zoom_sandbox import SandboxZoom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -59,16 +59,16 @@ class Office:
     zoom: SandboxZoom
     server: Service
     ledger: Ledger
-    wire: Wire
+    proxy: TcpProxy
     client_id: str
     hook: str
 
     async def start(self, *kinds: str) -> list[Service]:
-        """Start services that renew tokens over the wire, and notice soon when one of them is gone."""
+        """Start services that renew tokens over the proxy, and notice soon when one of them is gone."""
         vendors = vendors_at(self.server.port)
         over_the_wire = {
-            "ZOOM_OAUTH_URL": f"http://127.0.0.1:{self.wire.port}/zoom/oauth",
-            "OUTBOUND_ALLOWED_HOSTS": f"{vendors['OUTBOUND_ALLOWED_HOSTS']},127.0.0.1:{self.wire.port}",
+            "ZOOM_OAUTH_URL": f"http://127.0.0.1:{self.proxy.port}/zoom/oauth",
+            "OUTBOUND_ALLOWED_HOSTS": f"{vendors['OUTBOUND_ALLOWED_HOSTS']},127.0.0.1:{self.proxy.port}",
             "ZOOM_CLIENT_ID": self.client_id,
             "ZOOM_CLIENT_SECRET": "a-secret-of-the-app",
             "LEASE_SECONDS": "3",
@@ -163,8 +163,8 @@ async def office(
 ) -> AsyncIterator[Office]:
     ledger = await Ledger.kept(world)
     name = new_id().hex
-    async with wire_to(zoom_server.port) as wire:
-        yield Office(world, stack, http, zoom, zoom_server, ledger, wire, f"app-{name}", f"owner-{name}")
+    async with proxy_to(zoom_server.port) as proxy:
+        yield Office(world, stack, http, zoom, zoom_server, ledger, proxy, f"app-{name}", f"owner-{name}")
         stack.close()
 
 
@@ -216,16 +216,16 @@ async def test_a_renewal_whose_executor_dies_before_the_answer_ends_in_the_truth
 
 async def test_a_renewal_that_never_arrived_is_made_by_another_executor(office: Office) -> None:
     """The refresh token still works, and nobody but the records learns that an executor died."""
-    office.wire.cut()
+    office.proxy.cut()
     await office.start("scheduler", "executor", "executor", "notifier")
     connection_id, jobs = await office.connect()
 
     async def is_sent() -> bool:
-        return office.wire.swallowed.is_set()
+        return office.proxy.swallowed.is_set()
 
     await eventually(is_sent, within=20, every=0.005)
     await office.kill_refresher()
-    office.wire.mend()
+    office.proxy.mend()
     run = await office.run_of(jobs[0])
     assert (run["status"], run["error_message"], run["attempt"]) == ("completed", None, 2)
     connection = await office.world.row("connection", connection_id)

@@ -27,7 +27,7 @@ from tests.support.channels import (
     WebhookReceiving,
     notifier_settings,
 )
-from tests.support.parcels import chart, message, table
+from tests.support.sample_deliveries import chart, message, table
 from tests.support.stack import Service
 
 

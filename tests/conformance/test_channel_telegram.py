@@ -15,7 +15,7 @@ from common.messages import Message
 from notifier.channels.base import Interrupted, OutcomeUnknown, Receipt
 from notifier.channels.telegram_posts import MAX_CAPTION
 from tests.support.channels import Sandbox, TelegramReceiving, unique
-from tests.support.parcels import PNG, chart, message, table
+from tests.support.sample_deliveries import PNG, chart, message, table
 
 ROWS = [f"Campaign {number}: 1 234,56 € spent, {number} 😀 clicks & <more>" for number in range(200)]
 LONG = "\n".join(ROWS)

@@ -26,7 +26,7 @@ from common.http.guard import Address
 from notifier.channels.base import OutcomeUnknown, Receipt
 from notifier.channels.webhook import WebhookChannel
 from tests.support.channels import SECRET, Sandbox, WebhookReceiving
-from tests.support.parcels import TRACEPARENT, message
+from tests.support.sample_deliveries import TRACEPARENT, message
 
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another key of thirty-two bytes!").decode()
 

@@ -64,7 +64,7 @@ def settings_for(service: Service) -> OutboundSettings:
 
 
 @dataclass
-class Bench:
+class GrantHarness:
     """The grants, the platforms' side, and the time there."""
 
     service: Service
@@ -114,11 +114,11 @@ def stored_of(kind: ConnectionKind, tokens: TokenSet) -> Stored:
 
 
 @pytest.fixture
-async def bench(own_sandbox: Service) -> AsyncIterator[Bench]:
+async def harness(own_sandbox: Service) -> AsyncIterator[GrantHarness]:
     hosts = {f"127.0.0.1:{own_sandbox.port}"}
     async with create_client(timeout=httpx.Timeout(PATIENCE), allowed_hosts=hosts) as http:
         app = AppSettings.model_validate({name.lower(): value for name, value in SANDBOX_APPS.items()})
-        yield Bench(own_sandbox, http, grants(http, settings_for(own_sandbox), app))
+        yield GrantHarness(own_sandbox, http, grants(http, settings_for(own_sandbox), app))
         await http.post(f"{own_sandbox.url}/_sandbox/reset")
 
 
@@ -130,104 +130,108 @@ async def refused(call: Awaitable[object]) -> PlatformError:
     return caught.value
 
 
-def test_every_kind_of_account_has_a_grant(bench: Bench) -> None:
-    assert set(bench.known) == set(ALL)
-    assert all(not grant.missing_settings() for grant in bench.known.values())
+def test_every_kind_of_account_has_a_grant(harness: GrantHarness) -> None:
+    assert set(harness.known) == set(ALL)
+    assert all(not grant.missing_settings() for grant in harness.known.values())
 
 
 @pytest.mark.parametrize("kind", ALL)
 async def test_a_consent_is_worth_a_token_that_says_whose_it_is_and_what_it_reaches(
-    bench: Bench, kind: ConnectionKind
+    harness: GrantHarness, kind: ConnectionKind
 ) -> None:
-    tokens = await bench.consent(kind)
-    found = await bench.discover(kind, tokens)
+    tokens = await harness.consent(kind)
+    found = await harness.discover(kind, tokens)
     assert found.external_id
     assert found.external_name
     assert {account["type"] for account in found.accounts} == TYPES[kind]
     assert all(account["id"] and account["name"] for account in found.accounts)
     if tokens.external_id is not None:
         assert tokens.external_id == found.external_id
-    grant, now = bench.known[kind], await bench.now()
+    grant, now = harness.known[kind], await harness.now()
     due = grant.renew_at(tokens, now=now)
     assert due is not None
     assert now < due
     assert tokens.expires_at is None or due < tokens.expires_at
-    again = await bench.discover(kind, await bench.consent(kind))
+    again = await harness.discover(kind, await harness.consent(kind))
     assert (again.external_id, again.external_name) == (found.external_id, found.external_name)
 
 
-async def test_facebook_lives_for_two_months_and_longer_when_renewed(bench: Bench) -> None:
+async def test_facebook_lives_for_two_months_and_longer_when_renewed(harness: GrantHarness) -> None:
     kind = ConnectionKind.FACEBOOK_USER
-    grant, tokens = bench.known[kind], await bench.consent(kind)
+    grant, tokens = harness.known[kind], await harness.consent(kind)
     assert tokens.expires_at is not None
-    assert tokens.expires_at > await bench.now() + timedelta(days=59)
-    await bench.advance(timedelta(days=51))
-    later = await grant.renew(stored_of(kind, tokens), now=await bench.now())
+    assert tokens.expires_at > await harness.now() + timedelta(days=59)
+    await harness.advance(timedelta(days=51))
+    later = await grant.renew(stored_of(kind, tokens), now=await harness.now())
     assert later.access_token != tokens.access_token
     assert later.expires_at is not None
     assert later.expires_at > tokens.expires_at + timedelta(days=50)
-    await bench.advance(timedelta(days=10))
-    error = await refused(grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    await harness.advance(timedelta(days=10))
+    error = await refused(grant.renew(stored_of(kind, tokens), now=await harness.now()))
     assert (error.consequence, error.code) == (Consequence.REAUTH, "190/463")
-    await bench.discover(kind, later)
+    await harness.discover(kind, later)
 
 
-async def test_facebook_tells_what_was_declined(bench: Bench) -> None:
+async def test_facebook_tells_what_was_declined(harness: GrantHarness) -> None:
     kind = ConnectionKind.FACEBOOK_USER
-    found = await bench.discover(kind, await bench.consent(kind, declined="ads_read,business_management"))
+    found = await harness.discover(kind, await harness.consent(kind, declined="ads_read,business_management"))
     assert "ads_read" not in found.scopes
     assert {account["type"] for account in found.accounts} == {"page"}
 
 
 @pytest.mark.parametrize("kind", ROTATING)
-async def test_a_renewal_kills_the_refresh_token_it_was_made_with(bench: Bench, kind: ConnectionKind) -> None:
-    grant, first = bench.known[kind], await bench.consent(kind)
-    second = await grant.renew(stored_of(kind, first), now=await bench.now())
+async def test_a_renewal_kills_the_refresh_token_it_was_made_with(
+    harness: GrantHarness, kind: ConnectionKind
+) -> None:
+    grant, first = harness.known[kind], await harness.consent(kind)
+    second = await grant.renew(stored_of(kind, first), now=await harness.now())
     assert second.refresh_token not in (None, first.refresh_token)
-    error = await refused(grant.renew(stored_of(kind, first), now=await bench.now()))
+    error = await refused(grant.renew(stored_of(kind, first), now=await harness.now()))
     assert error.consequence is Consequence.REAUTH
-    third = await grant.renew(stored_of(kind, second), now=await bench.now())
-    await bench.discover(kind, third)
+    third = await grant.renew(stored_of(kind, second), now=await harness.now())
+    await harness.discover(kind, third)
 
 
 @pytest.mark.parametrize("kind", ROTATING)
-async def test_an_access_token_that_has_ended_is_no_dead_grant(bench: Bench, kind: ConnectionKind) -> None:
-    grant, tokens = bench.known[kind], await bench.consent(kind)
+async def test_an_access_token_that_has_ended_is_no_dead_grant(
+    harness: GrantHarness, kind: ConnectionKind
+) -> None:
+    grant, tokens = harness.known[kind], await harness.consent(kind)
     assert tokens.expires_at is not None
-    await bench.advance(tokens.expires_at - await bench.now() + timedelta(seconds=1))
-    error = await refused(bench.discover(kind, tokens))
+    await harness.advance(tokens.expires_at - await harness.now() + timedelta(seconds=1))
+    error = await refused(harness.discover(kind, tokens))
     assert error.consequence is Consequence.REFRESH
-    await bench.discover(kind, await grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    await harness.discover(kind, await grant.renew(stored_of(kind, tokens), now=await harness.now()))
 
 
-async def test_agreeing_with_zoom_again_ends_the_pair_of_before(bench: Bench) -> None:
+async def test_agreeing_with_zoom_again_ends_the_pair_of_before(harness: GrantHarness) -> None:
     kind = ConnectionKind.ZOOM_USER
-    first, second = await bench.consent(kind), await bench.consent(kind)
-    error = await refused(bench.known[kind].renew(stored_of(kind, first), now=await bench.now()))
+    first, second = await harness.consent(kind), await harness.consent(kind)
+    error = await refused(harness.known[kind].renew(stored_of(kind, first), now=await harness.now()))
     assert error.consequence is Consequence.REAUTH
-    await bench.discover(kind, second)
+    await harness.discover(kind, second)
 
 
-async def test_tokens_of_a_server_live_side_by_side(bench: Bench) -> None:
+async def test_tokens_of_a_server_live_side_by_side(harness: GrantHarness) -> None:
     kind = ConnectionKind.ZOOM_SERVER
-    first, second = await bench.consent(kind), await bench.consent(kind)
+    first, second = await harness.consent(kind), await harness.consent(kind)
     assert first.access_token != second.access_token
-    await bench.discover(kind, first)
-    await bench.discover(kind, second)
+    await harness.discover(kind, first)
+    await harness.discover(kind, second)
     wrong = Stored(credentials={**SERVER, "account_id": "another"})
-    error = await refused(bench.known[kind].renew(wrong, now=await bench.now()))
+    error = await refused(harness.known[kind].renew(wrong, now=await harness.now()))
     assert error.consequence is Consequence.INVALID
 
 
 @pytest.mark.parametrize("kind", ROTATING)
 async def test_a_renewal_whose_answer_is_lost_says_so_and_has_happened(
-    bench: Bench, kind: ConnectionKind
+    harness: GrantHarness, kind: ConnectionKind
 ) -> None:
-    grant, tokens = bench.known[kind], await bench.consent(kind)
-    await bench.fault(TOKEN_PATHS[kind], kind="reset", stage="answer")
-    error = await refused(grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    grant, tokens = harness.known[kind], await harness.consent(kind)
+    await harness.fault(TOKEN_PATHS[kind], kind="reset", stage="answer")
+    error = await refused(grant.renew(stored_of(kind, tokens), now=await harness.now()))
     assert (error.consequence, error.code) == (Consequence.TRANSIENT, ANSWER_LOST)
-    error = await refused(grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    error = await refused(grant.renew(stored_of(kind, tokens), now=await harness.now()))
     assert error.consequence is Consequence.REAUTH
 
 
@@ -245,12 +249,16 @@ async def test_a_renewal_whose_answer_is_lost_says_so_and_has_happened(
     ],
 )
 async def test_trouble_at_the_token_endpoint_is_told_for_what_it_is(
-    bench: Bench, kind: ConnectionKind, fault: dict[str, object], consequence: Consequence, lost: bool
+    harness: GrantHarness,
+    kind: ConnectionKind,
+    fault: dict[str, object],
+    consequence: Consequence,
+    lost: bool,
 ) -> None:
-    tokens = await bench.consent(kind)
+    tokens = await harness.consent(kind)
     stored = stored_of(kind, tokens)
-    await bench.fault(TOKEN_PATHS[kind], **fault)
-    error = await refused(bench.known[kind].renew(stored, now=await bench.now()))
+    await harness.fault(TOKEN_PATHS[kind], **fault)
+    error = await refused(harness.known[kind].renew(stored, now=await harness.now()))
     assert error.consequence is consequence
     assert (error.code == ANSWER_LOST) is lost
     for secret in (tokens.access_token, tokens.refresh_token):
@@ -258,12 +266,12 @@ async def test_trouble_at_the_token_endpoint_is_told_for_what_it_is(
 
 
 @pytest.mark.parametrize("kind", [*LASTING, *ROTATING])
-async def test_a_code_is_good_for_one_exchange(bench: Bench, kind: ConnectionKind) -> None:
-    grant = bench.known[kind]
+async def test_a_code_is_good_for_one_exchange(harness: GrantHarness, kind: ConnectionKind) -> None:
+    grant = harness.known[kind]
     verifier = new_verifier() if grant.uses_pkce else None
-    query = await bench.agree(grant, verifier)
+    query = await harness.agree(grant, verifier)
     (code,) = query.get("auth_code") or query["code"]
-    now = await bench.now()
+    now = await harness.now()
     await grant.exchange(code, redirect_uri=BACK, verifier=verifier, now=now)
     error = await refused(grant.exchange(code, redirect_uri=BACK, verifier=verifier, now=now))
     assert error.consequence is Consequence.REAUTH
@@ -271,59 +279,61 @@ async def test_a_code_is_good_for_one_exchange(bench: Bench, kind: ConnectionKin
 
 
 @pytest.mark.parametrize("kind", ROTATING)
-async def test_a_code_without_its_verifier_is_worth_nothing(bench: Bench, kind: ConnectionKind) -> None:
-    grant = bench.known[kind]
-    query = await bench.agree(grant, new_verifier())
+async def test_a_code_without_its_verifier_is_worth_nothing(
+    harness: GrantHarness, kind: ConnectionKind
+) -> None:
+    grant = harness.known[kind]
+    query = await harness.agree(grant, new_verifier())
     (code,) = query["code"]
     error = await refused(
-        grant.exchange(code, redirect_uri=BACK, verifier=new_verifier(), now=await bench.now())
+        grant.exchange(code, redirect_uri=BACK, verifier=new_verifier(), now=await harness.now())
     )
     assert error.permanent
 
 
 @pytest.mark.parametrize("kind", [*LASTING, *ROTATING])
 async def test_an_app_with_a_wrong_secret_is_told_so_and_nobody_has_to_connect_again(
-    bench: Bench, kind: ConnectionKind
+    harness: GrantHarness, kind: ConnectionKind
 ) -> None:
     wrong = {
         name.lower(): f"wrong-{value}" if "SECRET" in name else value for name, value in SANDBOX_APPS.items()
     }
     app = AppSettings.model_validate(wrong)
-    grant = grants(bench.http, settings_for(bench.service), app)[kind]
+    grant = grants(harness.http, settings_for(harness.service), app)[kind]
     verifier = new_verifier() if grant.uses_pkce else None
-    query = await bench.agree(grant, verifier)
+    query = await harness.agree(grant, verifier)
     (code,) = query.get("auth_code") or query["code"]
-    error = await refused(grant.exchange(code, redirect_uri=BACK, verifier=verifier, now=await bench.now()))
+    error = await refused(grant.exchange(code, redirect_uri=BACK, verifier=verifier, now=await harness.now()))
     assert error.consequence is Consequence.INVALID
 
 
-async def test_an_advertisers_token_is_looked_at_until_it_is_revoked(bench: Bench) -> None:
+async def test_an_advertisers_token_is_looked_at_until_it_is_revoked(harness: GrantHarness) -> None:
     kind = ConnectionKind.TIKTOK_BUSINESS
-    grant, tokens = bench.known[kind], await bench.consent(kind)
+    grant, tokens = harness.known[kind], await harness.consent(kind)
     assert (
-        await grant.renew(stored_of(kind, tokens), now=await bench.now())
+        await grant.renew(stored_of(kind, tokens), now=await harness.now())
     ).access_token == tokens.access_token
     await grant.revoke(stored_of(kind, tokens))
-    error = await refused(grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    error = await refused(grant.renew(stored_of(kind, tokens), now=await harness.now()))
     assert (error.consequence, error.code) == (Consequence.REAUTH, "40105")
     await grant.revoke(stored_of(kind, tokens))
 
 
-async def test_an_advertiser_who_keeps_some_to_themselves_shows_the_others(bench: Bench) -> None:
+async def test_an_advertiser_who_keeps_some_to_themselves_shows_the_others(harness: GrantHarness) -> None:
     kind = ConnectionKind.TIKTOK_BUSINESS
-    whole = await bench.discover(kind, await bench.consent(kind))
+    whole = await harness.discover(kind, await harness.consent(kind))
     kept = whole.accounts[-1]["id"]
-    less = await bench.discover(kind, await bench.consent(kind, declined=kept))
+    less = await harness.discover(kind, await harness.consent(kind, declined=kept))
     assert {account["id"] for account in less.accounts} == {each["id"] for each in whole.accounts} - {kept}
     assert all(account["currency"] and account["timezone"] for account in whole.accounts)
 
 
-async def test_zoom_is_given_back_what_it_granted(bench: Bench) -> None:
+async def test_zoom_is_given_back_what_it_granted(harness: GrantHarness) -> None:
     kind = ConnectionKind.ZOOM_USER
-    grant, tokens = bench.known[kind], await bench.consent(kind)
+    grant, tokens = harness.known[kind], await harness.consent(kind)
     await grant.revoke(stored_of(kind, tokens))
-    assert (await refused(bench.discover(kind, tokens))).consequence is Consequence.REFRESH
-    error = await refused(grant.renew(stored_of(kind, tokens), now=await bench.now()))
+    assert (await refused(harness.discover(kind, tokens))).consequence is Consequence.REFRESH
+    error = await refused(grant.renew(stored_of(kind, tokens), now=await harness.now()))
     assert error.consequence is Consequence.REAUTH
     await grant.revoke(stored_of(kind, tokens))
 
@@ -346,6 +356,6 @@ async def test_zoom_is_given_back_what_it_granted(bench: Bench) -> None:
     ],
 )
 async def test_what_a_pasted_token_is_worth(
-    bench: Bench, kind: ConnectionKind, token: str, consequence: Consequence
+    harness: GrantHarness, kind: ConnectionKind, token: str, consequence: Consequence
 ) -> None:
-    assert (await refused(bench.discover(kind, TokenSet(token)))).consequence is consequence
+    assert (await refused(harness.discover(kind, TokenSet(token)))).consequence is consequence

@@ -26,12 +26,18 @@ from executor.handlers.base import Handler
 from executor.runs.results import CANCELLED, Completion
 from executor.settings import ExecutorSettings
 from tests.factories import Team, World
-from tests.support.canaries import Canaries
 from tests.support.channels import Sandbox
+from tests.support.database_fingerprint import fingerprint
 from tests.support.databases import fresh_database
-from tests.support.fingerprints import fingerprint
 from tests.support.handlers import DRIVERS
-from tests.support.handlers.base import BOOKKEEPING, Bench, Driving, Ground, Wire
+from tests.support.handlers.base import (
+    BOOKKEEPING,
+    CuttableTransport,
+    HandlerDriver,
+    HandlerEnvironment,
+    HandlerHarness,
+)
+from tests.support.planted_secrets import PlantedSecrets
 from tests.support.stack import Service
 
 GRACE = 2.0
@@ -43,9 +49,9 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(params=DRIVERS, ids=lambda make: make.name)
-def driver(request: pytest.FixtureRequest) -> Driving:
+def driver(request: pytest.FixtureRequest) -> HandlerDriver:
     """One handler."""
-    make: Callable[[], Driving] = request.param
+    make: Callable[[], HandlerDriver] = request.param
     return make()
 
 
@@ -92,15 +98,17 @@ async def sandbox(sandbox_server: Service) -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture
-def canaries() -> Canaries:
+def planted() -> PlantedSecrets:
     """The secrets of this test."""
-    return Canaries()
+    return PlantedSecrets()
 
 
 @pytest.fixture
-async def ground(world: World, team: Team, sandbox: Sandbox, store_url: str, canaries: Canaries) -> Ground:
+async def environment(
+    world: World, team: Team, sandbox: Sandbox, store_url: str, planted: PlantedSecrets
+) -> HandlerEnvironment:
     """What handlers are set up on."""
-    return Ground(world, team, sandbox, store_url, canaries)
+    return HandlerEnvironment(world, team, sandbox, store_url, planted)
 
 
 def _settings(sandbox_server: Service, store_url: str, encryption_keys: str) -> ExecutorSettings:
@@ -124,48 +132,50 @@ def handlers(sandbox_server: Service, store_url: str, encryption_keys: str) -> M
     return load_handlers(_settings(sandbox_server, store_url, encryption_keys))
 
 
-Build = Callable[..., Awaitable[Bench]]
+Build = Callable[..., Awaitable[HandlerHarness]]
 
 
 @pytest.fixture
 async def build(
     pool: ConnectionPool,
-    ground: Ground,
+    environment: HandlerEnvironment,
     handlers: Mapping[str, Handler[Any]],
-    driver: Driving,
+    driver: HandlerDriver,
     ring: KeyRing,
     sandbox_server: Service,
 ) -> AsyncIterator[Build]:
     """Puts the handler on an executor taken apart, with what it needs connected."""
     async with AsyncExitStack() as opened:
 
-        async def make(*, broken: bool = False) -> Bench:
-            await driver.set_up(ground, broken=broken)
+        async def make(*, broken: bool = False) -> HandlerHarness:
+            await driver.set_up(environment, broken=broken)
             line = create_client(
                 timeout=httpx.Timeout(30.0), allowed_hosts={f"127.0.0.1:{sandbox_server.port}"}
             )
-            wire = Wire(await opened.enter_async_context(line))
-            http = await opened.enter_async_context(httpx.AsyncClient(transport=wire))
-            chat = await ground.world.telegram(ground.team)
-            return Bench(pool, ring, ground.world, ground.team, handlers, wire, http, driver, chat)
+            transport = CuttableTransport(await opened.enter_async_context(line))
+            http = await opened.enter_async_context(httpx.AsyncClient(transport=transport))
+            chat = await environment.world.telegram(environment.team)
+            return HandlerHarness(
+                pool, ring, environment.world, environment.team, handlers, transport, http, driver, chat
+            )
 
         yield make
 
 
 @pytest.fixture
-async def bench(build: Build) -> Bench:
+async def harness(build: Build) -> HandlerHarness:
     """The same, all in order."""
     return await build()
 
 
 @pytest.fixture
-async def usual(bench: Bench) -> object:
+async def usual(harness: HandlerHarness) -> object:
     """The effects of a run that nothing disturbs, of an automation that is no more. It has some."""
-    run_id = await bench.queue()
-    await bench.complete(run_id)
-    effects = await bench.driver.effects(run_id)
+    run_id = await harness.queue()
+    await harness.complete(run_id)
+    effects = await harness.driver.effects(run_id)
     assert effects
-    await bench.automation()
+    await harness.automation()
     return effects
 
 
@@ -174,25 +184,27 @@ def test_every_handler_is_held_to_the_suite(handlers: Mapping[str, Handler[Any]]
 
 
 class TestDryRun:
-    async def test_it_shows_and_changes_nothing(self, bench: Bench, world: World) -> None:
-        run_id = await bench.queue(trigger=Trigger.DRY_RUN.value)
+    async def test_it_shows_and_changes_nothing(self, harness: HandlerHarness, world: World) -> None:
+        run_id = await harness.queue(trigger=Trigger.DRY_RUN.value)
         before = _without(BOOKKEEPING, await fingerprint(world.sql))
-        completion = await bench.complete(run_id)
+        completion = await harness.complete(run_id)
         assert completion.summary
         assert _without(BOOKKEEPING, await fingerprint(world.sql)) == before
-        assert not await bench.driver.effects(run_id)
+        assert not await harness.driver.effects(run_id)
         json.dumps(completion.result)
 
-    async def test_it_leaves_the_next_run_what_it_has_to_do(self, bench: Bench, usual: object) -> None:
-        await bench.complete(await bench.queue(trigger=Trigger.DRY_RUN.value))
-        run_id = await bench.queue()
-        await bench.complete(run_id)
-        assert await bench.driver.effects(run_id) == usual
+    async def test_it_leaves_the_next_run_what_it_has_to_do(
+        self, harness: HandlerHarness, usual: object
+    ) -> None:
+        await harness.complete(await harness.queue(trigger=Trigger.DRY_RUN.value))
+        run_id = await harness.queue()
+        await harness.complete(run_id)
+        assert await harness.driver.effects(run_id) == usual
 
 
 class TestMistakes:
-    async def test_the_api_points_at_them(self, bench: Bench, driver: Driving) -> None:
-        handler = bench.handlers[driver.type]
+    async def test_the_api_points_at_them(self, harness: HandlerHarness, driver: HandlerDriver) -> None:
+        handler = harness.handlers[driver.type]
         known = {
             driver.type: AutomationTypeOut(
                 type=driver.type,
@@ -209,152 +221,154 @@ class TestMistakes:
             assert fault.pointer == f"/automation_config{mistake.pointer}"
             assert fault.detail
 
-    async def test_a_run_that_meets_one_ends_and_names_the_field(self, bench: Bench, driver: Driving) -> None:
+    async def test_a_run_that_meets_one_ends_and_names_the_field(
+        self, harness: HandlerHarness, driver: HandlerDriver
+    ) -> None:
         mistake = driver.mistakes[-1]
-        await bench.automation({**driver.config, **mistake.change})
-        run_id = await bench.queue()
-        completion = await bench.make(await bench.claim(run_id))
+        await harness.automation({**driver.config, **mistake.change})
+        run_id = await harness.queue()
+        completion = await harness.make(await harness.claim(run_id))
         assert (completion.status, completion.error_code) == (RunStatus.FAILED, "invalid_configuration")
         assert mistake.pointer.split("/")[1] in (completion.error_message or "")
-        assert bench.wire.calls == 0
+        assert harness.transport.calls == 0
 
 
 class TestStopping:
     @pytest.mark.slow
     @pytest.mark.parametrize("after", [False, True], ids=["before a call", "after a call"])
     async def test_a_cancelled_run_ends_at_once_and_leaves_nothing_half_done(
-        self, bench: Bench, usual: object, after: bool
+        self, harness: HandlerHarness, usual: object, after: bool
     ) -> None:
-        for call in await _deaths(bench):
-            await bench.automation()
-            run_id = await bench.queue()
-            run = await bench.claim(run_id)
-            bench.wire.cut_at(call, after=after)
-            attempt = asyncio.create_task(bench.make(run, why_stopped=lambda: CANCELLED))
-            if not await _cut(bench, attempt):
+        for call in await _deaths(harness):
+            await harness.automation()
+            run_id = await harness.queue()
+            run = await harness.claim(run_id)
+            harness.transport.cut_at(call, after=after)
+            attempt = asyncio.create_task(harness.make(run, why_stopped=lambda: CANCELLED))
+            if not await _cut(harness, attempt):
                 continue
             attempt.cancel()
             async with asyncio.timeout(GRACE):
                 completion = await attempt
-            bench.wire.restore()
+            harness.transport.restore()
             assert completion.status is RunStatus.CANCELLED
-            assert await bench.record(completion)
-            again = await bench.queue()
-            await bench.complete(again)
-            assert await bench.driver.effects(again) == usual, f"cancelled at call {call}"
+            assert await harness.record(completion)
+            again = await harness.queue()
+            await harness.complete(again)
+            assert await harness.driver.effects(again) == usual, f"cancelled at call {call}"
 
     async def test_a_run_that_takes_too_long_is_stopped_and_tried_again(
-        self, bench: Bench, usual: object
+        self, harness: HandlerHarness, usual: object
     ) -> None:
-        run_id = await bench.queue()
-        run = await bench.claim(run_id)
-        bench.wire.cut_at(1, after=False)
+        run_id = await harness.queue()
+        run = await harness.claim(run_id)
+        harness.transport.cut_at(1, after=False)
         async with asyncio.timeout(0.5 + GRACE):
-            completion = await bench.make(run, run_timeout=0.5)
-        bench.wire.restore()
+            completion = await harness.make(run, run_timeout=0.5)
+        harness.transport.restore()
         assert (completion.status, completion.error_code) == (RunStatus.RETRYING, "run_timeout")
-        assert await bench.record(completion)
-        await bench.rescue(run_id)
-        await bench.complete(run_id)
-        assert await bench.driver.effects(run_id) == usual
+        assert await harness.record(completion)
+        await harness.rescue(run_id)
+        await harness.complete(run_id)
+        assert await harness.driver.effects(run_id) == usual
 
 
 class TestDying:
     @pytest.mark.slow
     @pytest.mark.parametrize("after", [False, True], ids=["before a call", "after a call"])
     async def test_whichever_call_it_dies_at_the_next_attempt_finishes(
-        self, bench: Bench, usual: object, after: bool
+        self, harness: HandlerHarness, usual: object, after: bool
     ) -> None:
-        for call in await _deaths(bench):
-            await bench.automation()
-            run_id = await bench.queue()
-            if not await bench.die_at(await bench.claim(run_id), call, after=after):
+        for call in await _deaths(harness):
+            await harness.automation()
+            run_id = await harness.queue()
+            if not await harness.die_at(await harness.claim(run_id), call, after=after):
                 continue
-            await bench.rescue(run_id)
-            await bench.complete(run_id)
-            assert await bench.driver.effects(run_id) == usual, f"died at call {call}"
+            await harness.rescue(run_id)
+            await harness.complete(run_id)
+            assert await harness.driver.effects(run_id) == usual, f"died at call {call}"
 
     async def test_dying_before_the_result_is_recorded_repeats_nothing_that_can_be_told(
-        self, bench: Bench, usual: object
+        self, harness: HandlerHarness, usual: object
     ) -> None:
-        run_id = await bench.queue()
-        lost = await bench.make(await bench.claim(run_id))
+        run_id = await harness.queue()
+        lost = await harness.make(await harness.claim(run_id))
         assert lost.status is RunStatus.COMPLETED
-        await bench.rescue(run_id)
-        await bench.complete(run_id)
-        assert await bench.driver.effects(run_id) == usual
+        await harness.rescue(run_id)
+        await harness.complete(run_id)
+        assert await harness.driver.effects(run_id) == usual
 
     async def test_a_result_that_comes_after_the_next_attempt_began_is_rejected(
-        self, bench: Bench, usual: object
+        self, harness: HandlerHarness, usual: object
     ) -> None:
-        run_id = await bench.queue()
-        late = await bench.make(await bench.claim(run_id))
-        await bench.rescue(run_id)
-        current = await bench.claim(run_id)
-        assert not await bench.record(late)
-        assert await bench.record(await bench.make(current))
-        assert await bench.driver.effects(run_id) == usual
+        run_id = await harness.queue()
+        late = await harness.make(await harness.claim(run_id))
+        await harness.rescue(run_id)
+        current = await harness.claim(run_id)
+        assert not await harness.record(late)
+        assert await harness.record(await harness.make(current))
+        assert await harness.driver.effects(run_id) == usual
 
 
 class TestMemory:
-    async def test_a_failed_attempt_leaves_it_as_it_was(self, bench: Bench, world: World) -> None:
-        await bench.complete(await bench.queue())
+    async def test_a_failed_attempt_leaves_it_as_it_was(self, harness: HandlerHarness, world: World) -> None:
+        await harness.complete(await harness.queue())
         before = await fingerprint(world.sql, "automation_state")
-        run_id = await bench.queue()
-        bench.wire.restore()
-        bench.wire.is_dead = True
-        failed = await bench.make(await bench.claim(run_id))
+        run_id = await harness.queue()
+        harness.transport.restore()
+        harness.transport.is_dead = True
+        failed = await harness.make(await harness.claim(run_id))
         assert failed.status is RunStatus.RETRYING, failed.error_message
-        assert await bench.record(failed)
+        assert await harness.record(failed)
         assert await fingerprint(world.sql, "automation_state") == before
 
-    async def test_what_is_remembered_can_be_read_by_the_next_run(self, bench: Bench) -> None:
-        await bench.complete(await bench.queue())
-        again = await bench.queue()
-        await bench.complete(again)
+    async def test_what_is_remembered_can_be_read_by_the_next_run(self, harness: HandlerHarness) -> None:
+        await harness.complete(await harness.queue())
+        again = await harness.queue()
+        await harness.complete(again)
 
 
 class TestSecrets:
     @pytest.mark.parametrize("broken", [False, True], ids=["all in order", "refused"])
     async def test_none_is_written_anywhere(
-        self, build: Build, world: World, canaries: Canaries, broken: bool
+        self, build: Build, world: World, planted: PlantedSecrets, broken: bool
     ) -> None:
-        bench = await build(broken=broken)
+        harness = await build(broken=broken)
         with capture_logs() as logs:
-            run_id = await bench.queue()
-            completion = await bench.make(await bench.claim(run_id))
+            run_id = await harness.queue()
+            completion = await harness.make(await harness.claim(run_id))
             assert (completion.status is RunStatus.COMPLETED) is not broken, completion.error_message
-            await bench.record(completion)
-        assert len(canaries) > 0
-        assert canaries.look([*_lines(logs), *await _tables(world)]) == []
+            await harness.record(completion)
+        assert len(planted) > 0
+        assert planted.look([*_lines(logs), *await _tables(world)]) == []
 
 
 def _without(tables: Sequence[str], fingerprints: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in fingerprints.items() if name not in tables}
 
 
-async def _deaths(bench: Bench) -> list[int]:
+async def _deaths(harness: HandlerHarness) -> list[int]:
     """At which of its outbound calls a run shall die.
 
     How many it makes may differ by a few from run to run, since calls that come at the same time share a
     batch: to the last of them it may not come.
     """
-    bench.wire.restore()
-    await bench.complete(await bench.queue())
-    calls = bench.wire.calls
+    harness.transport.restore()
+    await harness.complete(await harness.queue())
+    calls = harness.transport.calls
     if calls <= MOST_DEATHS:
         return list(range(1, calls + 1))
     return sorted({1 + number * (calls - 1) // (MOST_DEATHS - 1) for number in range(MOST_DEATHS)})
 
 
-async def _cut(bench: Bench, attempt: asyncio.Task[Completion]) -> bool:
+async def _cut(harness: HandlerHarness, attempt: asyncio.Task[Completion]) -> bool:
     """Whether the line was cut before the attempt was through."""
-    cut = asyncio.create_task(bench.wire.cut.wait())
+    cut = asyncio.create_task(harness.transport.cut.wait())
     async with asyncio.timeout(60):
         await asyncio.wait([cut, attempt], return_when=asyncio.FIRST_COMPLETED)
-    was_cut = bench.wire.cut.is_set()
+    was_cut = harness.transport.cut.is_set()
     cut.cancel()
-    assert was_cut or bench.wire.calls > 1, "it called nobody"
+    assert was_cut or harness.transport.calls > 1, "it called nobody"
     return was_cut
 
 

@@ -26,7 +26,7 @@ from executor.platforms.figures import AdFigures, Days
 from executor.platforms.usage import UsageLimiter
 from executor.settings import ExecutorSettings
 from tests.support.channels import PATIENCE, Sandbox, unique
-from tests.support.contexts import account, run_context
+from tests.support.run_contexts import account, run_context
 from tests.support.stack import Service
 
 ME = Target("me/adaccounts", "me/adaccounts")

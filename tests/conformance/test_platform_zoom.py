@@ -19,9 +19,9 @@ from executor.platforms.zoom import ZoomApi, ZoomClient
 from executor.platforms.zoom.api import Target
 from executor.platforms.zoom.usage import Category
 from tests.support.channels import unique
-from tests.support.clocks import Timeline
+from tests.support.fake_clock import Timeline
 from tests.support.stack import Service
-from tests.support.zoom import SandboxZoom
+from tests.support.zoom_sandbox import SandboxZoom
 
 ME = Target("users/me", "users/{userId}", Category.LIGHT)
 

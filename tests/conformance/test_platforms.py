@@ -13,12 +13,12 @@ import pytest
 from common.errors import Consequence, PlatformError
 from common.http import create_client
 from tests.support.channels import PATIENCE, Sandbox, unique
-from tests.support.clocks import Timeline
+from tests.support.fake_clock import Timeline
 from tests.support.platforms import DRIVINGS
 from tests.support.platforms.base import (
     Caller,
-    Driving,
     Limited,
+    PlatformDriver,
     Refused,
     RenewingCredential,
     Site,
@@ -30,8 +30,8 @@ from tests.support.stack import Service
 T, RATE, INVALID, REAUTH = Consequence.TRANSIENT, Consequence.RATE, Consequence.INVALID, Consequence.REAUTH
 
 
-def _driving(*those: type[Driving]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("driving", those, ids=lambda each: each.name)
+def _driving(*those: type[PlatformDriver]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("driver", those, ids=lambda each: each.name)
 
 
 EVERY = _driving(*DRIVINGS)
@@ -57,61 +57,63 @@ async def elsewhere(fleeting: Service) -> AsyncIterator[Site]:
         yield Site(http, fleeting.url)
 
 
-async def _refused(client: Driving) -> PlatformError:
+async def _refused(client: PlatformDriver) -> PlatformError:
     with pytest.raises(PlatformError) as refused:
         await client.ask()
     return refused.value
 
 
-async def _calls(sandbox: Sandbox, driving: type[Driving]) -> int:
-    return len(await sandbox.received(driving.name))
+async def _calls(sandbox: Sandbox, driver: type[PlatformDriver]) -> int:
+    return len(await sandbox.received(driver.name))
 
 
 class TestPaging:
     @EVERY
-    async def test_every_row_comes_once(self, driving: type[Driving], site: Site, sandbox: Sandbox) -> None:
-        client = driving(site, caller(driving))
-        before = await _calls(sandbox, driving)
+    async def test_every_row_comes_once(
+        self, driver: type[PlatformDriver], site: Site, sandbox: Sandbox
+    ) -> None:
+        client = driver(site, caller(driver))
+        before = await _calls(sandbox, driver)
         rows = await client.listed()
-        assert await _calls(sandbox, driving) > before + 1, "more than one page"
+        assert await _calls(sandbox, driver) > before + 1, "more than one page"
         assert len(rows) == len(set(rows)) == await client.counted() > 1
 
 
 class TestErrors:
     @pytest.mark.parametrize(
-        ("driving", "refusal"),
+        ("driver", "refusal"),
         [
-            pytest.param(driving, refusal, id=f"{driving.name}-{refusal.code}")
-            for driving in DRIVINGS
-            for refusal in driving.refusals
+            pytest.param(driver, refusal, id=f"{driver.name}-{refusal.code}")
+            for driver in DRIVINGS
+            for refusal in driver.refusals
         ],
     )
     async def test_every_code_has_its_consequence(
-        self, driving: type[Driving], refusal: Refused, site: Site, sandbox: Sandbox
+        self, driver: type[PlatformDriver], refusal: Refused, site: Site, sandbox: Sandbox
     ) -> None:
-        who = caller(driving)
-        client = driving(site, who)
+        who = caller(driver)
+        client = driver(site, who)
         words = f"told of {who.token} by the vendor"
         await sandbox.fault(kind="code", code=refusal.code, message=words, match={"token": who.token})
         refused = await _refused(client)
         assert (refused.consequence, refused.code) == (refusal.consequence, refusal.code)
-        assert (refused.platform, refused.connection_id) == (driving.platform, str(who.connection_id))
+        assert (refused.platform, refused.connection_id) == (driver.platform, str(who.connection_id))
         assert "told of [hidden] by the vendor" in refused.detail
         assert (refused.retry_after is not None) or refusal.consequence is not RATE
         if refusal.consequence is not RATE:
             assert await client.ask(), "the next call works"
 
     @EVERY
-    def test_every_consequence_is_among_them(self, driving: type[Driving]) -> None:
-        told = {refusal.consequence for refusal in driving.refusals} | {RATE for _ in driving.limits}
+    def test_every_consequence_is_among_them(self, driver: type[PlatformDriver]) -> None:
+        told = {refusal.consequence for refusal in driver.refusals} | {RATE for _ in driver.limits}
         assert {T, RATE, INVALID, Consequence.PERM} <= told
 
 
 class TestTokens:
     @EVERY
-    async def test_a_revoked_one_needs_a_person(self, driving: type[Driving], site: Site) -> None:
-        who = caller(driving, f"{driving.dead}{unique()}")
-        refused = await _refused(driving(site, who))
+    async def test_a_revoked_one_needs_a_person(self, driver: type[PlatformDriver], site: Site) -> None:
+        who = caller(driver, f"{driver.dead}{unique()}")
+        refused = await _refused(driver(site, who))
         assert refused.consequence is REAUTH
         assert refused.permanent
         assert refused.connection_id == str(who.connection_id)
@@ -119,16 +121,18 @@ class TestTokens:
 
     @LASTING
     async def test_an_expired_one_that_cannot_be_renewed_needs_a_person(
-        self, driving: type[Driving], site: Site, sandbox: Sandbox
+        self, driver: type[PlatformDriver], site: Site, sandbox: Sandbox
     ) -> None:
-        who = caller(driving)
+        who = caller(driver)
         await sandbox.fault(kind="expired_token", match={"token": who.token})
-        assert (await _refused(driving(site, who))).consequence is REAUTH
+        assert (await _refused(driver(site, who))).consequence is REAUTH
 
     @RENEWED
-    async def test_an_expired_one_is_renewed_once(self, driving: type[Driving], elsewhere: Site) -> None:
-        credential = _renewing(driving, elsewhere)
-        client = driving(elsewhere, caller(driving, await credential.current(), credential=credential))
+    async def test_an_expired_one_is_renewed_once(
+        self, driver: type[PlatformDriver], elsewhere: Site
+    ) -> None:
+        credential = _renewing(driver, elsewhere)
+        client = driver(elsewhere, caller(driver, await credential.current(), credential=credential))
         assert await client.ask()
         before = credential.renewals
         await _advance(elsewhere, credential.lifetime + 60)
@@ -139,30 +143,30 @@ class TestTokens:
 
     @RENEWED
     async def test_a_renewed_one_that_is_refused_too_needs_a_person(
-        self, driving: type[Driving], elsewhere: Site
+        self, driver: type[PlatformDriver], elsewhere: Site
     ) -> None:
-        credential = _renewing(driving, elsewhere)
-        who = caller(driving, await credential.current(), credential=credential)
+        credential = _renewing(driver, elsewhere)
+        who = caller(driver, await credential.current(), credential=credential)
         sandbox = Sandbox(elsewhere.url, elsewhere.http)
-        await sandbox.fault(kind="expired_token", times=2, match={"platform": driving.name, "method": "GET"})
-        assert (await _refused(driving(elsewhere, who))).consequence is REAUTH
+        await sandbox.fault(kind="expired_token", times=2, match={"platform": driver.name, "method": "GET"})
+        assert (await _refused(driver(elsewhere, who))).consequence is REAUTH
         assert credential.renewals == 2
 
     @EVERY
     @pytest.mark.parametrize("written", ["tökén-{}", "two\r\nlines-{}"])
     async def test_one_that_cannot_be_written_into_a_request_is_not_shown(
-        self, driving: type[Driving], site: Site, written: str
+        self, driver: type[PlatformDriver], site: Site, written: str
     ) -> None:
         token = written.format(unique())
-        refused = await _refused(driving(site, caller(driving, token)))
+        refused = await _refused(driver(site, caller(driver, token)))
         assert refused.consequence is INVALID
         assert token not in str(refused)
         assert refused.__cause__ is None or token not in repr(refused.__cause__)
 
 
-def _renewing(driving: type[Driving], site: Site) -> RenewingCredential:
-    assert driving.renewing is not None
-    return driving.renewing(site)
+def _renewing(driver: type[PlatformDriver], site: Site) -> RenewingCredential:
+    assert driver.renewing is not None
+    return driver.renewing(site)
 
 
 async def _advance(site: Site, seconds: float) -> None:
@@ -194,14 +198,14 @@ class TestTrouble:
     )
     async def test_it_has_its_consequence_and_the_next_call_works(
         self,
-        driving: type[Driving],
+        driver: type[PlatformDriver],
         site: Site,
         sandbox: Sandbox,
         fault: dict[str, Any],
         consequence: Consequence,
     ) -> None:
-        who = caller(driving)
-        client = driving(site, who)
+        who = caller(driver)
+        client = driver(site, who)
         await sandbox.fault(**fault, match={"token": who.token})
         refused = await _refused(client)
         assert refused.consequence is consequence
@@ -212,18 +216,18 @@ class TestTrouble:
 
     @EVERY
     async def test_a_slow_answer_is_waited_for(
-        self, driving: type[Driving], site: Site, sandbox: Sandbox
+        self, driver: type[PlatformDriver], site: Site, sandbox: Sandbox
     ) -> None:
-        who = caller(driving)
+        who = caller(driver)
         await sandbox.fault(kind="slow", seconds=PATIENCE / 4, match={"token": who.token})
-        assert await driving(site, who).ask()
+        assert await driver(site, who).ask()
 
     @EVERY
     async def test_a_cancelled_call_is_over_at_once_and_takes_nobodys_place(
-        self, driving: type[Driving], site: Site, sandbox: Sandbox
+        self, driver: type[PlatformDriver], site: Site, sandbox: Sandbox
     ) -> None:
-        who = caller(driving)
-        client = driving(site, who)
+        who = caller(driver)
+        client = driver(site, who)
         await sandbox.fault(kind="slow", seconds=PATIENCE / 2, times=6, match={"token": who.token})
         calls = [asyncio.create_task(client.ask()) for _ in range(6)]
         async with asyncio.timeout(PATIENCE / 4):
@@ -237,39 +241,39 @@ class TestTrouble:
 
 class TestLimits:
     @pytest.mark.parametrize(
-        ("driving", "limit"),
+        ("driver", "limit"),
         [
-            pytest.param(driving, limit, id=f"{driving.name}-{limit.name}")
-            for driving in DRIVINGS
-            for limit in driving.limits
+            pytest.param(driver, limit, id=f"{driver.name}-{limit.name}")
+            for driver in DRIVINGS
+            for limit in driver.limits
         ],
     )
     async def test_one_is_kept_to_as_long_as_it_lasts(
-        self, driving: type[Driving], limit: Limited, site: Site, sandbox: Sandbox
+        self, driver: type[PlatformDriver], limit: Limited, site: Site, sandbox: Sandbox
     ) -> None:
         time, scope = Timeline(), f"scope-{unique()}"
-        who = caller(driving, limiter=time.limiter(), scope=scope)
+        who = caller(driver, limiter=time.limiter(), scope=scope)
         await sandbox.fault(**limit.fault, match={"token": who.token})
-        refused = await _refused(driving(site, who))
+        refused = await _refused(driver(site, who))
         assert (refused.consequence, refused.code) == (RATE, limit.code)
         assert refused.retry_after == limit.wait
-        again = await _refused(driving(site, _of_another_run(who)))
+        again = await _refused(driver(site, _of_another_run(who)))
         assert again.code is None, "refused by ourselves, without a call"
         assert again.retry_after == limit.wait
-        stranger = caller(driving, limiter=who.limiter)
-        assert await driving(site, stranger).ask(), "others go on"
+        stranger = caller(driver, limiter=who.limiter)
+        assert await driver(site, stranger).ask(), "others go on"
         time.now += limit.wait
-        assert await driving(site, who).ask()
+        assert await driver(site, who).ask()
 
     @COUNTED_BY_THE_SECOND
     async def test_a_limit_per_second_is_waited_out_in_the_call(
-        self, driving: type[Driving], site: Site, sandbox: Sandbox
+        self, driver: type[PlatformDriver], site: Site, sandbox: Sandbox
     ) -> None:
-        assert driving.moment is not None
+        assert driver.moment is not None
         time = Timeline()
-        who = caller(driving, limiter=time.limiter())
-        await sandbox.fault(**driving.moment, match={"token": who.token})
-        assert await driving(site, who).ask()
+        who = caller(driver, limiter=time.limiter())
+        await sandbox.fault(**driver.moment, match={"token": who.token})
+        assert await driver(site, who).ask()
         (nap,) = time.naps
         assert 0 < nap <= 3
 
@@ -282,15 +286,15 @@ class TestSecrets:
     @EVERY
     async def test_no_token_is_in_spans_logs_or_errors(
         self,
-        driving: type[Driving],
+        driver: type[PlatformDriver],
         site: Site,
         sandbox: Sandbox,
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        who = caller(driving)
-        client = driving(site, who)
-        code = driving.refusals[-1].code
+        who = caller(driver)
+        client = driver(site, who)
+        code = driver.refusals[-1].code
         with recorded_spans(monkeypatch) as spans, caplog.at_level(logging.INFO):
             await client.ask()
             await client.listed()

@@ -18,7 +18,7 @@ from executor.handlers.scheduled_report import ScheduledReport
 from executor.settings import ExecutorSettings
 from notifier.channels.telegram_markup import units
 from tests.support.channels import Sandbox, TelegramReceiving, WebhookReceiving, unique
-from tests.support.contexts import account, run_context
+from tests.support.run_contexts import account, run_context
 from tests.support.stack import Service
 
 EVERYTHING = {

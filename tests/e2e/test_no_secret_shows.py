@@ -21,13 +21,13 @@ from carillon.child import NotReady
 from carillon.ports import free_port
 from common.secrets.crypto import new_encryption_key
 from common.settings import KafkaSettings
-from tests.support import echoes, harvest, mishaps, misuse, scenes
-from tests.support.canaries import Canaries, random_text
+from tests.support import exposed_text, refused_requests, secret_echoes, secret_faults, team_actions
 from tests.support.databases import fresh_database
-from tests.support.desks import Desk, settled
-from tests.support.harvest import Places
+from tests.support.exposed_text import Places
+from tests.support.planted_secrets import PlantedSecrets, random_text
 from tests.support.stack import Service, Stack
-from tests.support.stage import SERVICES, Stage, staged
+from tests.support.team_client import TeamClient, settled
+from tests.support.watched_services import SERVICES, WatchedServices, watched_services
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -47,32 +47,32 @@ LEAST_PAGES = 50
 
 
 @pytest.fixture
-def canaries() -> Canaries:
-    return Canaries()
+def planted() -> PlantedSecrets:
+    return PlantedSecrets()
 
 
 @pytest.fixture
-def encryption_keys(canaries: Canaries) -> str:
-    return canaries.plant("ENCRYPTION_KEYS", new_encryption_key("canary"), public="canary:")
+def encryption_keys(planted: PlantedSecrets) -> str:
+    return planted.plant("ENCRYPTION_KEYS", new_encryption_key("canary"), public="canary:")
 
 
 @pytest.fixture
 def database_url(
-    postgres_server: Callable[[str], str], database_template: str, canaries: Canaries
+    postgres_server: Callable[[str], str], database_template: str, planted: PlantedSecrets
 ) -> Iterator[str]:
     """The services' own database, reached with a password of this test's."""
     with fresh_database(postgres_server, database_template) as url, _user(url, random_text()) as own:
-        yield canaries.plant_dsn("DATABASE_URL", own)
+        yield planted.plant_dsn("DATABASE_URL", own)
 
 
 @pytest.fixture
-def customers_database(postgres_server: Callable[[str], str], canaries: Canaries) -> Iterator[str]:
+def customers_database(postgres_server: Callable[[str], str], planted: PlantedSecrets) -> Iterator[str]:
     """A customer's, whose password is spelt differently in its address."""
     with (
         fresh_database(postgres_server, "template0") as url,
         _user(url, f"{random_text(16)}/+%{random_text(16)}") as own,
     ):
-        yield canaries.plant_dsn("a customer's database", own)
+        yield planted.plant_dsn("a customer's database", own)
 
 
 @contextmanager
@@ -104,17 +104,17 @@ def closed_port() -> int:
 
 
 @pytest.fixture
-def apps(canaries: Canaries) -> Mapping[str, str]:
+def apps(planted: PlantedSecrets) -> Mapping[str, str]:
     """The apps registered at the vendors: the sandbox takes no other."""
     return {
         "FACEBOOK_APP_ID": "1000200030004000",
-        "FACEBOOK_APP_SECRET": canaries.new("FACEBOOK_APP_SECRET"),
+        "FACEBOOK_APP_SECRET": planted.new("FACEBOOK_APP_SECRET"),
         "TIKTOK_APP_ID": "7300000000000000001",
-        "TIKTOK_APP_SECRET": canaries.new("TIKTOK_APP_SECRET"),
+        "TIKTOK_APP_SECRET": planted.new("TIKTOK_APP_SECRET"),
         "TIKTOK_CLIENT_KEY": "awclientkey",
-        "TIKTOK_CLIENT_SECRET": canaries.new("TIKTOK_CLIENT_SECRET"),
+        "TIKTOK_CLIENT_SECRET": planted.new("TIKTOK_CLIENT_SECRET"),
         "ZOOM_CLIENT_ID": "ZoomClientId",
-        "ZOOM_CLIENT_SECRET": canaries.new("ZOOM_CLIENT_SECRET"),
+        "ZOOM_CLIENT_SECRET": planted.new("ZOOM_CLIENT_SECRET"),
     }
 
 
@@ -128,16 +128,16 @@ def sandbox_server(tmp_path: Path, apps: Mapping[str, str]) -> Iterator[Service]
 
 
 @pytest.fixture
-async def stage(
+async def watched(
     stack: Stack,
     kafka: KafkaSettings,
-    canaries: Canaries,
+    planted: PlantedSecrets,
     sandbox_server: Service,
     apps: Mapping[str, str],
     customers_database: str,
     closed_port: int,
     tmp_path: Path,
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[WatchedServices]:
     allowed = (sandbox_server.url, customers_database, f"tcp://127.0.0.1:{closed_port}")
     environment = {
         **apps,
@@ -146,45 +146,47 @@ async def stage(
         "OUTBOUND_ALLOWED_HOSTS": ",".join(urlsplit(url).netloc.rpartition("@")[2] for url in allowed),
         "RECORDING_STORE_URL": f"file://{tmp_path}/store",
         "TRANSCRIPTION_BASE_URL": f"{sandbox_server.url}/transcription",
-        "TRANSCRIPTION_API_KEY": canaries.new("TRANSCRIPTION_API_KEY"),
+        "TRANSCRIPTION_API_KEY": planted.new("TRANSCRIPTION_API_KEY"),
         "AWS_ACCESS_KEY_ID": "AKIACANARY",
-        "AWS_SECRET_ACCESS_KEY": canaries.new("AWS_SECRET_ACCESS_KEY"),
-        "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={canaries.new('OTEL_EXPORTER_OTLP_HEADERS')}",
+        "AWS_SECRET_ACCESS_KEY": planted.new("AWS_SECRET_ACCESS_KEY"),
+        "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={planted.new('OTEL_EXPORTER_OTLP_HEADERS')}",
         "SWEEP_AFTER": "2",
     }
-    async with staged(stack, kafka, canaries, sandbox_server, environment) as opened:
+    async with watched_services(stack, kafka, planted, sandbox_server, environment) as opened:
         yield opened
 
 
-async def test_no_secret_shows_when_all_goes_well(stage: Stage, customers_database: str) -> None:
-    desk = await stage.desk("Northwind Media")
-    await stage.follow(desk)
-    hook = await desk.hook(f"{stage.vendor}/hooks/well", scenes.signing_secret(stage))
-    chat = await desk.chat(scenes.bot_token(stage))
+async def test_no_secret_shows_when_all_goes_well(watched: WatchedServices, customers_database: str) -> None:
+    team_client = await watched.team_client("Northwind Media")
+    await watched.follow(team_client)
+    hook = await team_client.hook(f"{watched.vendor}/hooks/well", team_actions.signing_secret(watched))
+    chat = await team_client.chat(team_actions.bot_token(watched))
     for destination in (hook, chat):
-        await desk.post(f"/api/destinations/{destination}/test")
-    await desk.post(f"/api/destinations/{hook}/rotate-secret")
-    made = await desk.post("/api/api-keys", {"name": "Another"})
-    stage.canaries.plant("a made API key", made["key"], public=made["hint"])
-    person = await stage.visitor()
-    await person.sign_in(desk.team)
-    for kind in scenes.CONSENTS:
-        assert (await scenes.consent(stage, desk, person, kind)).status == 200
-    accounts = await scenes.paste_everything(stage, desk)
-    database = await desk.connect("postgresql", token=customers_database)
-    automations = await scenes.automate_everything(desk, chat=chat, hook=hook, database=database)
-    await desk.post(
+        await team_client.post(f"/api/destinations/{destination}/test")
+    await team_client.post(f"/api/destinations/{hook}/rotate-secret")
+    made = await team_client.post("/api/api-keys", {"name": "Another"})
+    watched.planted.plant("a made API key", made["key"], public=made["hint"])
+    person = await watched.visitor()
+    await person.sign_in(team_client.team)
+    for kind in team_actions.CONSENTS:
+        assert (await team_actions.complete_consent(watched, team_client, person, kind)).status == 200
+    accounts = await team_actions.connect_every_kind(watched, team_client)
+    database = await team_client.connect("postgresql", token=customers_database)
+    automations = await team_actions.create_every_automation(
+        team_client, chat=chat, hook=hook, database=database
+    )
+    await team_client.post(
         f"/api/automations/{automations[0]}/backfill",
         {"from": "2024-12-31T00:00:00Z", "to": "2025-01-02T00:00:00Z"},
     )
-    await desk.run_all(automations)
+    await team_client.run_all(automations)
     for connection in (accounts.facebook, accounts.tiktok, accounts.creator, accounts.zoom, accounts.server):
-        await desk.post(f"/api/connections/{connection}/check")
-    await _process_recordings(stage, desk, accounts, hook)
-    await settled(stage.world.sql)
+        await team_client.post(f"/api/connections/{connection}/check")
+    await _process_recordings(watched, team_client, accounts, hook)
+    await settled(watched.world.sql)
 
     states = {
-        table: {row["status"] for row in await stage.world.sql.fetch(f"SELECT status FROM {table}")}
+        table: {row["status"] for row in await watched.world.sql.fetch(f"SELECT status FROM {table}")}
         for table in ("automation_run", "delivery", "recording", "connection")
     }
     assert states == {
@@ -193,66 +195,70 @@ async def test_no_secret_shows_when_all_goes_well(stage: Stage, customers_databa
         "recording": {"UPLOADED", "SKIPPED"},
         "connection": {"active"},
     }
-    searched = await _searched(stage, desk)
+    searched = await _searched(watched, team_client)
     assert not [path for path, counts in searched.outcomes.items() if 200 not in counts]
     assert len(searched.pages) >= LEAST_PAGES
 
 
-async def _process_recordings(stage: Stage, desk: Desk, accounts: scenes.Accounts, hook: str) -> None:
+async def _process_recordings(
+    watched: WatchedServices, team_client: TeamClient, accounts: team_actions.Accounts, hook: str
+) -> None:
     """One that a job finds, and one that Zoom tells of at once."""
     targets = [
         {"type": "store"},
         {"type": "s3", "connection_id": accounts.bucket},
         {"type": "webhook", "destination_id": hook},
     ]
-    await scenes.record(stage, "A lecture on canaries")
-    job = await scenes.take_recordings(desk, accounts.zoom, "lecture", *targets)
-    await desk.run(job)
-    secret = stage.canaries.of("a Zoom webhook secret")
-    validation = await scenes.announce(stage, accounts.zoom, secret, event="endpoint.url_validation")
+    await team_actions.add_recording(watched, "A lecture on planted")
+    job = await team_actions.create_recording_job(team_client, accounts.zoom, "lecture", *targets)
+    await team_client.run(job)
+    secret = watched.planted.of("a Zoom webhook secret")
+    validation = await team_actions.send_zoom_event(
+        watched, accounts.zoom, secret, event="endpoint.url_validation"
+    )
     assert validation == 200
     announced = {"topic": "Another lecture", "files": [{"file_type": "M4A"}]}
-    assert await scenes.announce(stage, accounts.zoom, secret, recording=announced) == 204
+    assert await team_actions.send_zoom_event(watched, accounts.zoom, secret, recording=announced) == 204
 
 
 async def test_no_secret_shows_whatever_goes_wrong(
-    stage: Stage, customers_database: str, closed_port: int
+    watched: WatchedServices, customers_database: str, closed_port: int
 ) -> None:
-    first = await stage.desk("Northwind Media")
-    await stage.follow(first)
-    await mishaps.poison(stage)
-    at_once = [trouble for trouble in echoes.TROUBLES if trouble is not echoes.busy]
-    await asyncio.gather(*(mishaps.troubled_team(stage, trouble) for trouble in at_once))
-    await mishaps.unusable_databases(stage, customers_database, closed_port)
-    await mishaps.spoilt_rows(stage)
-    await settled(stage.world.sql)
+    first = await watched.team_client("Northwind Media")
+    await watched.follow(first)
+    await secret_faults.malformed_record(watched)
+    at_once = [trouble for trouble in secret_echoes.TROUBLES if trouble is not secret_echoes.busy]
+    await asyncio.gather(*(secret_faults.troubled_team(watched, trouble) for trouble in at_once))
+    await secret_faults.unusable_databases(watched, customers_database, closed_port)
+    await secret_faults.malformed_rows(watched)
+    await settled(watched.world.sql)
     # By itself: who reaches a limit of the app holds all others back.
-    await mishaps.troubled_team(stage, echoes.busy)
-    await settled(stage.world.sql)
-    await stage.no_faults()
-    await mishaps.refused_server(stage)
-    await mishaps.refused_consents(stage)
-    await misuse.of_the_api(stage)
-    await misuse.of_the_console(stage)
-    await misuse.of_the_door(stage)
-    await mishaps.unlucky_recordings(stage)
-    chat = await first.chat(scenes.bot_token(stage))
-    await first.run(await first.automate("scheduled_report", scenes.REPORT, chat, "facebook"))
-    await settled(stage.world.sql)
+    await secret_faults.troubled_team(watched, secret_echoes.busy)
+    await settled(watched.world.sql)
+    await watched.no_faults()
+    await secret_faults.refused_server(watched)
+    await secret_faults.refused_consents(watched)
+    await refused_requests.send_to_api(watched)
+    await refused_requests.send_to_console(watched)
+    await refused_requests.send_zoom_events(watched)
+    await secret_faults.failing_recordings(watched)
+    chat = await first.chat(team_actions.bot_token(watched))
+    await first.run(await first.automate("scheduled_report", team_actions.REPORT, chat, "facebook"))
+    await settled(watched.world.sql)
 
-    seen = [desk for desk in stage.desks if desk.name in SEEN]
+    seen = [team_client for team_client in watched.team_clients if team_client.name in SEEN]
     assert len(seen) == len(SEEN)
-    searched = await _searched(stage, *seen)
-    assert searched.found[f"topic {mishaps.POISONED}.dlq"]
+    searched = await _searched(watched, *seen)
+    assert searched.found[f"topic {secret_faults.POISONED}.dlq"]
     assert len(searched.pages) >= LEAST_PAGES
 
 
 async def test_no_secret_shows_of_services_that_cannot_start(
-    stack: Stack, canaries: Canaries, closed_port: int, customers_database: str
+    stack: Stack, planted: PlantedSecrets, closed_port: int, customers_database: str
 ) -> None:
     wrong = urlsplit(customers_database)
     host = f"127.0.0.1:{wrong.port}"
-    new = canaries.new
+    new = planted.new
     environments: list[dict[str, str]] = [
         {"DATABASE_URL": f"postgresql://ada:{new('half a password')}/{new('its rest')}@{host}/x"},
         {"DATABASE_URL": f"postgresql://ada:{new('a password')}@127.0.0.1:{closed_port}/x"},
@@ -272,7 +278,7 @@ async def test_no_secret_shows_of_services_that_cannot_start(
     outcomes = await asyncio.gather(*(service.start() for service in services), return_exceptions=True)
 
     assert all(isinstance(outcome, NotReady) for outcome in outcomes), outcomes
-    assert not canaries.look(harvest.logs(services))
+    assert not planted.look(exposed_text.logs(services))
     assert all(service.log for service in services)
 
 
@@ -285,28 +291,30 @@ class Searched:
     pages: frozenset[str]
 
 
-async def _searched(stage: Stage, *seen: Desk) -> Searched:
+async def _searched(watched: WatchedServices, *seen: TeamClient) -> Searched:
     """Ask for everything there is, as every team, and open the console's pages as those `seen`; then look for
     every secret in all of it.
 
     Each secret that is found names itself, its spelling, its place and the text around it.
     """
-    outcomes = await harvest.answers([desk.api for desk in stage.desks], stage.world.sql)
+    outcomes = await exposed_text.answers(
+        [team_client.api for team_client in watched.team_clients], watched.world.sql
+    )
     pages: set[str] = set()
-    for desk in seen:
-        person = await stage.visitor()
-        await person.sign_in(desk.team)
-        pages |= await harvest.pages(person)
+    for team_client in seen:
+        person = await watched.visitor()
+        await person.sign_in(team_client.team)
+        pages |= await exposed_text.pages(person)
     for name in SERVICES:
-        async with stage.notebook.client(stage.stack[name].url) as client:
+        async with watched.responses.client(watched.stack[name].url) as client:
             (await client.get("/metrics")).raise_for_status()
-    runs = await stage.world.sql.fetch("SELECT id FROM automation_run")
-    found = await stage.gather()
+    runs = await watched.world.sql.fetch("SELECT id FROM automation_run")
+    found = await watched.gather()
 
     leaks = [
         sighting
         for places in found.values()
-        for sighting in stage.canaries.look(places)
+        for sighting in watched.planted.look(places)
         if not SHOWN_ON_PURPOSE.fullmatch(f"{sighting.name} in {sighting.place}")
     ]
     assert not leaks, "\n".join(map(str, leaks))
@@ -316,7 +324,7 @@ async def _searched(stage: Stage, *seen: Desk) -> Searched:
 
 def _assert_the_search_found_what_it_may(found: Mapping[str, Places], runs: Sequence[str]) -> None:
     """The control: ids of runs are everywhere, and the same search finds them there."""
-    control = Canaries()
+    control = PlantedSecrets()
     for run_id in runs:
         control.plant(run_id, run_id)
     for what in ("logs", "spans", "answers", "live feed", "table automation_run", "topic automation.run"):

@@ -18,8 +18,8 @@ from common.secrets.crypto import KeyRing
 from executor.aftermath.statements import TELL_AGAIN_AFTER_DAYS
 from executor.handlers.base import Account, Outcome, RunContext
 from tests.factories import Team, World
+from tests.support.executor_harness import SCRIPTED, Worker, succeed, working
 from tests.support.outbox import Announcements
-from tests.support.workers import SCRIPTED, Worker, succeed, working
 
 TOKEN = "EAAGm0PX4ZCpsBAKZCk7lONGACCESSTOKEN"
 

@@ -11,7 +11,7 @@ from common.database.pool import ConnectionPool
 from executor.announcement import announce
 from executor.handlers.base import Handler, Outcome, RunContext
 from tests.factories import World
-from tests.support.workers import SCRIPTED, Config, Scripted, succeed
+from tests.support.executor_harness import SCRIPTED, Config, Scripted, succeed
 
 
 class NewerConfig(BaseModel):

@@ -15,9 +15,9 @@ from common.models import Lane
 from common.secrets.crypto import KeyRing, new_encryption_key
 from executor.runs.claims import Claims
 from tests.factories import Team, World
+from tests.support.executor_harness import ids, token_keeper
 from tests.support.outbox import Announcements
 from tests.support.statements import counted_pool
-from tests.support.workers import ids, token_keeper
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

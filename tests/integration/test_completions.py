@@ -19,10 +19,10 @@ from executor.runs.completions import Completions
 from executor.runs.results import CANCELLED, HANDED_BACK, Completion
 from scheduler.rescue import Rescue
 from tests.factories import Team, World
+from tests.support.executor_harness import PUBLIC_URL, REPORT, token_keeper
 from tests.support.leaders import lead
 from tests.support.outbox import Announcements
 from tests.support.statements import counted_pool
-from tests.support.workers import PUBLIC_URL, REPORT, token_keeper
 
 WORKER = "executor-1"
 AFTERMATH = AftermathWriter(public_url=PUBLIC_URL)

@@ -19,10 +19,10 @@ from common.models import ConnectionKind
 from executor.handlers.base import Account
 from executor.handlers.data_sync import DataSync
 from tests.factories import Team, World
-from tests.support.ads import FakeAds, FakeSources, ad_account, refusal
-from tests.support.contexts import account
 from tests.support.databases import fresh_database
+from tests.support.fake_ads import FakeAds, FakeSources, ad_account, refusal
 from tests.support.polling import eventually
+from tests.support.run_contexts import account
 from tests.support.syncs import Syncing, executor_settings, spend_is_the_day, syncing
 
 TABLE = '"Ads"."days"'

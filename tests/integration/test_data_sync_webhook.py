@@ -19,11 +19,11 @@ from common.secrets.crypto import KeyRing
 from executor.handlers.data_sync import DataSync
 from executor.sync.batches import Superseded
 from tests.factories import Team, World
-from tests.support.ads import FakeAds, FakeSources, ad_account, refusal
-from tests.support.canaries import Canaries
 from tests.support.channels import Sandbox
-from tests.support.echoes import echo
-from tests.support.receivers import client_of
+from tests.support.fake_ads import FakeAds, FakeSources, ad_account, refusal
+from tests.support.fake_receiver import client_of
+from tests.support.planted_secrets import PlantedSecrets
+from tests.support.secret_echoes import echo
 from tests.support.stack import Service
 from tests.support.syncs import Syncing, executor_settings, fresh_hook, spend_is_the_day, syncing
 
@@ -261,13 +261,13 @@ class TestAnswers:
     async def test_a_secret_the_receiver_repeats_is_not_shown(
         self, sync: Syncing, receiver: Receiver, http: httpx.AsyncClient
     ) -> None:
-        canaries = Canaries()
-        canaries.plant("the secret", SECRET, public="whsec_")
+        planted = PlantedSecrets()
+        planted.plant("the secret", SECRET, public="whsec_")
         for before in range(0, 200, 9):
             receiver.answers = [httpx.Response(500, text="x" * before + " " + echo(SECRET))]
             with pytest.raises(ChannelError) as failed:
                 await sync.attempt(http)
-            assert not canaries.look([("an error", failed.value.detail)])
+            assert not planted.look([("an error", failed.value.detail)])
 
     async def test_a_receiver_that_paces_us_is_kept_to(
         self, sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, waits: list[float]

@@ -25,11 +25,11 @@ from notifier.deliveries.claims import Claims
 from notifier.pacing import Limit
 from tests.factories import BOT_TOKEN, MESSAGE, Team, World
 from tests.support.channels import notifier_settings
-from tests.support.notifiers import Notifier, notifying
+from tests.support.fake_receiver import client_of
+from tests.support.notifier_harness import Notifier, notifying
 from tests.support.outbox import Announcements
-from tests.support.parcels import chart, message, table
 from tests.support.polling import eventually
-from tests.support.receivers import client_of
+from tests.support.sample_deliveries import chart, message, table
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ITS_OWN = " WHERE id = (SELECT destination_id FROM delivery WHERE id = $1)"

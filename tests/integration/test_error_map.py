@@ -39,11 +39,11 @@ from tests.support.error_map import (
     Row,
     success,
 )
-from tests.support.grants import ScriptedGrant
-from tests.support.notifiers import notifying
-from tests.support.parcels import message
+from tests.support.executor_harness import PUBLIC_URL, SCRIPTED, working
+from tests.support.fake_grants import ScriptedGrant
+from tests.support.notifier_harness import notifying
 from tests.support.polling import eventually
-from tests.support.workers import PUBLIC_URL, SCRIPTED, working
+from tests.support.sample_deliveries import message
 
 MAX_ATTEMPTS = 3
 
@@ -60,7 +60,7 @@ async def team(world: World) -> Team:
     return await world.team(f"Team {new_id()}")
 
 
-class Wire:
+class ScriptedTransport:
     """Answers with each of these in turn, and with the last for ever."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
@@ -89,7 +89,7 @@ class After:
 
 
 @dataclass
-class Bench:
+class RunHarness:
     """A team with one account, one automation that uses it, and a chat."""
 
     world: World
@@ -100,11 +100,11 @@ class Bench:
     automation_id: UUID
     chat: UUID
 
-    async def run(self, platform: str, wire: Wire, *kept: Grant) -> After:
+    async def run(self, platform: str, transport: ScriptedTransport, *kept: Grant) -> After:
         """One attempt of a run that asks the platform once."""
 
         async def act(context: RunContext) -> Outcome:
-            await PLATFORMS[platform].ask(context, wire.http)
+            await PLATFORMS[platform].ask(context, transport.http)
             return Outcome("asked", {})
 
         async def no_wait(_seconds: float) -> None:
@@ -132,8 +132,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(world: World, team: Team, pool: ConnectionPool, ring: KeyRing) -> Callable[..., Any]:
-    async def build(kind: ConnectionKind, **columns: Any) -> Bench:
+def harness(world: World, team: Team, pool: ConnectionPool, ring: KeyRing) -> Callable[..., Any]:
+    async def build(kind: ConnectionKind, **columns: Any) -> RunHarness:
         chat = await world.telegram(team)
         connection_id = await world.connection(
             team, kind, "access-1", **{"refresh_token": "refresh-1", "name": "Main", **columns}
@@ -141,7 +141,7 @@ def bench(world: World, team: Team, pool: ConnectionPool, ring: KeyRing) -> Call
         [automation_id] = await world.automations(
             team, chat, kind=SCRIPTED, config={}, platforms=(kind.platform.value,)
         )
-        return Bench(world, team, pool, ring, connection_id, automation_id, chat)
+        return RunHarness(world, team, pool, ring, connection_id, automation_id, chat)
 
     return build
 
@@ -240,29 +240,31 @@ CHECKS: dict[str, Callable[[After], None]] = {
 
 
 @pytest.mark.parametrize(("platform", "row"), CALLS)
-async def test_what_follows_from_a_refused_call(bench: Callable[..., Any], platform: str, row: Row) -> None:
+async def test_what_follows_from_a_refused_call(harness: Callable[..., Any], platform: str, row: Row) -> None:
     """REFRESH here is what is refused again after the token was renewed."""
-    made: Bench = await bench(PLATFORMS[platform].kind)
-    after = await made.run(platform, Wire(row.answer), *renewing(platform))
+    made: RunHarness = await harness(PLATFORMS[platform].kind)
+    after = await made.run(platform, ScriptedTransport(row.answer), *renewing(platform))
     CHECKS[row.expected](after)
 
 
 @pytest.mark.parametrize(("platform", "row"), REFRESHED)
 async def test_a_token_that_was_refused_is_renewed_under_the_run(
-    bench: Callable[..., Any], platform: str, row: Row
+    harness: Callable[..., Any], platform: str, row: Row
 ) -> None:
-    made: Bench = await bench(PLATFORMS[platform].kind)
-    after = await made.run(platform, Wire(row.answer, success(platform)), *renewing(platform))
+    made: RunHarness = await harness(PLATFORMS[platform].kind)
+    after = await made.run(platform, ScriptedTransport(row.answer, success(platform)), *renewing(platform))
     check_ok(after)
     assert after.connection["token_version"] == 2
 
 
 @pytest.mark.parametrize(("platform", "row"), RENEWALS)
 async def test_what_follows_from_a_refused_renewal(
-    bench: Callable[..., Any], platform: str, row: Row
+    harness: Callable[..., Any], platform: str, row: Row
 ) -> None:
-    made: Bench = await bench(PLATFORMS[platform].kind, expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    oauth, api = Wire(row.answer), Wire(success(platform))
+    made: RunHarness = await harness(
+        PLATFORMS[platform].kind, expires_at=datetime.now(UTC) - timedelta(seconds=1)
+    )
+    oauth, api = ScriptedTransport(row.answer), ScriptedTransport(success(platform))
     app = AppSettings(
         zoom_client_id="id",
         zoom_client_secret=SecretStr("secret"),
@@ -277,18 +279,20 @@ async def test_what_follows_from_a_refused_renewal(
 
 @pytest.mark.parametrize(("platform", "row"), MISCONFIGURED)
 async def test_the_operators_own_mistake_costs_no_run_while_the_token_lives(
-    bench: Callable[..., Any], platform: str, row: Row
+    harness: Callable[..., Any], platform: str, row: Row
 ) -> None:
-    made: Bench = await bench(PLATFORMS[platform].kind, expires_at=datetime.now(UTC) + timedelta(minutes=1))
+    made: RunHarness = await harness(
+        PLATFORMS[platform].kind, expires_at=datetime.now(UTC) + timedelta(minutes=1)
+    )
     app = AppSettings(
         zoom_client_id="id",
         zoom_client_secret=SecretStr("secret"),
         tiktok_client_key="key",
         tiktok_client_secret=SecretStr("secret"),
     )
-    oauth = Wire(row.answer)
+    oauth = ScriptedTransport(row.answer)
     kept = grants(oauth.http, OutboundSettings(), app).values()
-    check_ok(await made.run(platform, Wire(success(platform)), *kept))
+    check_ok(await made.run(platform, ScriptedTransport(success(platform)), *kept))
 
 
 async def delivered(
@@ -337,8 +341,8 @@ async def test_what_follows_from_telegrams_answer(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, answer: httpx.Response, expected: str
 ) -> None:
     accepted = httpx.Response(200, json={"ok": True, "result": {"message_id": 1}})
-    wire = Wire(answer, accepted) if expected == "REMEDIED" else Wire(answer)
-    channel = TelegramChannel(wire.http, notifier_settings())
+    transport = ScriptedTransport(answer, accepted) if expected == "REMEDIED" else ScriptedTransport(answer)
+    channel = TelegramChannel(transport.http, notifier_settings())
     chat = await world.telegram(team)
     delivery, destination = await delivered(world, team, pool, ring, chat, channel)
     check_delivery(expected, delivery, destination)
@@ -356,6 +360,6 @@ async def test_what_follows_from_a_webhooks_answer(
     expected: str,
 ) -> None:
     hook = await world.webhook(team, "https://hooks.example/in", SECRET)
-    channel = WebhookChannel(Wire(answer).http)
+    channel = WebhookChannel(ScriptedTransport(answer).http)
     delivery, destination = await delivered(world, team, pool, ring, hook, channel)
     check_delivery(expected, delivery, destination)

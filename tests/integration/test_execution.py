@@ -21,10 +21,10 @@ from common.work.places import Stopping
 from executor.handlers.base import Outcome, RunContext
 from scheduler.rescue import Rescue
 from tests.factories import Team, World
+from tests.support.executor_harness import REPORT, SCRIPTED, Gate, Worker, succeed, working
 from tests.support.leaders import lead
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
-from tests.support.workers import REPORT, SCRIPTED, Gate, Worker, succeed, working
 
 TOKEN = "EAAGm0PX4ZCpsBAKZCk7lONGACCESSTOKEN"
 

@@ -24,12 +24,12 @@ from executor.recordings.finding.plan import SourcesMissing, TemplatesMissing
 from executor.settings import ExecutorSettings
 from tests.factories import Team, World
 from tests.support import recordings
-from tests.support.contexts import account, run_context
-from tests.support.fingerprints import fingerprint
+from tests.support.database_fingerprint import fingerprint
 from tests.support.outbox import Announcements
+from tests.support.run_contexts import account, run_context
 from tests.support.stack import Service
 from tests.support.statements import counted_pool
-from tests.support.zoom import SandboxZoom
+from tests.support.zoom_sandbox import SandboxZoom
 
 ALL = {"patterns": ["."]}
 

@@ -24,8 +24,8 @@ from scheduler.rescue import Rescue
 from scheduler.token_refresh import TokenRefresh
 from scheduler.zone_rules import ZoneRules
 from tests.factories import Team, World
+from tests.support.fake_producer import FakeProducer
 from tests.support.polling import eventually
-from tests.support.producers import StandIn
 
 Reigns = Callable[..., Reign]
 
@@ -33,12 +33,12 @@ KEEP = Retention(*[timedelta(days=90)] * 4)
 
 
 @pytest.fixture
-def producer() -> StandIn:
-    return StandIn()
+def producer() -> FakeProducer:
+    return FakeProducer()
 
 
 @pytest.fixture
-def reign_of(pool: ConnectionPool, database_url: str, producer: StandIn) -> Reigns:
+def reign_of(pool: ConnectionPool, database_url: str, producer: FakeProducer) -> Reigns:
     def build(holder: str = "first", *, seconds: float = 4.0) -> Reign:
         lease = Lease(pool, holder=holder, seconds=seconds)
         return Reign(
@@ -87,7 +87,7 @@ async def listens(world: World) -> bool:
 
 
 async def test_what_comes_due_is_dispatched_and_published_without_being_asked(
-    world: World, team: Team, reign_of: Reigns, producer: StandIn
+    world: World, team: Team, reign_of: Reigns, producer: FakeProducer
 ) -> None:
     due = datetime.now(UTC) + timedelta(seconds=0.5)
     [automation_id] = await world.automations(team, None, next_run=due)
@@ -194,7 +194,7 @@ async def test_a_reign_outlives_the_loss_of_every_connection(
 
 
 async def test_a_broker_that_is_away_delays_events_and_nothing_else(
-    world: World, team: Team, reign_of: Reigns, producer: StandIn
+    world: World, team: Team, reign_of: Reigns, producer: FakeProducer
 ) -> None:
     async def away(_number: int) -> None:
         raise KafkaConnectionError

@@ -21,8 +21,8 @@ from common.ids import new_id
 from common.settings import KafkaSettings
 from scheduler.relay import Relay
 from tests.factories import World
+from tests.support.fake_producer import FakeProducer
 from tests.support.polling import eventually
-from tests.support.producers import StandIn
 from tests.support.spans import recorded_spans
 
 TENANT = UUID(int=1)
@@ -77,7 +77,7 @@ async def test_events_are_published_in_the_order_they_were_written_and_then_dele
     automations = [new_id() for _ in range(5)]
     events = [started(automation, attempt) for attempt in range(1, 8) for automation in automations]
     await write(world.sql, *events)
-    broker = StandIn()
+    broker = FakeProducer()
     assert await relay(pool, broker).publish_batch() == 35
     assert [sent.event() for sent in broker.sent] == events
     assert await left(world) == 0
@@ -86,7 +86,7 @@ async def test_events_are_published_in_the_order_they_were_written_and_then_dele
 async def test_a_batch_takes_the_oldest_and_no_more_than_its_size(pool: ConnectionPool, world: World) -> None:
     events = [started(new_id(), 1) for _ in range(5)]
     await write(world.sql, *events)
-    broker = StandIn()
+    broker = FakeProducer()
     small = relay(pool, broker, batch_size=2)
     assert [await small.publish_batch() for _ in range(4)] == [2, 2, 1, 0]
     assert [sent.event() for sent in broker.sent] == events
@@ -95,7 +95,7 @@ async def test_a_batch_takes_the_oldest_and_no_more_than_its_size(pool: Connecti
 async def test_a_record_is_a_cloudevent_under_the_prefix(pool: ConnectionPool, world: World) -> None:
     event = started(new_id(), 1)
     await write(world.sql, event)
-    broker = StandIn()
+    broker = FakeProducer()
     await relay(pool, broker, prefix="team-a.").publish_batch()
     [sent] = broker.sent
     assert (sent.topic, sent.key) == ("team-a.automation.run", event.key)
@@ -112,7 +112,7 @@ async def test_the_traceparent_of_a_record_is_a_child_of_the_stored_one(
         with telemetry.span("dispatch") as dispatch:
             stored = telemetry.traceparent_of(dispatch)
         await write(world.sql, started(new_id(), 1), traceparent=stored)
-        broker = StandIn()
+        broker = FakeProducer()
         await relay(pool, broker).publish_batch()
     [send] = [span for span in spans.ended() if span.name.startswith("send ")]
     assert send.parent is not None
@@ -134,12 +134,12 @@ async def test_a_broker_that_fails_in_the_middle_of_a_batch_keeps_all_of_it(
         if number == 4:
             raise KafkaTimeoutError
 
-    broker = StandIn(acknowledge=fails_at_the_fourth)
+    broker = FakeProducer(acknowledge=fails_at_the_fourth)
     with pytest.raises(KafkaError):
         await relay(pool, broker).publish_batch()
     assert await left(world) == 6
     # At least once: the next attempt starts from the beginning, and in the same order.
-    broker = StandIn()
+    broker = FakeProducer()
     assert await relay(pool, broker).publish_batch() == 6
     assert [sent.event() for sent in broker.sent] == events
 
@@ -157,11 +157,11 @@ async def test_nothing_is_lost_between_the_acknowledgement_and_the_commit(
                 "   AND datname = current_database()"
             )
 
-    broker = StandIn(acknowledge=dies_at_the_last)
+    broker = FakeProducer(acknowledge=dies_at_the_last)
     with pytest.raises(TRANSIENT_DATABASE_ERRORS):
         await relay(pool, broker).publish_batch()
     assert await left(world) == 3
-    again = StandIn()
+    again = FakeProducer()
     assert await relay(pool, again).publish_batch() == 3
     assert [sent.headers["ce_id"] for sent in again.sent] == [
         sent.headers["ce_id"] for sent in broker.sent
@@ -176,7 +176,7 @@ async def test_a_relay_that_is_stopped_while_publishing_keeps_the_batch(
     async def never(_number: int) -> None:
         await asyncio.Event().wait()
 
-    broker = StandIn(acknowledge=never)
+    broker = FakeProducer(acknowledge=never)
     publishing = asyncio.create_task(relay(pool, broker).publish_batch())
     await eventually(lambda: broker.sent)
     publishing.cancel()
@@ -203,7 +203,7 @@ async def test_a_slow_kafka_gets_each_batch_once(database_url: str, world: World
         database_url, application_name="impatient", size=1, idle_in_transaction_seconds=0.2
     )
     try:
-        broker = StandIn(acknowledge=slow)
+        broker = FakeProducer(acknowledge=slow)
         assert await relay(pool, broker).publish_batch() == 1
         assert await left(world) == 0
     finally:
@@ -212,7 +212,7 @@ async def test_a_slow_kafka_gets_each_batch_once(database_url: str, world: World
 
 async def test_relays_in_parallel_publish_each_event_once(pool: ConnectionPool, world: World) -> None:
     await write(world.sql, *(started(new_id(), 1) for _ in range(200)))
-    broker = StandIn()
+    broker = FakeProducer()
 
     async def all_of_it() -> None:
         one = relay(pool, broker, batch_size=10)
@@ -234,7 +234,7 @@ async def test_an_event_that_was_written_first_and_committed_last_is_not_passed_
         await transaction.start()
         await outbox.write(slow, [to_record(early, source="test", time=datetime.now(UTC))])
         await write(world.sql, late)
-        broker = StandIn()
+        broker = FakeProducer()
         assert await relay(pool, broker).publish_batch() == 1
         await transaction.commit()
         assert await relay(pool, broker).publish_batch() == 1
@@ -246,7 +246,7 @@ async def test_an_event_that_was_written_first_and_committed_last_is_not_passed_
 async def test_a_changed_automation_wakes_the_dispatcher_once_it_is_published(
     pool: ConnectionPool, world: World
 ) -> None:
-    one = relay(pool, StandIn())
+    one = relay(pool, FakeProducer())
     await write(world.sql, started(new_id(), 1))
     await one.publish_batch()
     assert not one.schedule_changed.is_set()

@@ -26,10 +26,10 @@ from executor.tokens.decisions import ADOPT_AFTER, Token
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.vault import Vault
 from tests.factories import Team, World
-from tests.support.grants import LIFE, ScriptedGrant, ScriptedServer, answer_lost, refusal
+from tests.support.executor_harness import PUBLIC_URL, SCRIPTED, token_keeper, working
+from tests.support.fake_grants import LIFE, ScriptedGrant, ScriptedServer, answer_lost, refusal
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
-from tests.support.workers import PUBLIC_URL, SCRIPTED, token_keeper, working
 
 Connect = Callable[..., Awaitable[UUID]]
 

@@ -25,7 +25,8 @@ from executor.tokens.vault import Vault
 from scheduler.lease import StaleTerm
 from scheduler.token_refresh import ASK_AGAIN_SECONDS, TokenRefresh
 from tests.factories import Team, World
-from tests.support.grants import (
+from tests.support.executor_harness import PUBLIC_URL
+from tests.support.fake_grants import (
     ScriptedBusiness,
     ScriptedFacebook,
     ScriptedGrant,
@@ -35,7 +36,6 @@ from tests.support.grants import (
 from tests.support.leaders import depose, lead
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
-from tests.support.workers import PUBLIC_URL
 
 Connect = Callable[..., Awaitable[UUID]]
 

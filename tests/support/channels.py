@@ -17,7 +17,7 @@ from notifier.channels.base import Channel, Parcel
 from notifier.channels.telegram import TelegramChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.settings import NotifierSettings
-from tests.support.parcels import parcel
+from tests.support.sample_deliveries import parcel
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PATIENCE = 1.0

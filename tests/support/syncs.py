@@ -19,8 +19,8 @@ from executor.handlers.data_sync import DataSync
 from executor.platforms.figures import AdAccount, Days
 from executor.settings import ExecutorSettings
 from tests.factories import Team, World
-from tests.support.ads import Values
-from tests.support.contexts import run_context
+from tests.support.fake_ads import Values
+from tests.support.run_contexts import run_context
 
 SLOT = datetime(2026, 11, 21, 9, tzinfo=UTC)
 YESTERDAY = date(2026, 11, 20)

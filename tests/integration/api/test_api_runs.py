@@ -13,8 +13,8 @@ from common.events import RunCancelled, parse
 from common.models import RunStatus
 from tests.factories import Team, World
 from tests.support.history import TRACE_ID, add_delivery, add_run
-from tests.support.parcels import PNG, chart, message, table
 from tests.support.polling import eventually
+from tests.support.sample_deliveries import PNG, chart, message, table
 
 
 @pytest.fixture

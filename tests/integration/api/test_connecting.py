@@ -21,7 +21,7 @@ from api.settings import ApiSettings
 from common.models import ConnectionKind
 from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
-from tests.support.pages import HTML, Page, Person
+from tests.support.console_browser import HTML, Page, Person
 from tests.support.stack import Service
 
 Client = Callable[[Team | None], httpx.AsyncClient]

@@ -21,8 +21,8 @@ from common.events import TokenRefreshDue
 from common.models import ConnectionKind
 from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
+from tests.support.console_browser import Person
 from tests.support.outbox import Announcements
-from tests.support.pages import Person
 from tests.support.polling import eventually
 from tests.support.stack import Service
 

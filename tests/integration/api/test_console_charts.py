@@ -11,9 +11,9 @@ import pytest
 
 from common.messages import Attachment
 from tests.factories import Team, World
+from tests.support.console_browser import Person
 from tests.support.history import add_delivery, add_run
-from tests.support.pages import Person
-from tests.support.parcels import PNG, chart, message, table
+from tests.support.sample_deliveries import PNG, chart, message, table
 
 Client = Callable[[Team | None], httpx.AsyncClient]
 ENCLOSED = message(chart=chart(), files=(table(),)).model_dump(mode="json")

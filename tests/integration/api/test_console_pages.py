@@ -17,8 +17,8 @@ from sqlalchemy import event
 
 from common.ids import new_id
 from tests.factories import BOT_TOKEN, Team, World
+from tests.support.console_browser import Person
 from tests.support.history import TRACE_ID, add_delivery, add_run, add_skip
-from tests.support.pages import Person
 
 NASTY = "<script>alert(1)</script>\"'&"
 Client = Callable[[Team | None], httpx.AsyncClient]

@@ -18,8 +18,8 @@ from common.models import ConnectionKind
 from common.recordings.store import RecordingStore
 from tests.factories import Team, World
 from tests.support import recordings
+from tests.support.console_browser import Person
 from tests.support.outbox import Announcements
-from tests.support.pages import Person
 
 NASTY = "<script>alert(1)</script>\"'&"
 Client = Callable[[Team | None], httpx.AsyncClient]

@@ -15,7 +15,7 @@ from api.settings import ApiSettings
 from api.web.sessions import SESSION, Session, seal_cookie
 from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
-from tests.support.pages import HTML, Page, Person
+from tests.support.console_browser import HTML, Page, Person
 
 Client = Callable[[Team | None], httpx.AsyncClient]
 

@@ -18,8 +18,8 @@ from common.messages import Message
 from notifier.channels.telegram_posts import posts_of
 from tests.factories import Team, World
 from tests.support.history import MESSAGE, add_run
-from tests.support.parcels import PNG, chart, message, table
 from tests.support.polling import eventually
+from tests.support.sample_deliveries import PNG, chart, message, table
 
 TEN_MINUTES = timedelta(minutes=10)
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.factories import Team, World
-from tests.support.pages import Person
+from tests.support.console_browser import Person
 
 Client = Callable[[Team | None], httpx.AsyncClient]
 

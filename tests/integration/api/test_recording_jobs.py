@@ -19,11 +19,11 @@ from executor.handlers.recording_sync import RecordingSyncHandler
 from executor.settings import ExecutorSettings
 from tests.factories import Team, World
 from tests.support import recordings
+from tests.support.executor_harness import Worker, working
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
 from tests.support.stack import Service
-from tests.support.workers import Worker, working
-from tests.support.zoom import SandboxZoom
+from tests.support.zoom_sandbox import SandboxZoom
 
 PATH = "/api/v1/automation/jobs"
 

@@ -14,9 +14,9 @@ from common.http import create_client
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
-from tests.support.recording_workers import Studio
+from tests.support.recording_harness import RecordingHarness
 from tests.support.stack import Service
-from tests.support.zoom import SandboxZoom
+from tests.support.zoom_sandbox import SandboxZoom
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def studio(
+async def harness(
     zoom_server: Service,
     http: httpx.AsyncClient,
     world: World,
@@ -43,8 +43,8 @@ async def studio(
     pool: ConnectionPool,
     ring: KeyRing,
     tmp_path: Path,
-) -> Studio:
+) -> RecordingHarness:
     zoom = SandboxZoom(zoom_server, http)
     await zoom.reset()
     store = RecordingStore.open((tmp_path / "store").as_uri())
-    return Studio(world, team, pool, ring, http, zoom, zoom_server.url, store)
+    return RecordingHarness(world, team, pool, ring, http, zoom, zoom_server.url, store)

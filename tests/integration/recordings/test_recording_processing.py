@@ -17,7 +17,7 @@ from common.recordings.artifacts import TranscriptSource
 from executor.recordings.processing.attempts import NO_STORE
 from executor.recordings.steps.transcribing import NOBODY_TO_LISTEN, NOT_ASKED_FOR
 from tests.support.outbox import Announcements
-from tests.support.recording_workers import Studio, artifacts_of, content_of
+from tests.support.recording_harness import RecordingHarness, artifacts_of, content_of
 
 FILM, SOUND = {"file_type": "MP4"}, {"file_type": "M4A"}
 SPOKEN = {
@@ -38,60 +38,60 @@ def sent_names(row: asyncpg.Record) -> Counter[str]:
     )
 
 
-async def heard(studio: Studio) -> list[Mapping[str, Any]]:
+async def heard(harness: RecordingHarness) -> list[Mapping[str, Any]]:
     """What the speech-to-text endpoint was asked."""
-    answer = await studio.http.get(
-        f"{studio.origin}/_sandbox/received", params={"kind": "transcription", "limit": 100}
+    answer = await harness.http.get(
+        f"{harness.origin}/_sandbox/received", params={"kind": "transcription", "limit": 100}
     )
     received: list[Mapping[str, Any]] = answer.raise_for_status().json()["messages"]
     return received
 
 
 async def test_a_recording_is_downloaded_transcribed_and_stored(
-    studio: Studio, announced: Announcements
+    harness: RecordingHarness, announced: Announcements
 ) -> None:
-    recording_id = await studio.record("Weekly/../call", files=[FILM, SOUND, SPOKEN])
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+    recording_id = await harness.record("Weekly/../call", files=[FILM, SOUND, SPOKEN])
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], row["attempt"], row["error_message"]) == ("UPLOADED", 1, None)
     assert row["completed_at"] is not None
     assert row["available_at"] is row["lease_expires_at"] is None
     artifacts = artifacts_of(row)
     assert sorted(file.kind for file in artifacts.files.values()) == ["audio", "transcript", "video"]
     for file in artifacts.files.values():
-        content = await content_of(studio.store, file.path)
+        content = await content_of(harness.store, file.path)
         assert (len(content), hashlib.sha256(content).hexdigest()) == (file.bytes, file.sha256)
     assert sent_names(row) == Counter(["audio.m4a", "transcript.txt", "transcript.vtt", "video.mp4"])
     [upload] = artifacts.uploads.values()
-    library = f"{studio.team.tenant_id}/library/"
+    library = f"{harness.team.tenant_id}/library/"
     places = [sent.place for sent in upload.files.values()]
     assert all(place.startswith(library) and ".." not in place.split("/") for place in places)
     text = next(place for place in places if place.endswith(".txt"))
-    assert await content_of(studio.store, text) == b"Dana: Good morning\nAlex: Morning & welcome\n"
+    assert await content_of(harness.store, text) == b"Dana: Good morning\nAlex: Morning & welcome\n"
     [event] = await announced.of(RecordingProcessed)
     assert (event.recording_id, event.status, event.uploads) == (recording_id, "UPLOADED", 1)
     assert event.trace_id == row["trace_id"]
 
 
-async def test_only_the_files_asked_for_are_uploaded(studio: Studio) -> None:
+async def test_only_the_files_asked_for_are_uploaded(harness: RecordingHarness) -> None:
     """What is taken for the transcript's sake alone goes nowhere."""
-    recording_id = await studio.record(files=[FILM, SOUND], processing={"file_types": ["video"]})
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+    recording_id = await harness.record(files=[FILM, SOUND], processing={"file_types": ["video"]})
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert row["status"] == "UPLOADED"
     assert sent_names(row) == Counter(["video.mp4", "transcript.vtt", "transcript.txt"])
     [transcript] = artifacts_of(row).transcripts.values()
     assert transcript.source is TranscriptSource.ENDPOINT
 
 
-async def test_speech_becomes_text_where_the_platform_has_none(studio: Studio) -> None:
-    before = len(await heard(studio))
-    recording_id = await studio.record(
+async def test_speech_becomes_text_where_the_platform_has_none(harness: RecordingHarness) -> None:
+    before = len(await heard(harness))
+    recording_id = await harness.record(
         files=[FILM, SOUND], processing={"transcription": {"language": "de-AT", "prompt": "Carillon"}}
     )
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
-    asked = (await heard(studio))[before:]
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
+    asked = (await heard(harness))[before:]
     [request] = asked
     assert request["params"] == {
         "model": "whisper-1",
@@ -104,8 +104,8 @@ async def test_speech_becomes_text_where_the_platform_has_none(studio: Studio) -
     assert (request["file"], request["size"]) == ("recording.m4a", audio.bytes)
     [transcript] = artifacts.transcripts.values()
     assert (transcript.model, transcript.language) == ("whisper-1", "de-AT")
-    assert (await content_of(studio.store, transcript.vtt.path)).startswith(b"WEBVTT\n")
-    text = (await content_of(studio.store, transcript.text.path)).decode()
+    assert (await content_of(harness.store, transcript.vtt.path)).startswith(b"WEBVTT\n")
+    text = (await content_of(harness.store, transcript.text.path)).decode()
     assert text.strip()
     assert "-->" not in text
 
@@ -119,30 +119,32 @@ async def test_speech_becomes_text_where_the_platform_has_none(studio: Studio) -
     ids=["not asked for", "nobody to listen"],
 )
 async def test_without_a_transcript_the_rest_is_done_and_a_note_says_why(
-    studio: Studio, processing: Mapping[str, Any], overrides: Mapping[str, Any], note: str
+    harness: RecordingHarness, processing: Mapping[str, Any], overrides: Mapping[str, Any], note: str
 ) -> None:
-    recording_id = await studio.record(files=[FILM, SOUND], processing=processing)
-    async with studio.working(**overrides) as worker:
-        [row] = await studio.process(worker, recording_id)
+    recording_id = await harness.record(files=[FILM, SOUND], processing=processing)
+    async with harness.working(**overrides) as worker:
+        [row] = await harness.process(worker, recording_id)
     artifacts = artifacts_of(row)
     assert (row["status"], artifacts.transcript_note) == ("UPLOADED", note)
     assert artifacts.transcripts == {}
     assert sent_names(row) == Counter(["audio.m4a", "video.mp4"])
 
 
-async def test_without_upload_it_ends_with_the_transcript(studio: Studio, announced: Announcements) -> None:
-    recording_id = await studio.record(processing={"auto_upload": False})
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+async def test_without_upload_it_ends_with_the_transcript(
+    harness: RecordingHarness, announced: Announcements
+) -> None:
+    recording_id = await harness.record(processing={"auto_upload": False})
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], artifacts_of(row).uploads) == ("TRANSCRIBED", {})
     [event] = await announced.of(RecordingProcessed)
     assert (event.status, event.uploads) == ("TRANSCRIBED", 0)
 
 
-async def test_a_meeting_that_was_stopped_and_went_on_has_parts(studio: Studio) -> None:
-    recording_id = await studio.record(files=[FILM, FILM, SOUND, SOUND])
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+async def test_a_meeting_that_was_stopped_and_went_on_has_parts(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=[FILM, FILM, SOUND, SOUND])
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert sent_names(row) == Counter(
         [
             *("video.mp4", "video-2.mp4", "audio.m4a", "audio-2.m4a"),
@@ -151,72 +153,74 @@ async def test_a_meeting_that_was_stopped_and_went_on_has_parts(studio: Studio) 
     )
 
 
-async def test_without_a_store_recordings_fail_and_say_so(studio: Studio, announced: Announcements) -> None:
-    recording_id = await studio.record()
-    async with studio.working(has_store=False) as worker:
-        [row] = await studio.process(worker, recording_id)
+async def test_without_a_store_recordings_fail_and_say_so(
+    harness: RecordingHarness, announced: Announcements
+) -> None:
+    recording_id = await harness.record()
+    async with harness.working(has_store=False) as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], row["error_code"], row["error_message"]) == ("FAILED", "unprocessable", NO_STORE)
     [event] = await announced.of(RecordingFailed)
     assert event.retry_at is None
 
 
-async def test_settings_that_cannot_be_read_fail_and_name_the_field(studio: Studio) -> None:
-    recording_id = await studio.record()
-    await studio.world.sql.execute('UPDATE recording SET processing = \'{"auto_upload": "perhaps"}\'')
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+async def test_settings_that_cannot_be_read_fail_and_name_the_field(harness: RecordingHarness) -> None:
+    recording_id = await harness.record()
+    await harness.world.sql.execute('UPDATE recording SET processing = \'{"auto_upload": "perhaps"}\'')
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], row["error_code"]) == ("FAILED", "unprocessable")
     assert "auto_upload" in row["error_message"]
 
 
-async def test_sound_that_is_too_large_to_be_heard_fails_with_the_reason(studio: Studio) -> None:
-    recording_id = await studio.record(files=[FILM, {**SOUND, "size": 5_000}])
-    async with studio.working(transcription_max_bytes=4_000) as worker:
-        [row] = await studio.process(worker, recording_id)
+async def test_sound_that_is_too_large_to_be_heard_fails_with_the_reason(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=[FILM, {**SOUND, "size": 5_000}])
+    async with harness.working(transcription_max_bytes=4_000) as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], row["error_code"]) == ("FAILED", "split:too_large")
     assert "TRANSCRIPTION_MAX_BYTES" in row["error_message"]
 
 
-async def test_a_refused_key_fails_without_showing_it(studio: Studio) -> None:
-    recording_id = await studio.record(files=[FILM, SOUND])
-    async with studio.working(transcription_api_key="revoked-key-4711-TAIL") as worker:
-        [row] = await studio.process(worker, recording_id)
+async def test_a_refused_key_fails_without_showing_it(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=[FILM, SOUND])
+    async with harness.working(transcription_api_key="revoked-key-4711-TAIL") as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], row["error_code"]) == ("FAILED", "invalid:invalid_api_key")
     assert "TAIL" not in row["error_message"]
     assert "TRANSCRIPTION_API_KEY" in row["error_message"]
 
 
 async def test_an_endpoint_that_asks_to_wait_is_waited_for_and_uses_up_no_attempt(
-    studio: Studio, announced: Announcements
+    harness: RecordingHarness, announced: Announcements
 ) -> None:
-    recording_id = await studio.record(files=[FILM, SOUND])
-    await studio.zoom.fault(kind="rate_limit", match={"platform": "transcription"}, retry_after=90)
-    async with studio.working(max_attempts=1) as worker:
-        [row] = await studio.process(worker, recording_id)
+    recording_id = await harness.record(files=[FILM, SOUND])
+    await harness.zoom.fault(kind="rate_limit", match={"platform": "transcription"}, retry_after=90)
+    async with harness.working(max_attempts=1) as worker:
+        [row] = await harness.process(worker, recording_id)
         assert (row["status"], row["error_code"]) == ("TRANSCRIBING", "rate:rate_limit_exceeded")
         wait = row["available_at"] - datetime.now(UTC)
         assert timedelta(seconds=85) < wait <= timedelta(seconds=92)
         [event] = await announced.of(RecordingFailed)
         assert (event.step, event.retry_at) == ("transcribe", row["available_at"])
-        await studio.let_wait_pass()
+        await harness.let_wait_pass()
         await worker.processing.sweep()
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
     assert (row["status"], row["attempt"], row["error_code"]) == ("UPLOADED", 2, None)
 
 
 async def test_a_step_that_fails_for_a_while_is_tried_again_until_its_attempts_are_used_up(
-    studio: Studio, announced: Announcements
+    harness: RecordingHarness, announced: Announcements
 ) -> None:
-    recording_id = await studio.record(files=[FILM, SOUND])
-    await studio.zoom.fault(kind="server_error", match={"platform": "transcription"}, times=10)
-    async with studio.working(max_attempts=3) as worker:
-        [row] = await studio.process(worker, recording_id)
+    recording_id = await harness.record(files=[FILM, SOUND])
+    await harness.zoom.fault(kind="server_error", match={"platform": "transcription"}, times=10)
+    async with harness.working(max_attempts=3) as worker:
+        [row] = await harness.process(worker, recording_id)
         waits = [row["available_at"] - datetime.now(UTC)]
         for _ in range(2):
             assert row["status"] == "TRANSCRIBING"
-            await studio.let_wait_pass()
+            await harness.let_wait_pass()
             await worker.processing.sweep()
-            [row] = await studio.ended(recording_id)
+            [row] = await harness.ended(recording_id)
             if row["available_at"]:
                 waits.append(row["available_at"] - datetime.now(UTC))
     # A step that was done leaves the next one all of its attempts: the first one did both.
@@ -225,32 +229,34 @@ async def test_a_step_that_fails_for_a_while_is_tried_again_until_its_attempts_a
     assert timedelta(seconds=14) < waits[0] < waits[1] + timedelta(seconds=1) < timedelta(seconds=62)
 
 
-async def test_what_a_step_may_take_is_limited(studio: Studio) -> None:
-    recording_id = await studio.record(files=[FILM])
-    await studio.zoom.fault(kind="slow", seconds=30, match={"path": "/zoom/files/*"})
-    async with studio.working(step_timeout=0.3) as worker:
-        [row] = await studio.process(worker, recording_id)
+async def test_what_a_step_may_take_is_limited(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=[FILM])
+    await harness.zoom.fault(kind="slow", seconds=30, match={"path": "/zoom/files/*"})
+    async with harness.working(step_timeout=0.3) as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], row["error_code"]) == ("DOWNLOADING", "step_timeout")
     assert row["available_at"] is not None
 
 
 @pytest.mark.parametrize("kind", ["s3", "webhook"])
-async def test_another_teams_targets_cannot_be_used(studio: Studio, kind: str) -> None:
-    other = await studio.world.team("Somebody else")
-    destination_id = await studio.world.webhook(other, f"{studio.origin}/hooks/other", "whsec_" + "A" * 32)
+async def test_another_teams_targets_cannot_be_used(harness: RecordingHarness, kind: str) -> None:
+    other = await harness.world.team("Somebody else")
+    destination_id = await harness.world.webhook(other, f"{harness.origin}/hooks/other", "whsec_" + "A" * 32)
     target: dict[str, Any] = {"type": "webhook", "destination_id": str(destination_id)}
     if kind == "s3":
         target = {"type": "s3", "connection_id": str(new_id())}
-    recording_id = await studio.record(processing={"upload": [target]})
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+    recording_id = await harness.record(processing={"upload": [target]})
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], row["error_code"]) == ("FAILED", "invalid:unusable")
     assert "there is no" in row["error_message"]
 
 
-async def test_several_recordings_at_once_and_never_more_than_there_are_places(studio: Studio) -> None:
-    recording_ids = [await studio.record(f"Call {number}", files=[FILM]) for number in range(5)]
-    async with studio.working(concurrency=2, transcription_base_url=None) as worker:
+async def test_several_recordings_at_once_and_never_more_than_there_are_places(
+    harness: RecordingHarness,
+) -> None:
+    recording_ids = [await harness.record(f"Call {number}", files=[FILM]) for number in range(5)]
+    async with harness.working(concurrency=2, transcription_base_url=None) as worker:
         most = 0
 
         async def count(*_: object) -> None:
@@ -258,18 +264,18 @@ async def test_several_recordings_at_once_and_never_more_than_there_are_places(s
             most = max(most, 2 - worker.processing.free_places)
 
         worker.outcomes.before = count
-        rows = await studio.process(worker, *recording_ids)
+        rows = await harness.process(worker, *recording_ids)
         assert worker.processing.free_places == 2
     assert [row["status"] for row in rows] == ["UPLOADED"] * 5
     assert most == 2
 
 
 async def test_spans_and_events_continue_the_trace_of_the_request(
-    studio: Studio, announced: Announcements
+    harness: RecordingHarness, announced: Announcements
 ) -> None:
-    recording_id = await studio.record()
-    stored: str = await studio.world.sql.fetchval("SELECT traceparent FROM recording")
-    async with studio.working() as worker:
-        await studio.process(worker, recording_id)
+    recording_id = await harness.record()
+    stored: str = await harness.world.sql.fetchval("SELECT traceparent FROM recording")
+    async with harness.working() as worker:
+        await harness.process(worker, recording_id)
     records = await announced.records()
     assert {record.headers["traceparent"].split("-")[1] for record in records} == {stored.split("-")[1]}

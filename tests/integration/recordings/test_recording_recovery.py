@@ -16,7 +16,7 @@ from common.work.places import Stopping
 from executor.recordings.processing.outcomes import Superseded
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
-from tests.support.recording_workers import RecordingWorker, Studio, artifacts_of
+from tests.support.recording_harness import RecordingHarness, RecordingWorker, artifacts_of
 
 FILES = [{"file_type": "MP4"}, {"file_type": "M4A"}]
 NOTES = 17
@@ -38,9 +38,9 @@ class Crash:
             await asyncio.Event().wait()
 
 
-async def asked_for(studio: Studio) -> Counter[str]:
+async def asked_for(harness: RecordingHarness) -> Counter[str]:
     """How often Zoom's files and the transcription endpoint were asked for, by kind of path."""
-    answer = await studio.http.get(f"{studio.origin}/_sandbox/stats")
+    answer = await harness.http.get(f"{harness.origin}/_sandbox/stats")
     platforms: dict[str, dict[str, dict[str, int]]] = answer.raise_for_status().json()["platforms"]
     calls: Counter[str] = Counter()
     for name in ("zoom", "transcription"):
@@ -52,18 +52,18 @@ async def asked_for(studio: Studio) -> Counter[str]:
 
 @pytest.mark.parametrize("number", range(1, NOTES + 1))
 async def test_a_recording_goes_on_where_its_worker_died(
-    studio: Studio, number: int, announced: Announcements
+    harness: RecordingHarness, number: int, announced: Announcements
 ) -> None:
     """Killed after the work of one step and before its record, wherever that is."""
-    recording_id = await studio.record(files=FILES)
-    async with studio.working("executor-1") as first:
+    recording_id = await harness.record(files=FILES)
+    async with harness.working("executor-1") as first:
         crash = Crash(first, number)
         await first.processing.take({recording_id: None})
         await asyncio.wait_for(crash.reached.wait(), 20)
-    await studio.let_leases_expire()
-    async with studio.working("executor-2") as second:
+    await harness.let_leases_expire()
+    async with harness.working("executor-2") as second:
         await second.processing.sweep()
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
     assert (row["status"], row["attempt"], row["worker"]) == ("UPLOADED", 2, None)
     artifacts = artifacts_of(row)
     assert len(artifacts.files) == 2
@@ -71,100 +71,102 @@ async def test_a_recording_goes_on_where_its_worker_died(
     [upload] = artifacts.uploads.values()
     assert [sent.is_done for sent in upload.files.values()] == [True] * 4
     # Nothing but what was cut off is done again, and what is there is what is known.
-    calls = await asked_for(studio)
+    calls = await asked_for(harness)
     assert calls["files"] <= 3
     assert calls["heard"] <= 2
     assert calls["files"] + calls["heard"] <= 4
-    stored = await studio.store.paths_below(str(studio.team.tenant_id))
+    stored = await harness.store.paths_below(str(harness.team.tenant_id))
     assert sorted(stored) == sorted(artifacts.paths())
     assert len(await announced.of(RecordingProcessed)) == 1
 
 
-async def test_of_a_meeting_that_is_renamed_between_two_attempts_every_copy_is_known(studio: Studio) -> None:
+async def test_of_a_meeting_that_is_renamed_between_two_attempts_every_copy_is_known(
+    harness: RecordingHarness,
+) -> None:
     """Its files have gone to one folder when they are to go to another: both are to be cleaned up one day."""
-    recording_id = await studio.record("Weekly call", files=FILES)
-    async with studio.working("executor-1") as first:
+    recording_id = await harness.record("Weekly call", files=FILES)
+    async with harness.working("executor-1") as first:
         crash = Crash(first, NOTES - 3)
         await first.processing.take({recording_id: None})
         await asyncio.wait_for(crash.reached.wait(), 20)
-    await studio.world.sql.execute("UPDATE recording SET topic = 'Weekly call (moved)'")
-    await studio.let_leases_expire()
-    async with studio.working("executor-2") as second:
+    await harness.world.sql.execute("UPDATE recording SET topic = 'Weekly call (moved)'")
+    await harness.let_leases_expire()
+    async with harness.working("executor-2") as second:
         await second.processing.sweep()
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
     assert row["status"] == "UPLOADED"
-    stored = await studio.store.paths_below(str(studio.team.tenant_id))
+    stored = await harness.store.paths_below(str(harness.team.tenant_id))
     assert len([path for path in stored if "/Weekly call/" in path]) == 4
     assert len([path for path in stored if "/Weekly call (moved)/" in path]) == 4
     assert sorted(stored) == sorted(artifacts_of(row).paths())
 
 
-async def test_the_notes_that_a_crash_can_come_before_are_all_of_them(studio: Studio) -> None:
-    recording_id = await studio.record(files=FILES)
+async def test_the_notes_that_a_crash_can_come_before_are_all_of_them(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=FILES)
     notes = 0
 
     async def count(*_: object) -> None:
         nonlocal notes
         notes += 1
 
-    async with studio.working() as worker:
+    async with harness.working() as worker:
         worker.outcomes.before = count
-        await studio.process(worker, recording_id)
+        await harness.process(worker, recording_id)
     assert notes == NOTES
 
 
-async def test_of_two_workers_one_takes_it(studio: Studio) -> None:
-    recording_ids = [await studio.record(f"Call {number}", files=FILES) for number in range(4)]
-    async with studio.working("executor-1") as first, studio.working("executor-2") as second:
+async def test_of_two_workers_one_takes_it(harness: RecordingHarness) -> None:
+    recording_ids = [await harness.record(f"Call {number}", files=FILES) for number in range(4)]
+    async with harness.working("executor-1") as first, harness.working("executor-2") as second:
         await asyncio.gather(
             *(worker.processing.take(dict.fromkeys(recording_ids)) for worker in (first, second)),
             *(worker.processing.sweep() for worker in (first, second)),
         )
-        rows = await studio.ended(*recording_ids)
+        rows = await harness.ended(*recording_ids)
     assert [(row["status"], row["attempt"]) for row in rows] == [("UPLOADED", 1)] * 4
-    calls = await asked_for(studio)
+    calls = await asked_for(harness)
     assert (calls["files"], calls["heard"]) == (8, 4)
 
 
-async def test_an_event_that_comes_again_does_nothing(studio: Studio) -> None:
-    recording_id = await studio.record(files=FILES)
-    async with studio.working() as worker:
+async def test_an_event_that_comes_again_does_nothing(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=FILES)
+    async with harness.working() as worker:
         await asyncio.gather(*(worker.processing.take({recording_id: None}) for _ in range(5)))
-        await studio.ended(recording_id)
+        await harness.ended(recording_id)
         await worker.processing.take({recording_id: None})
         await worker.processing.drain(5)
-    row = await studio.world.row("recording", recording_id)
+    row = await harness.world.row("recording", recording_id)
     assert (row["status"], row["attempt"]) == ("UPLOADED", 1)
 
 
-async def test_an_event_does_not_cut_short_the_wait_for_the_next_attempt(studio: Studio) -> None:
-    recording_id = await studio.record(files=FILES)
-    await studio.zoom.fault(kind="status", code=503, match={"path": "/zoom/files/*"}, times=2)
-    async with studio.working() as worker:
-        [before] = await studio.process(worker, recording_id)
+async def test_an_event_does_not_cut_short_the_wait_for_the_next_attempt(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=FILES)
+    await harness.zoom.fault(kind="status", code=503, match={"path": "/zoom/files/*"}, times=2)
+    async with harness.working() as worker:
+        [before] = await harness.process(worker, recording_id)
         await worker.processing.take({recording_id: None})
         await worker.processing.sweep()
-        after = await studio.world.row("recording", recording_id)
+        after = await harness.world.row("recording", recording_id)
     assert before["available_at"] == after["available_at"]
     assert after["attempt"] == 1
 
 
-async def test_a_recording_whose_event_was_lost_is_swept_up_after_a_while(studio: Studio) -> None:
-    recording_id = await studio.record(files=FILES)
-    async with studio.working(sweep_after=15) as worker:
+async def test_a_recording_whose_event_was_lost_is_swept_up_after_a_while(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=FILES)
+    async with harness.working(sweep_after=15) as worker:
         await worker.processing.sweep()
-        assert (await studio.world.row("recording", recording_id))["attempt"] == 0
-        await studio.world.sql.execute("UPDATE recording SET available_at = now() - interval '16 seconds'")
+        assert (await harness.world.row("recording", recording_id))["attempt"] == 0
+        await harness.world.sql.execute("UPDATE recording SET available_at = now() - interval '16 seconds'")
         await worker.processing.sweep()
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
     assert row["status"] == "UPLOADED"
 
 
 async def test_what_a_worker_says_after_it_lost_its_lease_is_rejected(
-    studio: Studio, announced: Announcements
+    harness: RecordingHarness, announced: Announcements
 ) -> None:
     """A worker that is paused in the middle, and wakes when another has finished."""
-    recording_id = await studio.record(files=FILES)
+    recording_id = await harness.record(files=FILES)
     reached, wake = asyncio.Event(), asyncio.Event()
 
     async def pause(status: RecordingStatus, _artifacts: Artifacts) -> None:
@@ -172,26 +174,26 @@ async def test_what_a_worker_says_after_it_lost_its_lease_is_rejected(
             reached.set()
             await wake.wait()
 
-    async with studio.working("executor-1") as first, studio.working("executor-2") as second:
+    async with harness.working("executor-1") as first, harness.working("executor-2") as second:
         first.outcomes.before = pause
         await first.processing.take({recording_id: None})
         await asyncio.wait_for(reached.wait(), 20)
-        await studio.let_leases_expire()
+        await harness.let_leases_expire()
         await second.processing.sweep()
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
         first.outcomes.before = None
         wake.set()
         await first.processing.drain(10)
-        after = await studio.world.row("recording", recording_id)
+        after = await harness.world.row("recording", recording_id)
     assert dict(after) == dict(row)
     assert len(await announced.of(RecordingProcessed)) == 1
 
 
-async def test_a_late_result_of_every_kind_is_rejected(studio: Studio) -> None:
-    recording_id = await studio.record(files=FILES)
-    async with studio.working("executor-1") as first, studio.working("executor-2") as second:
+async def test_a_late_result_of_every_kind_is_rejected(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=FILES)
+    async with harness.working("executor-1") as first, harness.working("executor-2") as second:
         [stale] = await first.claims.claim({recording_id: None})
-        await studio.let_leases_expire()
+        await harness.let_leases_expire()
         assert await second.claims.claim_waiting(limit=1, waited_seconds=0)
         outcomes, artifacts = first.outcomes, stale.artifacts
         with pytest.raises(Superseded):
@@ -200,60 +202,60 @@ async def test_a_late_result_of_every_kind_is_rejected(studio: Studio) -> None:
             await outcomes.finish(stale, RecordingStatus.UPLOADED, artifacts)
         with pytest.raises(Superseded):
             await outcomes.hand_back(stale, artifacts.retries)
-    row = await studio.world.row("recording", recording_id)
+    row = await harness.world.row("recording", recording_id)
     assert (row["status"], row["worker"], row["attempt"]) == ("INITIALIZED", "executor-2", 2)
 
 
-async def test_a_worker_that_is_replaced_while_it_works_stops(studio: Studio) -> None:
+async def test_a_worker_that_is_replaced_while_it_works_stops(harness: RecordingHarness) -> None:
     """The heartbeat finds that the recording is another's."""
-    recording_id = await studio.record(files=FILES)
-    await studio.zoom.fault(kind="slow", seconds=60, match={"path": "/zoom/files/*"})
-    async with studio.working(lease_seconds=0.4, platform_timeout=90.0) as worker:
+    recording_id = await harness.record(files=FILES)
+    await harness.zoom.fault(kind="slow", seconds=60, match={"path": "/zoom/files/*"})
+    async with harness.working(lease_seconds=0.4, platform_timeout=90.0) as worker:
         await worker.processing.take({recording_id: None})
         await eventually(lambda: worker.processing.free_places == 3)
-        await studio.world.sql.execute("UPDATE recording SET worker = 'executor-2', attempt = attempt + 1")
+        await harness.world.sql.execute("UPDATE recording SET worker = 'executor-2', attempt = attempt + 1")
         await eventually(lambda: worker.processing.free_places == 4, within=5)
-    row = await studio.world.row("recording", recording_id)
+    row = await harness.world.row("recording", recording_id)
     assert (row["worker"], row["error_message"]) == ("executor-2", None)
 
 
-async def test_a_deleted_recording_is_worked_on_no_longer(studio: Studio) -> None:
-    recording_id = await studio.record(files=FILES)
-    await studio.zoom.fault(kind="slow", seconds=60, match={"path": "/zoom/files/*"})
-    async with studio.working(lease_seconds=0.4, platform_timeout=90.0) as worker:
+async def test_a_deleted_recording_is_worked_on_no_longer(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=FILES)
+    await harness.zoom.fault(kind="slow", seconds=60, match={"path": "/zoom/files/*"})
+    async with harness.working(lease_seconds=0.4, platform_timeout=90.0) as worker:
         await worker.processing.take({recording_id: None})
         await eventually(lambda: worker.processing.free_places == 3)
-        await studio.world.sql.execute("DELETE FROM recording")
+        await harness.world.sql.execute("DELETE FROM recording")
         await eventually(lambda: worker.processing.free_places == 4, within=5)
 
 
-async def test_leases_are_kept_while_a_step_takes_longer_than_one(studio: Studio) -> None:
-    recording_id = await studio.record(files=FILES)
-    await studio.zoom.fault(kind="slow", seconds=1.5, match={"path": "/zoom/files/*"}, times=1)
+async def test_leases_are_kept_while_a_step_takes_longer_than_one(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=FILES)
+    await harness.zoom.fault(kind="slow", seconds=1.5, match={"path": "/zoom/files/*"}, times=1)
     async with (
-        studio.working("executor-1", lease_seconds=0.6) as first,
-        studio.working("executor-2") as second,
+        harness.working("executor-1", lease_seconds=0.6) as first,
+        harness.working("executor-2") as second,
     ):
         await first.processing.take({recording_id: None})
         deadline = time.monotonic() + 1.4
         while time.monotonic() < deadline:
             await second.processing.sweep()
             await asyncio.sleep(0.1)
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
     assert (row["status"], row["attempt"]) == ("UPLOADED", 1)
 
 
 async def test_stopping_hands_back_what_is_under_way_in_time(
-    studio: Studio, announced: Announcements
+    harness: RecordingHarness, announced: Announcements
 ) -> None:
-    recording_id = await studio.record(files=FILES)
+    recording_id = await harness.record(files=FILES)
     await announced.clear()
-    await studio.zoom.fault(kind="slow", seconds=60, match={"path": "/transcription/*"})
-    async with studio.working("executor-1") as first:
+    await harness.zoom.fault(kind="slow", seconds=60, match={"path": "/transcription/*"})
+    async with harness.working("executor-1") as first:
         await first.processing.take({recording_id: None})
 
         async def is_transcribing() -> bool:
-            row = await studio.world.row("recording", recording_id)
+            row = await harness.world.row("recording", recording_id)
             return bool(row["status"] == "TRANSCRIBING")
 
         await eventually(is_transcribing)
@@ -261,76 +263,76 @@ async def test_stopping_hands_back_what_is_under_way_in_time(
         started = time.monotonic()
         await first.processing.drain(2.3)
         assert time.monotonic() - started < 3
-        row = await studio.world.row("recording", recording_id)
+        row = await harness.world.row("recording", recording_id)
         assert (row["status"], row["worker"], row["error_message"]) == ("TRANSCRIBING", None, None)
         with pytest.raises(Stopping):
             await first.processing.take({recording_id: None})
     # Somebody else is told at once, and goes on with the files that are there; no attempt is used up.
     [event] = await announced.of(RecordingProcessingRequested)
-    async with studio.working("executor-2", max_attempts=1) as second:
-        [row] = await studio.process(second, event.recording_id)
+    async with harness.working("executor-2", max_attempts=1) as second:
+        [row] = await harness.process(second, event.recording_id)
     assert (row["status"], row["attempt"]) == ("UPLOADED", 2)
-    assert (await asked_for(studio))["files"] == 2
+    assert (await asked_for(harness))["files"] == 2
 
 
-async def test_stopping_waits_for_what_is_nearly_done(studio: Studio) -> None:
-    recording_id = await studio.record(files=FILES)
-    async with studio.working() as worker:
+async def test_stopping_waits_for_what_is_nearly_done(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=FILES)
+    async with harness.working() as worker:
         await worker.processing.take({recording_id: None})
         worker.processing.close()
         await worker.processing.drain(20)
-        row = await studio.world.row("recording", recording_id)
+        row = await harness.world.row("recording", recording_id)
     assert (row["status"], row["attempt"]) == ("UPLOADED", 1)
 
 
-async def test_files_that_vanish_from_the_store_are_fetched_again(studio: Studio) -> None:
-    recording_id = await studio.record(files=FILES)
+async def test_files_that_vanish_from_the_store_are_fetched_again(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=FILES)
 
     async def lose(status: RecordingStatus, artifacts: Artifacts) -> None:
         if status is RecordingStatus.TRANSCRIBED:
             worker.outcomes.before = None
-            await studio.store.delete([file.path for file in artifacts.files.values()])
+            await harness.store.delete([file.path for file in artifacts.files.values()])
 
-    async with studio.working() as worker:
+    async with harness.working() as worker:
         worker.outcomes.before = lose
-        [row] = await studio.process(worker, recording_id)
+        [row] = await harness.process(worker, recording_id)
         assert (row["status"], row["error_code"]) == ("INITIALIZED", "not_stored")
-        await studio.let_wait_pass()
+        await harness.let_wait_pass()
         await worker.processing.sweep()
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
     assert row["status"] == "UPLOADED"
-    assert sorted(await studio.store.paths_below(str(studio.team.tenant_id))) == sorted(
+    assert sorted(await harness.store.paths_below(str(harness.team.tenant_id))) == sorted(
         artifacts_of(row).paths()
     )
 
 
 async def test_a_worker_that_always_dies_does_not_go_on_for_ever(
-    studio: Studio, announced: Announcements
+    harness: RecordingHarness, announced: Announcements
 ) -> None:
-    recording_id = await studio.record(files=FILES)
-    async with studio.working(max_attempts=3) as worker:
+    recording_id = await harness.record(files=FILES)
+    async with harness.working(max_attempts=3) as worker:
         await worker.claims.claim({recording_id: None})
         for _ in range(2):
-            await studio.let_leases_expire()
+            await harness.let_leases_expire()
             assert await worker.claims.claim_waiting(limit=5, waited_seconds=0)
-        await studio.let_leases_expire()
+        await harness.let_leases_expire()
         await worker.processing.sweep()
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
     assert (row["status"], row["error_code"]) == ("FAILED", "exhausted")
     assert [event.retry_at for event in await announced.of(RecordingFailed)] == [None]
 
 
-async def test_started_anew_it_has_all_its_attempts_again(studio: Studio) -> None:
-    recording_id = await studio.record(files=FILES)
+async def test_started_anew_it_has_all_its_attempts_again(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=FILES)
     retries: dict[str, Any] = {"retries": {"uncounted": 7, "missing_since": "2026-11-01T00:00:00Z"}}
-    await studio.world.sql.execute("UPDATE recording SET artifacts = $1", retries)
-    async with studio.working() as worker:
+    await harness.world.sql.execute("UPDATE recording SET artifacts = $1", retries)
+    async with harness.working() as worker:
         [claimed] = await worker.claims.claim({recording_id: None})
     assert (claimed.artifacts.retries.uncounted, claimed.artifacts.retries.missing_since) == (0, None)
 
 
 @pytest.fixture(autouse=True)
-async def _without_faults(studio: Studio) -> Any:
+async def _without_faults(harness: RecordingHarness) -> Any:
     """A fault that a test did not use up must not outlast it."""
     yield
-    await studio.http.delete(f"{studio.origin}/_sandbox/faults")
+    await harness.http.delete(f"{harness.origin}/_sandbox/faults")

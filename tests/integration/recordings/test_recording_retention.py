@@ -17,19 +17,21 @@ from scheduler.cleanup import Cleanup, Retention
 from scheduler.lease import StaleTerm
 from scheduler.stored_files import StoredFiles
 from tests.support.leaders import depose, lead
-from tests.support.recording_workers import Studio, artifacts_of
+from tests.support.recording_harness import RecordingHarness, artifacts_of
 
 FILES = [{"file_type": "MP4"}]
 DAY = timedelta(days=1)
 START = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
 
 
-async def processed(studio: Studio, *topics: str, days_ago: float = 100, **more: Any) -> list[UUID]:
+async def processed(
+    harness: RecordingHarness, *topics: str, days_ago: float = 100, **more: Any
+) -> list[UUID]:
     """Recordings that were processed so long ago."""
-    ids = [await studio.record(topic, files=FILES, **more) for topic in topics]
-    async with studio.working(transcription_base_url=None) as worker:
-        await studio.process(worker, *ids)
-    await studio.world.sql.execute(
+    ids = [await harness.record(topic, files=FILES, **more) for topic in topics]
+    async with harness.working(transcription_base_url=None) as worker:
+        await harness.process(worker, *ids)
+    await harness.world.sql.execute(
         "UPDATE recording SET completed_at = now() - $2::interval WHERE id = ANY($1::uuid[])",
         ids,
         days_ago * DAY,
@@ -37,119 +39,121 @@ async def processed(studio: Studio, *topics: str, days_ago: float = 100, **more:
     return ids
 
 
-async def clean(studio: Studio, *, batch: int = 100) -> dict[str, int]:
-    lease, term = await lead(studio.pool)
+async def clean(harness: RecordingHarness, *, batch: int = 100) -> dict[str, int]:
+    lease, term = await lead(harness.pool)
     retention = Retention(
         runs=90 * DAY, logs=30 * DAY, deliveries=60 * DAY, tokens=30 * DAY, recordings=90 * DAY
     )
-    files = StoredFiles(studio.pool, lease, studio.store, batch=batch)
-    cleanup = Cleanup(studio.pool, lease, retention=retention, interval=86_400, stored_files=files)
+    files = StoredFiles(harness.pool, lease, harness.store, batch=batch)
+    cleanup = Cleanup(harness.pool, lease, retention=retention, interval=86_400, stored_files=files)
     done = await cleanup.run(term)
     await lease.resign(term)
     return done
 
 
-async def stored(studio: Studio) -> set[str]:
-    return set(await studio.store.paths_below(str(studio.team.tenant_id)))
+async def stored(harness: RecordingHarness) -> set[str]:
+    return set(await harness.store.paths_below(str(harness.team.tenant_id)))
 
 
-async def test_files_whose_time_is_over_go_and_the_rest_stays(studio: Studio, tmp_path: Path) -> None:
-    old = await processed(studio, "Old", "Older", "Oldest")
-    [young] = await processed(studio, "Young", days_ago=80)
-    kept = set(artifacts_of(await studio.world.row("recording", young)).paths())
+async def test_files_whose_time_is_over_go_and_the_rest_stays(
+    harness: RecordingHarness, tmp_path: Path
+) -> None:
+    old = await processed(harness, "Old", "Older", "Oldest")
+    [young] = await processed(harness, "Young", days_ago=80)
+    kept = set(artifacts_of(await harness.world.row("recording", young)).paths())
     # A worker that was killed between a file and its note leaves one that no artifact tells of.
-    await studio.store.put_bytes(f"{folder(studio.team.tenant_id, old[0])}/left-behind.mp4", b"x")
-    done = await clean(studio, batch=2)
+    await harness.store.put_bytes(f"{folder(harness.team.tenant_id, old[0])}/left-behind.mp4", b"x")
+    done = await clean(harness, batch=2)
     assert done["recording_files"] == 3
-    assert await stored(studio) == kept
+    assert await stored(harness) == kept
     for recording_id in old:
-        row = await studio.world.row("recording", recording_id)
+        row = await harness.world.row("recording", recording_id)
         assert row["files_deleted_at"] is not None
         artifacts = artifacts_of(row)
         assert row["status"] == "UPLOADED"
         assert {**artifacts.files, **artifacts.transcripts, **artifacts.uploads} == {}
-    assert (await studio.world.row("recording", young))["files_deleted_at"] is None
+    assert (await harness.world.row("recording", young))["files_deleted_at"] is None
     # Nothing but the files of the one that stays, and no empty folder.
     left = [path for path in (tmp_path / "store").rglob("*") if path.is_dir() and not any(path.iterdir())]
     assert left == []
-    assert (await clean(studio))["recording_files"] == 0
+    assert (await clean(harness))["recording_files"] == 0
 
 
 async def test_a_recording_that_is_started_anew_is_left_alone_and_fetches_its_files_again(
-    studio: Studio, pool: ConnectionPool
+    harness: RecordingHarness, pool: ConnectionPool
 ) -> None:
-    [recording_id] = await processed(studio, "Old", processing={"auto_upload": False})
+    [recording_id] = await processed(harness, "Old", processing={"auto_upload": False})
     async with pool.acquire() as db:
         old = await old_recordings(db, datetime.now(UTC), after=START, limit=5)
     assert [each.id for each in old] == [recording_id]
-    await studio.world.sql.execute(
+    await harness.world.sql.execute(
         "UPDATE recording SET available_at = now(), processing = '{\"auto_upload\": true}'"
     )
     async with pool.acquire() as db:
         assert await old_recordings(db, datetime.now(UTC), after=START, limit=5) == []
         # Its files were deleted in the meantime, and that is not noted any more.
-        await studio.store.delete(sorted(await stored(studio)))
+        await harness.store.delete(sorted(await stored(harness)))
         assert await note_deleted(db, old) == 0
-    async with studio.working(transcription_base_url=None) as worker:
-        [row] = await studio.process(worker, recording_id)
+    async with harness.working(transcription_base_url=None) as worker:
+        [row] = await harness.process(worker, recording_id)
         assert (row["status"], row["error_code"]) == ("INITIALIZED", "not_stored")
-        await studio.let_wait_pass()
+        await harness.let_wait_pass()
         await worker.processing.sweep()
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
     assert (row["status"], row["files_deleted_at"]) == ("UPLOADED", None)
-    assert await stored(studio) == set(artifacts_of(row).paths())
+    assert await stored(harness) == set(artifacts_of(row).paths())
 
 
-async def test_after_its_files_are_deleted_a_recording_can_be_had_again(studio: Studio) -> None:
-    [recording_id] = await processed(studio, "Old")
-    await clean(studio)
-    await studio.world.sql.execute(
+async def test_after_its_files_are_deleted_a_recording_can_be_had_again(harness: RecordingHarness) -> None:
+    [recording_id] = await processed(harness, "Old")
+    await clean(harness)
+    await harness.world.sql.execute(
         "UPDATE recording SET status = 'INITIALIZED', attempt = 0, available_at = now(), completed_at = NULL"
     )
-    async with studio.working(transcription_base_url=None) as worker:
-        [row] = await studio.process(worker, recording_id)
+    async with harness.working(transcription_base_url=None) as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], row["files_deleted_at"]) == ("UPLOADED", None)
-    assert await stored(studio) == set(artifacts_of(row).paths())
+    assert await stored(harness) == set(artifacts_of(row).paths())
 
 
 async def test_a_store_that_is_away_is_asked_again_by_the_next_pass(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
+    harness: RecordingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [recording_id] = await processed(studio, "Old")
+    [recording_id] = await processed(harness, "Old")
 
     async def away(*_: object) -> None:
         raise StoreFault("a file could not be deleted")
 
     with monkeypatch.context() as patch:
         patch.setattr(RecordingStore, "delete", away)
-        assert (await clean(studio))["recording_files"] == 0
-    assert (await studio.world.row("recording", recording_id))["files_deleted_at"] is None
-    assert (await clean(studio))["recording_files"] == 1
+        assert (await clean(harness))["recording_files"] == 0
+    assert (await harness.world.row("recording", recording_id))["files_deleted_at"] is None
+    assert (await clean(harness))["recording_files"] == 1
 
 
-async def test_a_deposed_leader_notes_nothing(studio: Studio) -> None:
-    [recording_id] = await processed(studio, "Old")
-    lease, term = await lead(studio.pool)
-    await depose(studio.pool)
+async def test_a_deposed_leader_notes_nothing(harness: RecordingHarness) -> None:
+    [recording_id] = await processed(harness, "Old")
+    lease, term = await lead(harness.pool)
+    await depose(harness.pool)
     with pytest.raises(StaleTerm):
-        await StoredFiles(studio.pool, lease, studio.store).forget(term, datetime.now(UTC))
-    assert (await studio.world.row("recording", recording_id))["files_deleted_at"] is None
+        await StoredFiles(harness.pool, lease, harness.store).forget(term, datetime.now(UTC))
+    assert (await harness.world.row("recording", recording_id))["files_deleted_at"] is None
 
 
-async def test_what_others_were_given_stays_known(studio: Studio) -> None:
-    [recording_id] = await processed(studio, "Old")
-    await studio.world.sql.execute(
+async def test_what_others_were_given_stays_known(harness: RecordingHarness) -> None:
+    [recording_id] = await processed(harness, "Old")
+    await harness.world.sql.execute(
         "UPDATE recording SET artifacts = jsonb_set(artifacts, '{uploads,s3:1:x}',"
         ' \'{"type": "s3", "begun_at": "2026-11-01T00:00:00Z"}\')'
     )
-    await clean(studio)
-    row = await studio.world.row("recording", recording_id)
+    await clean(harness)
+    row = await harness.world.row("recording", recording_id)
     assert list(artifacts_of(row).uploads) == ["s3:1:x"]
 
 
-async def test_artifacts_that_cannot_be_read_do_not_keep_the_files(studio: Studio) -> None:
-    [recording_id] = await processed(studio, "Old", processing={"auto_upload": False})
-    await studio.world.sql.execute("UPDATE recording SET artifacts = '{\"files\": 7}'")
-    assert (await clean(studio))["recording_files"] == 1
-    assert await stored(studio) == set()
-    assert (await studio.world.row("recording", recording_id))["artifacts"] == {}
+async def test_artifacts_that_cannot_be_read_do_not_keep_the_files(harness: RecordingHarness) -> None:
+    [recording_id] = await processed(harness, "Old", processing={"auto_upload": False})
+    await harness.world.sql.execute("UPDATE recording SET artifacts = '{\"files\": 7}'")
+    assert (await clean(harness))["recording_files"] == 1
+    assert await stored(harness) == set()
+    assert (await harness.world.row("recording", recording_id))["artifacts"] == {}

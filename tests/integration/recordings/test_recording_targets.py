@@ -20,8 +20,8 @@ from common.models import ConnectionKind, RecordingStatus
 from common.recordings.artifacts import Artifacts
 from common.secrets.crypto import new_webhook_secret
 from executor.recordings.targets.webhook import TYPE
-from tests.support.file_receivers import FileReceiver, Taken, file_receiver
-from tests.support.recording_workers import Studio, artifacts_of, content_of
+from tests.support.file_receiver import FileReceiver, Taken, file_receiver
+from tests.support.recording_harness import RecordingHarness, artifacts_of, content_of
 
 FILES = [
     {"file_type": "MP4", "size": 300_000},
@@ -63,9 +63,9 @@ async def receiver() -> AsyncIterator[FileReceiver]:
         yield listening
 
 
-async def connect_bucket(studio: Studio, server: str, **settings: Any) -> UUID:
-    return await studio.world.connection(
-        studio.team,
+async def connect_bucket(harness: RecordingHarness, server: str, **settings: Any) -> UUID:
+    return await harness.world.connection(
+        harness.team,
         ConnectionKind.S3,
         credentials=json.dumps(KEY),
         settings={"bucket": BUCKET, "endpoint": server, "region": "us-east-1", **settings},
@@ -76,13 +76,13 @@ def s3_target(connection_id: UUID, prefix: str = "{year}/{topic}") -> dict[str, 
     return {"upload": [{"type": "s3", "connection_id": str(connection_id), "prefix": prefix}]}
 
 
-async def test_a_bucket_is_given_every_file(studio: Studio, s3_server: str, bucket: Any) -> None:
-    connection_id = await connect_bucket(studio, s3_server)
-    recording_id = await studio.record(
+async def test_a_bucket_is_given_every_file(harness: RecordingHarness, s3_server: str, bucket: Any) -> None:
+    connection_id = await connect_bucket(harness, s3_server)
+    recording_id = await harness.record(
         "Q3: ../../Müller & Söhne 100%?", files=FILES, processing=s3_target(connection_id)
     )
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], row["error_message"]) == ("UPLOADED", None)
     found = {item.key: item.get() for item in bucket.objects.all()}
     artifacts = artifacts_of(row)
@@ -103,11 +103,11 @@ async def test_a_bucket_is_given_every_file(studio: Studio, s3_server: str, buck
 
 
 async def test_a_bucket_that_is_given_the_same_again_has_it_once(
-    studio: Studio, s3_server: str, bucket: Any
+    harness: RecordingHarness, s3_server: str, bucket: Any
 ) -> None:
     """Killed between the upload and its record."""
-    connection_id = await connect_bucket(studio, s3_server)
-    recording_id = await studio.record(files=FILES, processing=s3_target(connection_id))
+    connection_id = await connect_bucket(harness, s3_server)
+    recording_id = await harness.record(files=FILES, processing=s3_target(connection_id))
     reached = asyncio.Event()
 
     async def die(status: RecordingStatus, artifacts: Artifacts) -> None:
@@ -116,14 +116,14 @@ async def test_a_bucket_that_is_given_the_same_again_has_it_once(
             reached.set()
             await asyncio.Event().wait()
 
-    async with studio.working("executor-1") as first:
+    async with harness.working("executor-1") as first:
         first.outcomes.before = die
         await first.processing.take({recording_id: None})
         await asyncio.wait_for(reached.wait(), 20)
-    await studio.let_leases_expire()
-    async with studio.working("executor-2") as second:
+    await harness.let_leases_expire()
+    async with harness.working("executor-2") as second:
         await second.processing.sweep()
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
     [upload] = artifacts_of(row).uploads.values()
     assert len(list(bucket.objects.all())) == len(upload.files) == 4
 
@@ -141,12 +141,12 @@ async def test_a_bucket_that_is_given_the_same_again_has_it_once(
     ids=["no bucket", "no name", "private", "metadata", "nobody there", "a file"],
 )
 async def test_a_bucket_that_cannot_be_used_says_why(
-    studio: Studio, s3_server: str, bucket: Any, change: dict[str, Any], code: str
+    harness: RecordingHarness, s3_server: str, bucket: Any, change: dict[str, Any], code: str
 ) -> None:
-    connection_id = await connect_bucket(studio, s3_server, **change)
-    recording_id = await studio.record(files=FILES, processing=s3_target(connection_id))
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+    connection_id = await connect_bucket(harness, s3_server, **change)
+    recording_id = await harness.record(files=FILES, processing=s3_target(connection_id))
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert row["error_code"] == code
     assert row["status"] == ("UPLOADING" if code.startswith("transient") else "FAILED")
     assert KEY["secret_access_key"] not in str(dict(row))
@@ -154,7 +154,7 @@ async def test_a_bucket_that_cannot_be_used_says_why(
 
 
 async def test_no_key_of_carillons_own_goes_to_a_teams_bucket(
-    studio: Studio, receiver: FileReceiver, monkeypatch: pytest.MonkeyPatch
+    harness: RecordingHarness, receiver: FileReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "OPERATOR",
@@ -174,11 +174,11 @@ async def test_no_key_of_carillons_own_goes_to_a_teams_bucket(
         if request.url.port == httpx.URL(origin).port:
             seen.append(str(request.url))
 
-    studio.http.event_hooks["request"].append(note)
-    connection_id = await connect_bucket(studio, origin)
-    recording_id = await studio.record(files=FILES, processing=s3_target(connection_id))
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+    harness.http.event_hooks["request"].append(note)
+    connection_id = await connect_bucket(harness, origin)
+    recording_id = await harness.record(files=FILES, processing=s3_target(connection_id))
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert row["status"] == "UPLOADED"
     assert len(seen) == len(receiver.taken) == 4
     assert all("AKIDTEAM" in url and "OPERATOR" not in url and "operator" not in url for url in seen)
@@ -193,17 +193,17 @@ def signature_of(taken: Taken, secret: str, content: bytes) -> str:
 
 
 async def test_a_webhook_is_told_of_the_recording_and_then_given_its_files(
-    studio: Studio, receiver: FileReceiver
+    harness: RecordingHarness, receiver: FileReceiver
 ) -> None:
     secret = new_webhook_secret()
-    destination_id = await studio.world.webhook(studio.team, receiver.url, secret)
-    recording_id = await studio.record(
+    destination_id = await harness.world.webhook(harness.team, receiver.url, secret)
+    recording_id = await harness.record(
         "Weekly – Müller",
         files=FILES,
         processing={"upload": [{"type": "webhook", "destination_id": str(destination_id)}]},
     )
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert row["status"] == "UPLOADED"
     told, *files = receiver.taken
     assert told.headers["webhook-signature"] == signature_of(told, secret, told.body)
@@ -230,20 +230,20 @@ async def test_a_webhook_is_told_of_the_recording_and_then_given_its_files(
 
 
 async def test_a_webhook_that_fails_half_way_is_given_the_rest_under_the_same_ids(
-    studio: Studio, receiver: FileReceiver
+    harness: RecordingHarness, receiver: FileReceiver
 ) -> None:
-    destination_id = await studio.world.webhook(studio.team, receiver.url, new_webhook_secret())
-    recording_id = await studio.record(
+    destination_id = await harness.world.webhook(harness.team, receiver.url, new_webhook_secret())
+    recording_id = await harness.record(
         files=FILES, processing={"upload": [{"type": "webhook", "destination_id": str(destination_id)}]}
     )
     receiver.answers = [(204, {}), (204, {}), (503, {"retry-after": "120"}), (204, {}), (500, {})]
-    async with studio.working(max_attempts=2) as worker:
-        [row] = await studio.process(worker, recording_id)
+    async with harness.working(max_attempts=2) as worker:
+        [row] = await harness.process(worker, recording_id)
         assert (row["status"], row["error_code"]) == ("UPLOADING", "rate:503")
         for _ in range(2):
-            await studio.let_wait_pass()
+            await harness.let_wait_pass()
             await worker.processing.sweep()
-            [row] = await studio.ended(recording_id)
+            [row] = await harness.ended(recording_id)
     assert (row["status"], row["attempt"]) == ("UPLOADED", 3)
     ids = [taken.headers["webhook-id"] for taken in receiver.taken]
     assert len(ids) == 7
@@ -262,38 +262,42 @@ async def test_a_webhook_that_fails_half_way_is_given_the_rest_under_the_same_id
     ],
 )
 async def test_what_a_webhook_answers_decides(
-    studio: Studio, receiver: FileReceiver, answer: tuple[int, dict[str, str]], status: str, code: str
+    harness: RecordingHarness,
+    receiver: FileReceiver,
+    answer: tuple[int, dict[str, str]],
+    status: str,
+    code: str,
 ) -> None:
-    destination_id = await studio.world.webhook(studio.team, receiver.url, new_webhook_secret())
-    recording_id = await studio.record(
+    destination_id = await harness.world.webhook(harness.team, receiver.url, new_webhook_secret())
+    recording_id = await harness.record(
         files=FILES, processing={"upload": [{"type": "webhook", "destination_id": str(destination_id)}]}
     )
     receiver.answers = [answer]
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
     assert (row["status"], row["error_code"]) == (status, code)
     assert "password" not in row["error_message"]
     assert len(receiver.taken) == 1
 
 
 async def test_one_target_that_fails_does_not_make_the_others_send_again(
-    studio: Studio, receiver: FileReceiver
+    harness: RecordingHarness, receiver: FileReceiver
 ) -> None:
-    destination_id = await studio.world.webhook(studio.team, receiver.url, new_webhook_secret())
+    destination_id = await harness.world.webhook(harness.team, receiver.url, new_webhook_secret())
     webhook = {"type": "webhook", "destination_id": str(destination_id)}
-    recording_id = await studio.record(
+    recording_id = await harness.record(
         files=FILES, processing={"upload": [{"type": "store", "prefix": "{template}{topic}"}, webhook]}
     )
     receiver.answers = [(500, {})]
-    async with studio.working() as worker:
-        [row] = await studio.process(worker, recording_id)
+    async with harness.working() as worker:
+        [row] = await harness.process(worker, recording_id)
         first = artifacts_of(row)
         assert [upload.completed_at is not None for upload in first.uploads.values()] == [True, False]
-        await studio.let_wait_pass()
+        await harness.let_wait_pass()
         await worker.processing.sweep()
-        [row] = await studio.ended(recording_id)
+        [row] = await harness.ended(recording_id)
     uploads = artifacts_of(row).uploads
     assert row["status"] == "UPLOADED"
     assert uploads["store:{template}{topic}"] == first.uploads["store:{template}{topic}"]
     for sent in uploads["store:{template}{topic}"].files.values():
-        assert len(await content_of(studio.store, sent.place)) == sent.bytes
+        assert len(await content_of(harness.store, sent.place)) == sent.bytes

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 
-from tests.support.handlers.base import Driving
-from tests.support.handlers.messages import AlertDriving, ReportDriving
-from tests.support.handlers.recordings import RecordingSyncDriving
-from tests.support.handlers.syncs import DatabaseSyncDriving, WebhookSyncDriving
+from tests.support.handlers.base import HandlerDriver
+from tests.support.handlers.messages import AlertDriver, ReportDriver
+from tests.support.handlers.recordings import RecordingSyncDriver
+from tests.support.handlers.syncs import DatabaseSyncDriver, WebhookSyncDriver
 
-DRIVERS: tuple[Callable[[], Driving], ...] = (
-    AlertDriving,
-    DatabaseSyncDriving,
-    RecordingSyncDriving,
-    ReportDriving,
-    WebhookSyncDriving,
+DRIVERS: tuple[Callable[[], HandlerDriver], ...] = (
+    AlertDriver,
+    DatabaseSyncDriver,
+    RecordingSyncDriver,
+    ReportDriver,
+    WebhookSyncDriver,
 )
 """A handler may have several: one for each kind of effect."""

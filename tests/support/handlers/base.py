@@ -1,4 +1,4 @@
-"""What the conformance suite asks of every handler, and the bench it is tried on."""
+"""What the conformance suite asks of every handler, and the harness that runs it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from executor.runs.claims import ClaimedRun, Claims
 from executor.runs.completions import Completions
 from executor.runs.results import HANDED_BACK, Completion
 from tests.factories import Team, World
-from tests.support.canaries import Canaries
 from tests.support.channels import Sandbox
-from tests.support.workers import PUBLIC_URL, token_keeper
+from tests.support.executor_harness import PUBLIC_URL, token_keeper
+from tests.support.planted_secrets import PlantedSecrets
 
 WORKER = "executor-1"
 BOOKKEEPING = ("automation_run", "run_attempt", "outbox")
@@ -32,14 +32,14 @@ BOOKKEEPING = ("automation_run", "run_attempt", "outbox")
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class HandlerEnvironment:
     """What a handler is set up on. `store_url` leads to an empty database of the user's."""
 
     world: World
     team: Team
     sandbox: Sandbox
     store_url: str
-    canaries: Canaries
+    planted: PlantedSecrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Mistake:
     pointer: str
 
 
-class Driving(Protocol):
+class HandlerDriver(Protocol):
     """One handler, set up so that a run has an effect."""
 
     name: ClassVar[str]
@@ -60,7 +60,7 @@ class Driving(Protocol):
     mistakes: ClassVar[Sequence[Mistake]]
     config: Mapping[str, Any]
 
-    async def set_up(self, ground: Ground, *, broken: bool = False) -> None:
+    async def set_up(self, environment: HandlerEnvironment, *, broken: bool = False) -> None:
         """Connect what it needs, with secrets of its own, all planted. `broken`: a secret is refused."""
         ...
 
@@ -74,8 +74,8 @@ class Driving(Protocol):
         ...
 
 
-class Wire(httpx.AsyncBaseTransport):
-    """The line to everybody else: it can be cut before or after any call, or be dead altogether."""
+class CuttableTransport(httpx.AsyncBaseTransport):
+    """An HTTP transport that can be cut before or after any call, or refuse all of them."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
@@ -117,17 +117,17 @@ class Wire(httpx.AsyncBaseTransport):
 
 
 @dataclass
-class Bench:
-    """An executor taken apart: the test decides what is claimed, made, recorded and lost."""
+class HandlerHarness:
+    """An executor in steps: the test decides what is claimed, attempted, recorded and lost."""
 
     pool: ConnectionPool
     ring: KeyRing
     world: World
     team: Team
     handlers: Mapping[str, Handler[Any]]
-    wire: Wire
+    transport: CuttableTransport
     http: httpx.AsyncClient
-    driver: Driving
+    driver: HandlerDriver
     destination_id: UUID
     automation_id: UUID | None = None
     _claims: Claims = field(init=False)
@@ -183,15 +183,15 @@ class Bench:
     async def die_at(self, run: ClaimedRun, call: int, *, after: bool) -> bool:
         """An attempt whose process ends with this outbound call; nobody records what became of it. False when
         it makes fewer calls."""
-        self.wire.cut_at(call, after=after)
+        self.transport.cut_at(call, after=after)
         attempt = asyncio.create_task(self.make(run))
-        cut = asyncio.create_task(self.wire.cut.wait())
+        cut = asyncio.create_task(self.transport.cut.wait())
         await asyncio.wait([attempt, cut], return_when=asyncio.FIRST_COMPLETED)
-        was_cut = self.wire.cut.is_set()
+        was_cut = self.transport.cut.is_set()
         for task in (attempt, cut):
             task.cancel()
         await asyncio.wait([attempt, cut])
-        self.wire.restore()
+        self.transport.restore()
         return was_cut
 
     async def rescue(self, run_id: UUID) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from common.models import ConnectionKind
-from tests.support.handlers.base import Ground, Mistake, messages_of
+from tests.support.handlers.base import HandlerEnvironment, Mistake, messages_of
 
 
 class _Messages:
@@ -15,11 +15,11 @@ class _Messages:
 
     platforms: ClassVar[Sequence[str]] = ("facebook",)
 
-    async def set_up(self, ground: Ground, *, broken: bool = False) -> None:
+    async def set_up(self, environment: HandlerEnvironment, *, broken: bool = False) -> None:
         """Connect the account."""
-        self._world = ground.world
-        token = ground.canaries.new("Facebook token", "revoked-" if broken else "sandbox-fb-")
-        await ground.world.connection(ground.team, ConnectionKind.FACEBOOK_USER, token)
+        self._world = environment.world
+        token = environment.planted.new("Facebook token", "revoked-" if broken else "sandbox-fb-")
+        await environment.world.connection(environment.team, ConnectionKind.FACEBOOK_USER, token)
 
     async def reset(self) -> None:
         """Nothing is kept elsewhere."""
@@ -29,7 +29,7 @@ class _Messages:
         return await messages_of(self._world, run_id)
 
 
-class ReportDriving(_Messages):
+class ReportDriver(_Messages):
     """A daily report."""
 
     name: ClassVar[str] = "scheduled_report"
@@ -42,7 +42,7 @@ class ReportDriving(_Messages):
     )
 
 
-class AlertDriving(_Messages):
+class AlertDriver(_Messages):
     """A limit that whoever spends anything passes."""
 
     name: ClassVar[str] = "alert"

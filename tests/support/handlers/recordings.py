@@ -8,10 +8,10 @@ from uuid import UUID
 
 from common.models import ConnectionKind
 from tests.support import recordings
-from tests.support.handlers.base import Ground, Mistake
+from tests.support.handlers.base import HandlerEnvironment, Mistake
 
 
-class RecordingSyncDriving:
+class RecordingSyncDriver:
     """A job whose template takes everything."""
 
     name: ClassVar[str] = "recording_sync"
@@ -24,13 +24,15 @@ class RecordingSyncDriving:
         Mistake({"filters": {"exclude_blank": "perhaps"}}, "/filters/exclude_blank"),
     )
 
-    async def set_up(self, ground: Ground, *, broken: bool = False) -> None:
+    async def set_up(self, environment: HandlerEnvironment, *, broken: bool = False) -> None:
         """Connect the account; `broken`: its token is nobody's."""
-        self._world = ground.world
-        token = ground.canaries.new("Zoom token", "unknown-" if broken else "sandbox-zoom-account-")
-        connection_id = await ground.world.connection(ground.team, ConnectionKind.ZOOM_SERVER, token)
-        await recordings.source(ground.world, ground.team, connection_id, external_user="me")
-        await recordings.template(ground.world, ground.team, {"patterns": ["."]})
+        self._world = environment.world
+        token = environment.planted.new("Zoom token", "unknown-" if broken else "sandbox-zoom-account-")
+        connection_id = await environment.world.connection(
+            environment.team, ConnectionKind.ZOOM_SERVER, token
+        )
+        await recordings.source(environment.world, environment.team, connection_id, external_user="me")
+        await recordings.template(environment.world, environment.team, {"patterns": ["."]})
 
     async def reset(self) -> None:
         """No recording was ever taken in."""

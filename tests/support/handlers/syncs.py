@@ -13,7 +13,7 @@ import asyncpg
 
 from common.models import ConnectionKind
 from common.secrets.crypto import new_webhook_secret
-from tests.support.handlers.base import Ground, Mistake
+from tests.support.handlers.base import HandlerEnvironment, Mistake
 from tests.support.syncs import fresh_hook
 
 _DAYS_BACK = 120
@@ -29,12 +29,12 @@ class _Syncing:
         start = (datetime.now(UTC) - timedelta(days=_DAYS_BACK)).date()
         self.config: Mapping[str, Any] = {"level": "campaign", "start_date": str(start)}
 
-    async def _connect(self, ground: Ground) -> None:
-        token = ground.canaries.new("Facebook token", "sandbox-fb-")
-        await ground.world.connection(ground.team, ConnectionKind.FACEBOOK_USER, token)
+    async def _connect(self, environment: HandlerEnvironment) -> None:
+        token = environment.planted.new("Facebook token", "sandbox-fb-")
+        await environment.world.connection(environment.team, ConnectionKind.FACEBOOK_USER, token)
 
 
-class WebhookSyncDriving(_Syncing):
+class WebhookSyncDriver(_Syncing):
     """To the sandbox's sink."""
 
     name: ClassVar[str] = "data_sync to a webhook"
@@ -46,13 +46,13 @@ class WebhookSyncDriving(_Syncing):
         Mistake({"metrics": ["spnd"]}, "/metrics"),
     )
 
-    async def set_up(self, ground: Ground, *, broken: bool = False) -> None:
+    async def set_up(self, environment: HandlerEnvironment, *, broken: bool = False) -> None:
         """A destination whose secret signs; `broken`: its receiver wants another one's."""
-        await self._connect(ground)
-        self._sandbox = ground.sandbox
-        secret = ground.canaries.plant("signing secret", new_webhook_secret(), public="whsec_")
+        await self._connect(environment)
+        self._sandbox = environment.sandbox
+        secret = environment.planted.plant("signing secret", new_webhook_secret(), public="whsec_")
         self._expected = new_webhook_secret() if broken else secret
-        destination_id = await ground.world.webhook(ground.team, "https://example.com/rows", secret)
+        destination_id = await environment.world.webhook(environment.team, "https://example.com/rows", secret)
         self.config = {**self.config, "sync_type": "webhook", "destination_id": str(destination_id)}
         await self.reset()
 
@@ -78,7 +78,7 @@ class WebhookSyncDriving(_Syncing):
         return sorted(json.dumps(row, sort_keys=True) for each in data for row in each["rows"])
 
 
-class DatabaseSyncDriving(_Syncing):
+class DatabaseSyncDriver(_Syncing):
     """Into a database of the user's."""
 
     name: ClassVar[str] = "data_sync into a database"
@@ -90,18 +90,18 @@ class DatabaseSyncDriving(_Syncing):
         Mistake({"start_date": "soon"}, "/start_date"),
     )
 
-    async def set_up(self, ground: Ground, *, broken: bool = False) -> None:
+    async def set_up(self, environment: HandlerEnvironment, *, broken: bool = False) -> None:
         """A role of its own with a password; `broken`: another password is stored."""
-        await self._connect(ground)
-        self._url = ground.store_url
-        password = ground.canaries.new("password of the database")
-        parts = urlsplit(ground.store_url)
+        await self._connect(environment)
+        self._url = environment.store_url
+        password = environment.planted.new("password of the database")
+        parts = urlsplit(environment.store_url)
         await self._execute("DROP ROLE IF EXISTS syncer")
         await self._execute(f"CREATE ROLE syncer SUPERUSER LOGIN PASSWORD '{password}'")
-        stored = ground.canaries.new("wrong password") if broken else password
+        stored = environment.planted.new("wrong password") if broken else password
         dsn = urlunsplit(parts._replace(netloc=f"syncer:{stored}@{parts.hostname}:{parts.port}"))
-        ground.canaries.plant_dsn("DSN", dsn)
-        connection_id = await ground.world.connection(ground.team, ConnectionKind.POSTGRESQL, dsn)
+        environment.planted.plant_dsn("DSN", dsn)
+        connection_id = await environment.world.connection(environment.team, ConnectionKind.POSTGRESQL, dsn)
         self.config = {
             **self.config,
             "sync_type": "database",

@@ -54,7 +54,7 @@ class Caller:
     scope: str = field(default_factory=lambda: f"scope-{unique()}")
 
 
-class Driving(Protocol):
+class PlatformDriver(Protocol):
     """One platform's client at work against the sandbox."""
 
     name: ClassVar[str]
@@ -120,11 +120,11 @@ class RenewingCredential:
         return tokens.access_token
 
 
-def caller(driving: type[Driving], token: str = "", **given: Any) -> Caller:
+def caller(driver: type[PlatformDriver], token: str = "", **given: Any) -> Caller:
     """Somebody with `token`, by default one of their own that the sandbox takes."""
-    token = token or f"{driving.prefix}{unique()}"
+    token = token or f"{driver.prefix}{unique()}"
     connection_id = uuid4()
-    own = FixedCredential(token, platform=driving.platform, connection_id=str(connection_id))
+    own = FixedCredential(token, platform=driver.platform, connection_id=str(connection_id))
     return Caller(
         **{
             "token": token,

@@ -31,7 +31,7 @@ _TABLE = {
 }
 
 
-class FacebookDriving:
+class FacebookDriver:
     """A person's token."""
 
     name: ClassVar[str] = "facebook"

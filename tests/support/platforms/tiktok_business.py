@@ -23,7 +23,7 @@ _TABLE = {
 }
 
 
-class TikTokBusinessDriving:
+class TikTokBusinessDriver:
     """An advertiser's token."""
 
     name: ClassVar[str] = "tiktok_business"

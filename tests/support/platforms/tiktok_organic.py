@@ -32,7 +32,7 @@ def _renewing(site: Site) -> RenewingCredential:
     return RenewingCredential(grant, f"rft.sandbox-{unique()}", lifetime=7_200.0)
 
 
-class TikTokOrganicDriving:
+class TikTokOrganicDriver:
     """A creator's token."""
 
     name: ClassVar[str] = "tiktok_organic"

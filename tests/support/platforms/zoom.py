@@ -34,7 +34,7 @@ def _renewing(site: Site) -> RenewingCredential:
     return RenewingCredential(grant, f"sandbox-zoom-refresh-{unique()}", lifetime=3_600.0)
 
 
-class ZoomDriving:
+class ZoomDriver:
     """A person's token."""
 
     name: ClassVar[str] = "zoom"

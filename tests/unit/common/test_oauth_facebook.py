@@ -13,7 +13,7 @@ import pytest
 from common.errors import Consequence, PlatformError
 from common.oauth.base import ANSWER_LOST, NO_TOKEN, NOT_CONFIGURED, Stored, TokenSet, missing_scopes
 from common.oauth.facebook import LOOK_EVERY, RENEW_BEFORE, FacebookUser
-from tests.support.oauth import (
+from tests.support.fake_vendor import (
     APP,
     OUTBOUND,
     SECRETS,

@@ -15,7 +15,7 @@ from common.oauth.base import ANSWER_LOST, NO_TOKEN, NOT_CONFIGURED, Stored, Tok
 from common.oauth.tiktok_business import LOOK_EVERY, TikTokBusiness
 from common.oauth.tiktok_organic import TikTokOrganic
 from common.refusals.tiktok_business import consequence_of
-from tests.support.oauth import (
+from tests.support.fake_vendor import (
     APP,
     OUTBOUND,
     UNCONFIGURED,

@@ -13,7 +13,7 @@ from common.errors import Consequence, PlatformError
 from common.oauth.base import ANSWER_LOST, NO_TOKEN, Stored, TokenSet
 from common.oauth.pkce import challenge_of, new_verifier
 from common.oauth.zoom import RENEW_SERVER_BEFORE, RENEW_USER_BEFORE, ZoomServer, ZoomUser
-from tests.support.oauth import APP, OUTBOUND, UNCONFIGURED, Answer, Vendor, breaks, form_of, raw, says
+from tests.support.fake_vendor import APP, OUTBOUND, UNCONFIGURED, Answer, Vendor, breaks, form_of, raw, says
 
 NOW = datetime(2026, 11, 4, 10, tzinfo=UTC)
 TOKEN = "/oauth/token"

@@ -22,8 +22,8 @@ from notifier.channels.telegram import TelegramChannel
 from notifier.channels.telegram_markup import MAX_STYLES, units
 from notifier.channels.telegram_posts import MAX_CAPTION, Method, posts_of
 from tests.support.channels import notifier_settings
-from tests.support.parcels import PNG, TOKEN, chart, message, parcel, table
-from tests.support.receivers import client_of
+from tests.support.fake_receiver import client_of
+from tests.support.sample_deliveries import PNG, TOKEN, chart, message, parcel, table
 
 NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
 GROUP = -1001234567890

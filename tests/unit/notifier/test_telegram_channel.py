@@ -15,11 +15,11 @@ from common.retry import TELEGRAM_SCHEDULE
 from common.telemetry import hide_secrets
 from notifier.channels.base import Interrupted, OutcomeUnknown, Receipt
 from notifier.channels.telegram import TelegramChannel
-from tests.support.canaries import Canaries
 from tests.support.channels import notifier_settings
-from tests.support.echoes import echo
-from tests.support.parcels import TOKEN, TRACEPARENT, message, parcel
-from tests.support.receivers import client_of
+from tests.support.fake_receiver import client_of
+from tests.support.planted_secrets import PlantedSecrets
+from tests.support.sample_deliveries import TOKEN, TRACEPARENT, message, parcel
+from tests.support.secret_echoes import echo
 from tests.support.spans import recorded_spans
 
 NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
@@ -367,13 +367,13 @@ async def test_an_empty_message_is_refused_without_a_call() -> None:
 
 
 async def test_a_description_that_is_cut_short_shows_no_part_of_the_token() -> None:
-    canaries = Canaries()
-    canaries.plant("the token", TOKEN, public=TOKEN.partition(":")[0] + ":")
+    planted = PlantedSecrets()
+    planted.plant("the token", TOKEN, public=TOKEN.partition(":")[0] + ":")
     for before in range(0, 320, 7):
         said = "x" * before + " " + echo(TOKEN)
         for answer in (refusal(400, said), refusal(401, said), httpx.Response(502, text=said)):
             error = await Telegram(answer).refuses()
-            assert not canaries.look([("an error", str(error))])
+            assert not planted.look([("an error", str(error))])
 
 
 async def test_the_token_reaches_neither_error_nor_span(monkeypatch: pytest.MonkeyPatch) -> None:

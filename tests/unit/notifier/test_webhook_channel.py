@@ -25,10 +25,10 @@ from common.retry import WEBHOOK_SCHEDULE
 from notifier.channels.base import OutcomeUnknown, Parcel
 from notifier.channels.exchange import KEPT_BODY, TOTAL_TIMEOUT
 from notifier.channels.webhook import WebhookChannel, message_id, payload
-from tests.support.canaries import Canaries
-from tests.support.echoes import echo
-from tests.support.parcels import SECRET, TRACEPARENT, chart, message, parcel, table
-from tests.support.receivers import Handler, client_of
+from tests.support.fake_receiver import Handler, client_of
+from tests.support.planted_secrets import PlantedSecrets
+from tests.support.sample_deliveries import SECRET, TRACEPARENT, chart, message, parcel, table
+from tests.support.secret_echoes import echo
 from tests.support.spans import recorded_spans
 
 NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
@@ -320,16 +320,16 @@ async def test_a_secret_the_receiver_repeats_is_shown_by_neither_error_nor_span(
     monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     key = base64.b64encode(b"\xfb\xef\xbe\xff" * 8).decode()
-    canaries = Canaries()
-    secret = canaries.plant("the secret", f"whsec_{key}", public="whsec_")
+    planted = PlantedSecrets()
+    secret = planted.plant("the secret", f"whsec_{key}", public="whsec_")
     texts = []
     with recorded_spans(monkeypatch) as spans:
         # Whatever is shown of it ends within one of these.
         for before in range(0, 220, 7):
             body = "x" * before + " " + json.dumps({"header": echo(secret)}).replace("/", "\\/")
             texts.append(str(await refused(_saying(status, body), delivery(secret=secret))))
-    assert not canaries.look([("an error", text) for text in texts])
-    assert not canaries.look([("a span", spans.text())])
+    assert not planted.look([("an error", text) for text in texts])
+    assert not planted.look([("a span", spans.text())])
     assert any("[hidden]" in text for text in texts)
 
 

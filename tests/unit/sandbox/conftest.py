@@ -21,7 +21,7 @@ BOT = "/bot123456:" + "A" * 35
 
 
 @dataclass
-class Bench:
+class SandboxApp:
     """A client of one sandbox, and the sandbox's clock."""
 
     http: httpx.AsyncClient
@@ -68,11 +68,11 @@ class Bench:
         return messages
 
 
-def bench_of(settings: Settings, host: str = "http://graph.test") -> Bench:
+def sandbox_app(settings: Settings, host: str = "http://graph.test") -> SandboxApp:
     """A fresh sandbox with these settings."""
     clock = Clock(source=lambda: NOON)
     transport = httpx.ASGITransport(app=build_app(settings, clock))
-    return Bench(httpx.AsyncClient(transport=transport, base_url=host), clock)
+    return SandboxApp(httpx.AsyncClient(transport=transport, base_url=host), clock)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def bench(settings: Settings) -> AsyncIterator[Bench]:
-    made = bench_of(settings)
+async def app(settings: Settings) -> AsyncIterator[SandboxApp]:
+    made = sandbox_app(settings)
     async with made.http:
         yield made

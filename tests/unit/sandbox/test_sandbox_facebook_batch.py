@@ -1,11 +1,11 @@
 import json
 from typing import Any
 
-from tests.unit.sandbox.conftest import ACCOUNT, TOKEN, Bench
+from tests.unit.sandbox.conftest import ACCOUNT, TOKEN, SandboxApp
 
 
-async def batch(bench: Bench, parts: list[dict[str, Any]], **params: str) -> list[Any]:
-    answer = await bench.http.post(
+async def batch(app: SandboxApp, parts: list[dict[str, Any]], **params: str) -> list[Any]:
+    answer = await app.http.post(
         "/v26.0/", data={"access_token": TOKEN, "batch": json.dumps(parts), **params}
     )
     assert answer.status_code == 200, answer.text
@@ -13,9 +13,9 @@ async def batch(bench: Bench, parts: list[dict[str, Any]], **params: str) -> lis
     return answers
 
 
-async def test_each_part_has_its_own_status_headers_and_body(bench: Bench) -> None:
+async def test_each_part_has_its_own_status_headers_and_body(app: SandboxApp) -> None:
     good, bad = await batch(
-        bench,
+        app,
         [
             {"method": "GET", "relative_url": f"{ACCOUNT}/insights?fields=spend&date_preset=yesterday"},
             {"method": "GET", "relative_url": "v25.0/nobody-we-know"},
@@ -29,14 +29,14 @@ async def test_each_part_has_its_own_status_headers_and_body(bench: Bench) -> No
     assert json.loads(bad["body"])["error"]["code"] == 803
 
 
-async def test_headers_can_be_left_out(bench: Bench) -> None:
-    (part,) = await batch(bench, [{"method": "GET", "relative_url": "me"}], include_headers="false")
+async def test_headers_can_be_left_out(app: SandboxApp) -> None:
+    (part,) = await batch(app, [{"method": "GET", "relative_url": "me"}], include_headers="false")
     assert set(part) == {"code", "body"}
 
 
-async def test_one_part_may_use_anothers_result(bench: Bench) -> None:
+async def test_one_part_may_use_anothers_result(app: SandboxApp) -> None:
     accounts, found = await batch(
-        bench,
+        app,
         [
             {"method": "GET", "name": "accounts", "relative_url": "me/adaccounts?limit=2"},
             {"method": "GET", "relative_url": "?ids={result=accounts:$.data.*.id}&fields=name"},
@@ -46,9 +46,9 @@ async def test_one_part_may_use_anothers_result(bench: Bench) -> None:
     assert ACCOUNT in json.loads(found["body"])
 
 
-async def test_parts_may_start_reports_and_bring_tokens(bench: Bench) -> None:
+async def test_parts_may_start_reports_and_bring_tokens(app: SandboxApp) -> None:
     report, dead = await batch(
-        bench,
+        app,
         [
             {"method": "POST", "relative_url": f"{ACCOUNT}/insights", "body": "fields=spend&level=ad"},
             {"method": "GET", "relative_url": "me?access_token=expired-1"},
@@ -58,24 +58,24 @@ async def test_parts_may_start_reports_and_bring_tokens(bench: Bench) -> None:
     assert json.loads(dead["body"])["error"]["error_subcode"] == 463
 
 
-async def test_an_unchanged_part_is_304(bench: Bench) -> None:
-    (first,) = await batch(bench, [{"method": "GET", "relative_url": "me"}])
+async def test_an_unchanged_part_is_304(app: SandboxApp) -> None:
+    (first,) = await batch(app, [{"method": "GET", "relative_url": "me"}])
     etag = next(header["value"] for header in first["headers"] if header["name"] == "Etag")
     (again,) = await batch(
-        bench,
+        app,
         [{"method": "GET", "relative_url": "me", "headers": [{"name": "If-None-Match", "value": etag}]}],
     )
     assert (again["code"], again["body"]) == (304, "")
 
 
-async def test_at_most_fifty_parts(bench: Bench) -> None:
+async def test_at_most_fifty_parts(app: SandboxApp) -> None:
     parts = [{"method": "GET", "relative_url": "me"}] * 51
-    answer = await bench.http.post("/v26.0/", data={"access_token": TOKEN, "batch": json.dumps(parts)})
+    answer = await app.http.post("/v26.0/", data={"access_token": TOKEN, "batch": json.dumps(parts)})
     assert answer.status_code == 400
     assert "Maximum batch size is 50" in answer.json()["error"]["message"]
 
 
-async def test_every_part_counts(bench: Bench) -> None:
-    await bench.http.put("/_sandbox/limits", json={"facebook_account_calls_per_hour": 2})
+async def test_every_part_counts(app: SandboxApp) -> None:
+    await app.http.put("/_sandbox/limits", json={"facebook_account_calls_per_hour": 2})
     parts = [{"method": "GET", "relative_url": f"{ACCOUNT}/insights"}] * 3
-    assert [part["code"] for part in await batch(bench, parts)] == [200, 200, 400]
+    assert [part["code"] for part in await batch(app, parts)] == [200, 200, 400]

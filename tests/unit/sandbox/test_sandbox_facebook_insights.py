@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox.facebook.date_ranges import PRESETS, months_before, preset_range
-from tests.unit.sandbox.conftest import ACCOUNT, Bench
+from tests.unit.sandbox.conftest import ACCOUNT, SandboxApp
 
 METRICS = "impressions,clicks,spend,reach,frequency,ctr,cpc,cpm,actions,purchase_roas"
 
@@ -14,8 +14,8 @@ def total(rows: list[dict[str, Any]], column: str) -> float:
     return round(sum(float(row[column]) for row in rows), 2)
 
 
-async def test_every_value_is_text(bench: Bench) -> None:
-    rows = await bench.insights(level="ad", fields=f"ad_id,{METRICS}", date_preset="last_7d")
+async def test_every_value_is_text(app: SandboxApp) -> None:
+    rows = await app.insights(level="ad", fields=f"ad_id,{METRICS}", date_preset="last_7d")
     assert rows
     for row in rows:
         plain = {name: value for name, value in row.items() if name not in ("actions", "purchase_roas")}
@@ -23,8 +23,8 @@ async def test_every_value_is_text(bench: Bench) -> None:
         assert all(isinstance(item["value"], str) for item in row.get("actions", []))
 
 
-async def test_derived_values_follow_from_the_counted_ones(bench: Bench) -> None:
-    (row,) = await bench.insights(level="account", fields=METRICS, date_preset="last_30d")
+async def test_derived_values_follow_from_the_counted_ones(app: SandboxApp) -> None:
+    (row,) = await app.insights(level="account", fields=METRICS, date_preset="last_30d")
     impressions, clicks, spend = int(row["impressions"]), int(row["clicks"]), float(row["spend"])
     assert float(row["ctr"]) == pytest.approx(100 * clicks / impressions, abs=1e-5)
     assert float(row["cpc"]) == pytest.approx(spend / clicks, abs=1e-5)
@@ -33,62 +33,62 @@ async def test_derived_values_follow_from_the_counted_ones(bench: Bench) -> None
 
 
 @pytest.mark.parametrize("column", ["impressions", "clicks", "spend"])
-async def test_levels_and_days_add_up_to_the_account(bench: Bench, column: str) -> None:
-    (whole,) = await bench.insights(level="account", fields=column, date_preset="last_14d")
+async def test_levels_and_days_add_up_to_the_account(app: SandboxApp, column: str) -> None:
+    (whole,) = await app.insights(level="account", fields=column, date_preset="last_14d")
     for level in ("campaign", "adset", "ad"):
-        rows = await bench.insights(level=level, fields=column, date_preset="last_14d")
+        rows = await app.insights(level=level, fields=column, date_preset="last_14d")
         assert total(rows, column) == float(whole[column])
-    daily = await bench.insights(level="account", fields=column, date_preset="last_14d", time_increment="1")
+    daily = await app.insights(level="account", fields=column, date_preset="last_14d", time_increment="1")
     assert total(daily, column) == float(whole[column])
 
 
 @pytest.mark.parametrize("breakdowns", ["age", "gender", "country", "publisher_platform", "age,gender"])
-async def test_breakdowns_add_up_and_are_named(bench: Bench, breakdowns: str) -> None:
-    (whole,) = await bench.insights(fields="impressions,spend", date_preset="last_7d")
-    rows = await bench.insights(fields="impressions,spend", date_preset="last_7d", breakdowns=breakdowns)
+async def test_breakdowns_add_up_and_are_named(app: SandboxApp, breakdowns: str) -> None:
+    (whole,) = await app.insights(fields="impressions,spend", date_preset="last_7d")
+    rows = await app.insights(fields="impressions,spend", date_preset="last_7d", breakdowns=breakdowns)
     names = breakdowns.split(",")
     assert all(name in row for row in rows for name in names)
     assert total(rows, "impressions") == float(whole["impressions"])
     assert total(rows, "spend") == float(whole["spend"])
 
 
-async def test_a_list_may_come_as_json(bench: Bench) -> None:
-    plain = await bench.insights(fields="spend", breakdowns="age,gender", date_preset="last_3d")
-    encoded = await bench.insights(
+async def test_a_list_may_come_as_json(app: SandboxApp) -> None:
+    plain = await app.insights(fields="spend", breakdowns="age,gender", date_preset="last_3d")
+    encoded = await app.insights(
         fields='["spend"]', breakdowns='["age","gender"]', date_preset="last_3d", time_increment="all_days"
     )
     assert plain == encoded
 
 
-async def test_what_delivered_nothing_has_no_row(bench: Bench) -> None:
-    rows = await bench.insights(level="campaign", fields="campaign_name,impressions", date_preset="last_7d")
+async def test_what_delivered_nothing_has_no_row(app: SandboxApp) -> None:
+    rows = await app.insights(level="campaign", fields="campaign_name,impressions", date_preset="last_7d")
     assert "Brand film" not in {row["campaign_name"] for row in rows}
     assert all(int(row["impressions"]) > 0 for row in rows)
 
 
-async def test_an_empty_answer_has_no_paging(bench: Bench) -> None:
-    answer = await bench.graph("act_402210009454468/insights", fields="spend")
+async def test_an_empty_answer_has_no_paging(app: SandboxApp) -> None:
+    answer = await app.graph("act_402210009454468/insights", fields="spend")
     assert answer.json() == {"data": []}
 
 
-async def test_days_to_come_are_empty_and_today_is_the_accounts(bench: Bench) -> None:
+async def test_days_to_come_are_empty_and_today_is_the_accounts(app: SandboxApp) -> None:
     days = json.dumps({"since": "2026-11-20", "until": "2026-11-25"})
-    rows = await bench.insights(fields="spend", time_range=days, time_increment="1")
+    rows = await app.insights(fields="spend", time_range=days, time_increment="1")
     assert [row["date_start"] for row in rows] == ["2026-11-20", "2026-11-21"]
-    bench.clock.advance(11.5 * 3600)
-    rows = await bench.insights(fields="spend", date_preset="today")
+    app.clock.advance(11.5 * 3600)
+    rows = await app.insights(fields="spend", date_preset="today")
     assert rows[0]["date_start"] == "2026-11-22"
 
 
-async def test_a_time_range_wins_over_a_preset(bench: Bench) -> None:
+async def test_a_time_range_wins_over_a_preset(app: SandboxApp) -> None:
     days = json.dumps({"since": "2026-11-01", "until": "2026-11-03"})
-    (row,) = await bench.insights(fields="spend", time_range=days, date_preset="yesterday")
+    (row,) = await app.insights(fields="spend", time_range=days, date_preset="yesterday")
     assert (row["date_start"], row["date_stop"]) == ("2026-11-01", "2026-11-03")
 
 
-async def test_monthly_rows_are_cut_at_the_calendar(bench: Bench) -> None:
+async def test_monthly_rows_are_cut_at_the_calendar(app: SandboxApp) -> None:
     days = json.dumps({"since": "2026-08-15", "until": "2026-10-10"})
-    rows = await bench.insights(fields="spend", time_range=days, time_increment="monthly")
+    rows = await app.insights(fields="spend", time_range=days, time_increment="monthly")
     assert [(row["date_start"], row["date_stop"]) for row in rows] == [
         ("2026-08-15", "2026-08-31"),
         ("2026-09-01", "2026-09-30"),
@@ -96,15 +96,15 @@ async def test_monthly_rows_are_cut_at_the_calendar(bench: Bench) -> None:
     ]
 
 
-async def test_several_ranges_are_several_rows(bench: Bench) -> None:
+async def test_several_ranges_are_several_rows(app: SandboxApp) -> None:
     ranges = [{"since": "2026-11-01", "until": "2026-11-02"}, {"since": "2026-11-08", "until": "2026-11-09"}]
-    rows = await bench.insights(fields="spend", time_ranges=json.dumps(ranges))
+    rows = await app.insights(fields="spend", time_ranges=json.dumps(ranges))
     assert [row["date_start"] for row in rows] == ["2026-11-01", "2026-11-08"]
 
 
-async def test_pages_of_rows_join_without_gap(bench: Bench) -> None:
-    whole = await bench.insights(level="ad", fields="ad_id,spend", date_preset="last_7d", time_increment="1")
-    answer = await bench.graph(
+async def test_pages_of_rows_join_without_gap(app: SandboxApp) -> None:
+    whole = await app.insights(level="ad", fields="ad_id,spend", date_preset="last_7d", time_increment="1")
+    answer = await app.graph(
         f"{ACCOUNT}/insights",
         level="ad",
         fields="ad_id,spend",
@@ -118,56 +118,54 @@ async def test_pages_of_rows_join_without_gap(bench: Bench) -> None:
         joined += page["data"]
         if "next" not in page["paging"]:
             break
-        answer = await bench.http.get(page["paging"]["next"])
+        answer = await app.http.get(page["paging"]["next"])
     assert joined == whole
 
 
-async def test_the_default_page_has_25_rows(bench: Bench) -> None:
-    answer = await bench.graph(f"{ACCOUNT}/insights", level="ad", time_increment="1")
+async def test_the_default_page_has_25_rows(app: SandboxApp) -> None:
+    answer = await app.graph(f"{ACCOUNT}/insights", level="ad", time_increment="1")
     assert len(answer.json()["data"]) == 25
     assert answer.json()["paging"]["cursors"] == {"before": "MAZDZD", "after": "MjQZD"}
 
 
-async def test_filtering_by_name_and_by_metric(bench: Bench) -> None:
+async def test_filtering_by_name_and_by_metric(app: SandboxApp) -> None:
     by_name = [{"field": "campaign.name", "operator": "CONTAIN", "value": "webinar"}]
-    rows = await bench.insights(
+    rows = await app.insights(
         level="ad", fields="campaign_name,impressions", filtering=json.dumps(by_name), date_preset="last_7d"
     )
     assert {row["campaign_name"] for row in rows} == {"Webinar sign-ups"}
     by_metric = [{"field": "ad.impressions", "operator": "GREATER_THAN", "value": 10_000}]
-    everything = await bench.insights(level="ad", fields="impressions", date_preset="last_7d")
-    large = await bench.insights(
+    everything = await app.insights(level="ad", fields="impressions", date_preset="last_7d")
+    large = await app.insights(
         level="ad", fields="impressions", filtering=json.dumps(by_metric), date_preset="last_7d"
     )
     assert large == [row for row in everything if int(row["impressions"]) > 10_000]
     assert 0 < len(large) < len(everything)
 
 
-async def test_sorting(bench: Bench) -> None:
-    rows = await bench.insights(
-        level="ad", fields="spend", sort='["spend_descending"]', date_preset="last_7d"
-    )
+async def test_sorting(app: SandboxApp) -> None:
+    rows = await app.insights(level="ad", fields="spend", sort='["spend_descending"]', date_preset="last_7d")
     spent = [float(row["spend"]) for row in rows]
     assert spent == sorted(spent, reverse=True)
 
 
-async def test_attribution_windows_accompany_the_value(bench: Bench) -> None:
-    (row,) = await bench.insights(fields="actions", action_attribution_windows='["1d_click","7d_click"]')
+async def test_attribution_windows_accompany_the_value(app: SandboxApp) -> None:
+    (row,) = await app.insights(fields="actions", action_attribution_windows='["1d_click","7d_click"]')
     clicks = next(item for item in row["actions"] if item["action_type"] == "link_click")
     assert 0 < int(clicks["1d_click"]) < int(clicks["7d_click"]) <= int(clicks["value"])
 
 
-async def test_a_summary_sums(bench: Bench) -> None:
-    answer = await bench.graph(
+async def test_a_summary_sums(app: SandboxApp) -> None:
+    answer = await app.graph(
         f"{ACCOUNT}/insights", level="campaign", fields="spend", default_summary="true", date_preset="last_7d"
     )
     assert float(answer.json()["summary"]["spend"]) == total(answer.json()["data"], "spend")
 
 
-async def test_a_campaigns_own_insights(bench: Bench) -> None:
-    (campaign, *_) = (await bench.graph(f"{ACCOUNT}/campaigns")).json()["data"]
-    own = (await bench.graph(f"{campaign['id']}/insights", fields="campaign_id,spend")).json()["data"]
-    among = await bench.insights(level="campaign", fields="campaign_id,spend")
+async def test_a_campaigns_own_insights(app: SandboxApp) -> None:
+    (campaign, *_) = (await app.graph(f"{ACCOUNT}/campaigns")).json()["data"]
+    own = (await app.graph(f"{campaign['id']}/insights", fields="campaign_id,spend")).json()["data"]
+    among = await app.insights(level="campaign", fields="campaign_id,spend")
     assert own == [row for row in among if row["campaign_id"] == campaign["id"]]
 
 
@@ -199,39 +197,39 @@ async def test_a_campaigns_own_insights(bench: Bench) -> None:
     ],
 )
 async def test_bad_parameters(
-    bench: Bench, params: dict[str, str], code: int, subcode: int | None, says: str
+    app: SandboxApp, params: dict[str, str], code: int, subcode: int | None, says: str
 ) -> None:
-    error = await bench.error(f"{ACCOUNT}/insights", **params)
+    error = await app.error(f"{ACCOUNT}/insights", **params)
     assert (error["code"], error.get("error_subcode")) == (code, subcode)
     assert says in error["message"]
 
 
-async def test_nothing_is_older_than_37_months(bench: Bench) -> None:
-    oldest = await bench.graph(
+async def test_nothing_is_older_than_37_months(app: SandboxApp) -> None:
+    oldest = await app.graph(
         f"{ACCOUNT}/insights", fields="spend", time_range='{"since":"2023-10-21","until":"2023-10-22"}'
     )
     assert oldest.status_code == 200
-    error = await bench.error(f"{ACCOUNT}/insights", time_range='{"since":"2023-10-20","until":"2023-10-22"}')
+    error = await app.error(f"{ACCOUNT}/insights", time_range='{"since":"2023-10-20","until":"2023-10-22"}')
     assert error["code"] == 3018
     assert "beyond 37 months from the current date" in error["message"]
 
 
-async def test_a_huge_query_fails_late_and_vaguely_until_it_is_made_smaller(bench: Bench) -> None:
+async def test_a_huge_query_fails_late_and_vaguely_until_it_is_made_smaller(app: SandboxApp) -> None:
     huge = {"level": "ad", "date_preset": "maximum", "time_increment": "1", "breakdowns": "age"}
-    answer = await bench.graph(f"{ACCOUNT}/insights", fields="spend", **huge)
+    answer = await app.graph(f"{ACCOUNT}/insights", fields="spend", **huge)
     assert answer.status_code == 500
     error = answer.json()["error"]
     assert (error["code"], error["error_subcode"]) == (1, 99)
-    smaller = await bench.graph(f"{ACCOUNT}/insights", fields="spend", **(huge | {"date_preset": "last_30d"}))
+    smaller = await app.graph(f"{ACCOUNT}/insights", fields="spend", **(huge | {"date_preset": "last_30d"}))
     assert smaller.status_code == 200
 
 
-async def test_a_huge_page_asks_for_less(bench: Bench) -> None:
+async def test_a_huge_page_asks_for_less(app: SandboxApp) -> None:
     params = {"level": "ad", "date_preset": "maximum", "time_increment": "1", "fields": "spend"}
-    answer = await bench.graph(f"{ACCOUNT}/insights", limit="5000", **params)
+    answer = await app.graph(f"{ACCOUNT}/insights", limit="5000", **params)
     assert answer.status_code == 500
     assert "reduce the amount of data" in answer.json()["error"]["message"]
-    assert (await bench.graph(f"{ACCOUNT}/insights", limit="2500", **params)).status_code == 200
+    assert (await app.graph(f"{ACCOUNT}/insights", limit="2500", **params)).status_code == 200
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.sandbox.conftest import ACCOUNT, PAGE, PAGE_TOKEN, TOKEN, Bench
+from tests.unit.sandbox.conftest import ACCOUNT, PAGE, PAGE_TOKEN, TOKEN, SandboxApp
 
 NUMBER = ACCOUNT.removeprefix("act_")
 
@@ -14,13 +14,13 @@ def usage(answer: httpx.Response, name: str) -> dict[str, Any]:
     return document
 
 
-async def limit(bench: Bench, **limits: float) -> None:
-    assert (await bench.http.put("/_sandbox/limits", json=limits)).status_code == 200
+async def limit(app: SandboxApp, **limits: float) -> None:
+    assert (await app.http.put("/_sandbox/limits", json=limits)).status_code == 200
 
 
-async def test_usage_climbs_with_every_call(bench: Bench) -> None:
-    await limit(bench, facebook_app_calls_per_hour=100, facebook_account_calls_per_hour=50)
-    seen = [await bench.graph(f"{ACCOUNT}/insights", fields="spend") for _ in range(5)]
+async def test_usage_climbs_with_every_call(app: SandboxApp) -> None:
+    await limit(app, facebook_app_calls_per_hour=100, facebook_account_calls_per_hour=50)
+    seen = [await app.graph(f"{ACCOUNT}/insights", fields="spend") for _ in range(5)]
     assert [usage(answer, "x-app-usage")["call_count"] for answer in seen] == [1, 2, 3, 4, 5]
     of_account = [usage(answer, "x-ad-account-usage")["acc_id_util_pct"] for answer in seen]
     assert of_account == [2.0, 4.0, 6.0, 8.0, 10.0]
@@ -33,57 +33,57 @@ async def test_usage_climbs_with_every_call(bench: Bench) -> None:
     assert usage(seen[-1], "x-fb-ads-insights-throttle")["acc_id_util_pct"] == 10.0
 
 
-async def test_accounts_and_pages_have_limits_of_their_own(bench: Bench) -> None:
-    await limit(bench, facebook_account_calls_per_hour=10)
-    await bench.graph(f"{ACCOUNT}/insights")
-    other = await bench.graph("act_402210009452234/insights")
+async def test_accounts_and_pages_have_limits_of_their_own(app: SandboxApp) -> None:
+    await limit(app, facebook_account_calls_per_hour=10)
+    await app.graph(f"{ACCOUNT}/insights")
+    other = await app.graph("act_402210009452234/insights")
     assert usage(other, "x-ad-account-usage")["acc_id_util_pct"] == 10.0
-    page = await bench.graph(f"{PAGE}/insights", PAGE_TOKEN, metric="page_follows")
+    page = await app.graph(f"{PAGE}/insights", PAGE_TOKEN, metric="page_follows")
     assert usage(page, "x-business-use-case-usage")[PAGE][0]["type"] == "pages"
     assert "x-ad-account-usage" not in page.headers
-    structure = await bench.graph(f"{ACCOUNT}/campaigns")
+    structure = await app.graph(f"{ACCOUNT}/campaigns")
     assert usage(structure, "x-business-use-case-usage")[NUMBER][0]["type"] == "ads_management"
 
 
-async def test_past_the_limit_of_an_account_it_is_80000_until_the_hour_has_passed(bench: Bench) -> None:
-    await limit(bench, facebook_account_calls_per_hour=2)
+async def test_past_the_limit_of_an_account_it_is_80000_until_the_hour_has_passed(app: SandboxApp) -> None:
+    await limit(app, facebook_account_calls_per_hour=2)
     for _ in range(2):
-        assert (await bench.graph(f"{ACCOUNT}/insights")).status_code == 200
-    answer = await bench.graph(f"{ACCOUNT}/insights")
+        assert (await app.graph(f"{ACCOUNT}/insights")).status_code == 200
+    answer = await app.graph(f"{ACCOUNT}/insights")
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == 80000
     assert "retry-after" not in answer.headers
     regain = usage(answer, "x-business-use-case-usage")[NUMBER][0]["estimated_time_to_regain_access"]
     assert 59 <= regain <= 60
-    bench.clock.advance(regain * 60)
-    assert (await bench.graph(f"{ACCOUNT}/insights")).status_code == 200
+    app.clock.advance(regain * 60)
+    assert (await app.graph(f"{ACCOUNT}/insights")).status_code == 200
 
 
-async def test_past_the_apps_limit_it_is_4_for_everything(bench: Bench) -> None:
-    await limit(bench, facebook_app_calls_per_hour=1)
-    await bench.graph("me")
-    answer = await bench.graph("me/adaccounts")
+async def test_past_the_apps_limit_it_is_4_for_everything(app: SandboxApp) -> None:
+    await limit(app, facebook_app_calls_per_hour=1)
+    await app.graph("me")
+    answer = await app.graph("me/adaccounts")
     assert answer.status_code == 403
     error = answer.json()["error"]
     assert (error["code"], error["is_transient"]) == (4, True)
     assert error["message"] == "(#4) Application request limit reached"
 
 
-async def test_a_limit_that_makes_no_sense_changes_nothing(bench: Bench) -> None:
-    answer = await bench.http.put(
+async def test_a_limit_that_makes_no_sense_changes_nothing(app: SandboxApp) -> None:
+    answer = await app.http.put(
         "/_sandbox/limits", json={"facebook_app_calls_per_hour": 5, "telegram_chat_per_second": -1}
     )
     assert answer.status_code == 400
     assert answer.json()["field"] == "telegram_chat_per_second"
-    assert (await bench.http.get("/_sandbox/limits")).json()["facebook_app_calls_per_hour"] == 100_000
+    assert (await app.http.get("/_sandbox/limits")).json()["facebook_app_calls_per_hour"] == 100_000
 
 
 @pytest.mark.parametrize(
     ("path", "served"),
     [("/v26.0/me", "v26.0"), ("/v23.0/me", "v23.0"), ("/v17.0/me", "v21.0"), ("/me", "v26.0")],
 )
-async def test_old_versions_are_served_by_the_oldest_left(bench: Bench, path: str, served: str) -> None:
-    answer = await bench.http.get(path, params={"access_token": TOKEN})
+async def test_old_versions_are_served_by_the_oldest_left(app: SandboxApp, path: str, served: str) -> None:
+    answer = await app.http.get(path, params={"access_token": TOKEN})
     assert (answer.status_code, answer.headers["facebook-api-version"]) == (200, served)
 
 
@@ -98,17 +98,17 @@ async def test_old_versions_are_served_by_the_oldest_left(bench: Bench, path: st
         ("/v26.0/me/friends-of-friends", 400, 100),
     ],
 )
-async def test_what_does_not_exist(bench: Bench, path: str, status: int, code: int) -> None:
-    answer = await bench.http.get(path, params={"access_token": TOKEN})
+async def test_what_does_not_exist(app: SandboxApp, path: str, status: int, code: int) -> None:
+    answer = await app.http.get(path, params={"access_token": TOKEN})
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
-async def test_answers_look_like_the_platforms(bench: Bench) -> None:
-    answer = await bench.graph("me", fields="id")
+async def test_answers_look_like_the_platforms(app: SandboxApp) -> None:
+    answer = await app.graph("me", fields="id")
     assert answer.headers["content-type"] == "application/json; charset=UTF-8"
     assert answer.headers["cache-control"] == "private, no-cache, no-store, must-revalidate"
     assert answer.headers["expires"] == "Sat, 01 Jan 2000 00:00:00 GMT"
-    linked = await bench.graph(PAGE, fields="link")
+    linked = await app.graph(PAGE, fields="link")
     assert r"https:\/\/www.facebook.com\/brightpathcourses" in linked.text
-    traces = {(await bench.error("nobody"))["fbtrace_id"] for _ in range(5)}
+    traces = {(await app.error("nobody"))["fbtrace_id"] for _ in range(5)}
     assert len(traces) == 5

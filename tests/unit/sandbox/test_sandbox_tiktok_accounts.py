@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.sandbox.conftest import Bench
+from tests.unit.sandbox.conftest import SandboxApp
 from tests.unit.sandbox.tiktok_calls import (
     ADVERTISER,
     APP,
@@ -17,8 +17,8 @@ from tests.unit.sandbox.tiktok_calls import (
 
 
 @pytest.fixture
-def tiktok(bench: Bench) -> TikTok:
-    return TikTok(bench)
+def tiktok(app: SandboxApp) -> TikTok:
+    return TikTok(app)
 
 
 async def test_every_answer_has_the_envelope_and_its_log_id(tiktok: TikTok) -> None:
@@ -44,13 +44,15 @@ async def test_every_answer_has_the_envelope_and_its_log_id(tiktok: TikTok) -> N
         ("GET", f"{BASE}/oauth2/access_token/", 405, "405 method not allowed"),
     ],
 )
-async def test_paths_that_lead_nowhere(bench: Bench, method: str, path: str, status: int, text: str) -> None:
-    answer = await bench.http.request(method, path, headers={"access-token": TOKEN})
+async def test_paths_that_lead_nowhere(
+    app: SandboxApp, method: str, path: str, status: int, text: str
+) -> None:
+    answer = await app.http.request(method, path, headers={"access-token": TOKEN})
     assert (answer.status_code, answer.text) == (status, text)
 
 
-async def test_an_old_version_is_refused_by_code(bench: Bench) -> None:
-    assert code_of(await bench.http.get("/open_api/v1.2/campaign/get/")) == 40006
+async def test_an_old_version_is_refused_by_code(app: SandboxApp) -> None:
+    assert code_of(await app.http.get("/open_api/v1.2/campaign/get/")) == 40006
 
 
 @pytest.mark.parametrize(
@@ -76,9 +78,9 @@ async def test_tokens_that_are_good_for_nothing(tiktok: TikTok, token: str, code
     assert answer.json()["message"]
 
 
-async def test_the_token_is_not_taken_from_authorization(bench: Bench) -> None:
+async def test_the_token_is_not_taken_from_authorization(app: SandboxApp) -> None:
     headers = {"authorization": f"Bearer {TOKEN}"}
-    answer = await bench.http.get(
+    answer = await app.http.get(
         f"{BASE}/campaign/get/", params={"advertiser_id": ADVERTISER}, headers=headers
     )
     assert answer.json()["message"].startswith("Access token is null, you should set it in http header")
@@ -232,8 +234,8 @@ async def test_the_same_seed_makes_the_same_world_whatever_is_asked_first(tiktok
 async def test_calls_are_on_record_without_secrets(tiktok: TikTok) -> None:
     await tiktok.get("/oauth2/advertiser/get/", **APP)
     await tiktok.get("/campaign/get/", advertiser_id=ADVERTISER)
-    first, second = await tiktok.bench.received(kind="tiktok_business")
+    first, second = await tiktok.app.received(kind="tiktok_business")
     assert (first["path"], first["params"]) == (f"{BASE}/oauth2/advertiser/get/", {"app_id": "7100"})
     assert second["params"] == {"advertiser_id": ADVERTISER}
-    stats = (await tiktok.bench.http.get("/_sandbox/stats")).json()["platforms"]["tiktok_business"]
+    stats = (await tiktok.app.http.get("/_sandbox/stats")).json()["platforms"]["tiktok_business"]
     assert stats[f"{BASE}/campaign/get/"] == {"200": 1}

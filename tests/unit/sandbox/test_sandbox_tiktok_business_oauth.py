@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from sandbox.settings import Settings
-from tests.unit.sandbox.conftest import Bench, bench_of
+from tests.unit.sandbox.conftest import SandboxApp, sandbox_app
 from tests.unit.sandbox.tiktok_calls import (
     ADVERTISER,
     APP,
@@ -22,8 +22,8 @@ DAY = 86_400
 
 
 @pytest.fixture
-def tiktok(bench: Bench) -> TikTok:
-    return TikTok(bench)
+def tiktok(app: SandboxApp) -> TikTok:
+    return TikTok(app)
 
 
 async def exchange(tiktok: TikTok, code: str, **changes: str) -> int:
@@ -32,7 +32,7 @@ async def exchange(tiktok: TikTok, code: str, **changes: str) -> int:
 
 async def test_the_portal_names_what_is_asked_for(tiktok: TikTok) -> None:
     params = {"app_id": "7100", "redirect_uri": RETURN_TO, "state": '"><script>'}
-    answer = await tiktok.bench.http.get("/portal/auth", params=params)
+    answer = await tiktok.app.http.get("/portal/auth", params=params)
     assert answer.headers["content-type"].startswith("text/html")
     assert "<title>Log in with TikTok for Business (sandbox)</title>" in answer.text
     assert "reports of Kitchen &amp; Co (USD)" in answer.text
@@ -55,7 +55,7 @@ async def test_declining_returns_no_code(tiktok: TikTok) -> None:
 @pytest.mark.parametrize("changes", [{"redirect_uri": "javascript:alert(1)"}, {"app_id": ""}])
 async def test_a_link_that_cannot_work_is_not_followed(tiktok: TikTok, changes: dict[str, str]) -> None:
     params = {"app_id": "7100", "redirect_uri": RETURN_TO, "sandbox_decision": "allow", **changes}
-    answer = await tiktok.bench.http.get("/portal/auth", params=params)
+    answer = await tiktok.app.http.get("/portal/auth", params=params)
     assert answer.status_code == 400
     assert "location" not in answer.headers
 
@@ -67,7 +67,7 @@ async def test_a_code_becomes_a_token_once_that_does_not_expire(tiktok: TikTok) 
     assert token["advertiser_ids"][0] == ADVERTISER
     assert 4 in token["scope"]
     assert await exchange(tiktok, code) == 40110
-    tiktok.bench.clock.advance(900 * DAY)
+    tiktok.app.clock.advance(900 * DAY)
     assert await tiktok.code("/campaign/get/", token["access_token"], advertiser_id=ADVERTISER) == 0
 
 
@@ -76,14 +76,14 @@ async def test_a_code_is_good_for_an_hour_and_for_its_own_app(tiktok: TikTok) ->
     assert await exchange(tiktok, code, app_id="8200") == 40101
     assert await exchange(tiktok, "made-up") == 40110
     assert await exchange(tiktok, "") == 40002
-    tiktok.bench.clock.advance(3_601)
+    tiktok.app.clock.advance(3_601)
     assert await exchange(tiktok, code) == 40110
 
 
 async def test_the_older_endpoint_takes_a_form(tiktok: TikTok) -> None:
     (code,) = (await tiktok.auth_code())["auth_code"]
     form = {**CREATOR_APP, "auth_code": code, "grant_type": "authorization_code"}
-    token = data_of(await tiktok.bench.http.post(f"{BASE}/oauth/token/", data=form))
+    token = data_of(await tiktok.app.http.post(f"{BASE}/oauth/token/", data=form))
     assert token["advertiser_ids"]
 
 
@@ -100,8 +100,8 @@ async def test_a_minted_token_outlives_a_restart_and_cannot_be_forged(
     tiktok: TikTok, settings: Settings
 ) -> None:
     token = (await tiktok.signed_in(declined=EURO))["access_token"]
-    restarted = TikTok(bench_of(settings))
-    async with restarted.bench.http:
+    restarted = TikTok(sandbox_app(settings))
+    async with restarted.app.http:
         assert await restarted.code("/campaign/get/", token, advertiser_id=ADVERTISER) == 0
         assert await restarted.code("/campaign/get/", token, advertiser_id=EURO) == 40001
         forged = token[:-1] + ("0" if token[-1] != "0" else "1")
@@ -110,8 +110,8 @@ async def test_a_minted_token_outlives_a_restart_and_cannot_be_forged(
 
 async def test_with_an_app_configured_only_that_app_gets_tokens() -> None:
     strict = replace(Settings(), tiktok_app_id="7100", tiktok_app_secret="real")
-    tiktok = TikTok(bench_of(strict))
-    async with tiktok.bench.http:
+    tiktok = TikTok(sandbox_app(strict))
+    async with tiktok.app.http:
         (code,) = (await tiktok.auth_code())["auth_code"]
         assert await exchange(tiktok, code) == 40101
         assert await exchange(tiktok, code, app_id="9") == 40113
@@ -150,7 +150,7 @@ async def test_a_creators_token_lives_a_day_and_is_refreshed(creator: Creator) -
     assert (first["expires_in"], first["refresh_token_expires_in"]) == (86_400, 31_536_000)
     assert first["scope"] == "user.info.basic,user.insights"
     assert await creator.reads(first) == 0
-    creator.tiktok.bench.clock.advance(DAY)
+    creator.tiktok.app.clock.advance(DAY)
     assert await creator.reads(first) == 40102
     second = data_of(await creator.refresh(first["refresh_token"]))
     assert await creator.reads(second) == 0
@@ -160,7 +160,7 @@ async def test_a_creators_token_lives_a_day_and_is_refreshed(creator: Creator) -
 
 async def test_a_creators_refresh_token_dies_after_a_year(creator: Creator) -> None:
     pair = await creator.connect()
-    creator.tiktok.bench.clock.advance(365 * DAY)
+    creator.tiktok.app.clock.advance(365 * DAY)
     assert code_of(await creator.refresh(pair["refresh_token"])) == 40103
 
 

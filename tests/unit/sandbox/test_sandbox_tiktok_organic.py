@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from sandbox.settings import Settings
-from tests.unit.sandbox.conftest import NOON, Bench, bench_of
+from tests.unit.sandbox.conftest import NOON, SandboxApp, sandbox_app
 from tests.unit.sandbox.tiktok_calls import CLIENT, DIALOG, SCOPES, TikTok
 
 HOUR = 3_600
@@ -23,8 +23,8 @@ EVERYTHING = (
 
 
 @pytest.fixture
-def tiktok(bench: Bench) -> TikTok:
-    return TikTok(bench)
+def tiktok(app: SandboxApp) -> TikTok:
+    return TikTok(app)
 
 
 def refused(answer: httpx.Response) -> tuple[int, str]:
@@ -43,7 +43,7 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
 
 
 async def test_the_dialog_names_what_is_asked_for(tiktok: TikTok) -> None:
-    answer = await tiktok.bench.http.get("/v2/auth/authorize/", params={**DIALOG, "state": '"><script>'})
+    answer = await tiktok.app.http.get("/v2/auth/authorize/", params={**DIALOG, "state": '"><script>'})
     assert answer.headers["content-type"].startswith("text/html")
     assert "Continue as Brightpath Courses?" in answer.text
     assert "See your public videos" in answer.text
@@ -80,7 +80,7 @@ async def test_declining_says_so(tiktok: TikTok) -> None:
 )
 async def test_a_link_that_cannot_work_is_not_followed(tiktok: TikTok, changes: dict[str, str]) -> None:
     params = {**DIALOG, "sandbox_decision": "allow", **changes}
-    answer = await tiktok.bench.http.get("/v2/auth/authorize/", params=params)
+    answer = await tiktok.app.http.get("/v2/auth/authorize/", params=params)
     assert answer.status_code == 400
     assert "location" not in answer.headers
 
@@ -106,7 +106,7 @@ async def test_a_code_is_for_its_own_app_and_address_and_not_for_long(tiktok: Ti
     )
     assert refused(await tiktok.redeem(code, client_key="other")) == (400, "invalid_grant")
     assert refused(await tiktok.redeem("invented")) == (400, "invalid_grant")
-    tiktok.bench.clock.advance(601)
+    tiktok.app.clock.advance(601)
     assert refused(await tiktok.redeem(code)) == (400, "invalid_grant")
 
 
@@ -122,9 +122,9 @@ async def test_the_verifier_has_to_match_the_challenge(tiktok: TikTok, challenge
 
 async def test_an_access_token_dies_by_the_clock(tiktok: TikTok) -> None:
     pair = await tiktok.pair()
-    tiktok.bench.clock.advance(2 * HOUR - 1)
+    tiktok.app.clock.advance(2 * HOUR - 1)
     assert (await tiktok.user(pair["access_token"])).status_code == 200
-    tiktok.bench.clock.advance(1)
+    tiktok.app.clock.advance(1)
     assert problem(await tiktok.user(pair["access_token"])) == (401, "access_token_invalid")
 
 
@@ -151,9 +151,9 @@ async def test_how_often_a_grant_was_refreshed_and_with_what_is_on_show(tiktok: 
     assert grant["live_refresh_token"] == fingerprint(second["refresh_token"])
     assert grant["last_presented_refresh_token"] == fingerprint(first["refresh_token"])
     assert (grant["access_expires_in"], grant["owner"]) == (7_200, "brightpath")
-    stats = (await tiktok.bench.http.get("/_sandbox/stats")).json()["platforms"]["tiktok_organic"]
+    stats = (await tiktok.app.http.get("/_sandbox/stats")).json()["platforms"]["tiktok_organic"]
     assert stats["/v2/oauth/token/"] == {"200": 2, "400": 1}
-    seen = await tiktok.bench.received(kind="tiktok_organic")
+    seen = await tiktok.app.received(kind="tiktok_organic")
     assert first["refresh_token"] not in str(seen)
     assert CLIENT["client_secret"] not in str(seen)
 
@@ -167,18 +167,18 @@ async def test_grants_do_not_touch_each_other(tiktok: TikTok) -> None:
 
 async def test_a_refresh_token_dies_half_a_year_after_it_was_given(tiktok: TikTok) -> None:
     first = await tiktok.pair()
-    tiktok.bench.clock.advance(179 * DAY)
+    tiktok.app.clock.advance(179 * DAY)
     second = (await tiktok.refresh(first["refresh_token"])).json()
     assert second["refresh_expires_in"] == 15_552_000
-    tiktok.bench.clock.advance(179 * DAY)
+    tiktok.app.clock.advance(179 * DAY)
     third = (await tiktok.refresh(second["refresh_token"])).json()
-    tiktok.bench.clock.advance(180 * DAY)
+    tiktok.app.clock.advance(180 * DAY)
     assert refused(await tiktok.refresh(third["refresh_token"])) == (400, "invalid_grant")
 
 
 async def test_a_refresh_whose_answer_is_lost_has_taken_effect(tiktok: TikTok) -> None:
     pair = await tiktok.pair()
-    await tiktok.bench.fault("server_error", match={"path": "/v2/oauth/token/"}, stage="answer", times=1)
+    await tiktok.app.fault("server_error", match={"path": "/v2/oauth/token/"}, stage="answer", times=1)
     assert refused(await tiktok.refresh(pair["refresh_token"])) == (500, "server_error")
     assert refused(await tiktok.refresh(pair["refresh_token"])) == (400, "invalid_grant")
     (grant,) = await tiktok.grants("tiktok_organic")
@@ -187,7 +187,7 @@ async def test_a_refresh_whose_answer_is_lost_has_taken_effect(tiktok: TikTok) -
 
 async def test_a_refresh_that_never_arrived_has_not(tiktok: TikTok) -> None:
     pair = await tiktok.pair()
-    await tiktok.bench.fault("server_error", match={"token": pair["refresh_token"]}, times=1)
+    await tiktok.app.fault("server_error", match={"token": pair["refresh_token"]}, times=1)
     assert refused(await tiktok.refresh(pair["refresh_token"])) == (500, "server_error")
     assert (await tiktok.refresh(pair["refresh_token"])).status_code == 200
 
@@ -199,8 +199,8 @@ async def test_as_it_used_to_be_a_refresh_token_is_for_keeps() -> None:
         tiktok_organic_access_seconds=DAY,
         tiktok_oauth_error_status=200,
     )
-    tiktok = TikTok(bench_of(settings))
-    async with tiktok.bench.http:
+    tiktok = TikTok(sandbox_app(settings))
+    async with tiktok.app.http:
         first = await tiktok.pair()
         assert first["expires_in"] == DAY
         for _ in range(50):
@@ -229,7 +229,7 @@ async def test_tokens_asked_for_wrongly(tiktok: TikTok, form: dict[str, str], er
 
 
 async def test_the_token_endpoint_takes_forms_only(tiktok: TikTok) -> None:
-    answer = await tiktok.bench.http.post("/v2/oauth/token/", json={**CLIENT, "grant_type": "refresh_token"})
+    answer = await tiktok.app.http.post("/v2/oauth/token/", json={**CLIENT, "grant_type": "refresh_token"})
     assert refused(answer) == (400, "invalid_request")
     assert "application/x-www-form-urlencoded" in answer.json()["error_description"]
 
@@ -242,8 +242,8 @@ async def test_a_refresh_token_of_another_app_is_refused_and_stays_alive(tiktok:
 
 async def test_with_an_app_configured_only_that_app_gets_tokens() -> None:
     strict = replace(Settings(), tiktok_client_key="aw123", tiktok_client_secret="real")
-    tiktok = TikTok(bench_of(strict))
-    async with tiktok.bench.http:
+    tiktok = TikTok(sandbox_app(strict))
+    async with tiktok.app.http:
         (code,) = (await tiktok.consent())["code"]
         assert refused(await tiktok.redeem(code)) == (400, "invalid_client")
         assert refused(await tiktok.redeem(code, client_secret="real", client_key="9")) == (
@@ -251,7 +251,7 @@ async def test_with_an_app_configured_only_that_app_gets_tokens() -> None:
             "invalid_client",
         )
         assert (await tiktok.redeem(code, client_secret="real")).status_code == 200
-        foreign = await tiktok.bench.http.get("/v2/auth/authorize/", params={**DIALOG, "client_key": "9"})
+        foreign = await tiktok.app.http.get("/v2/auth/authorize/", params={**DIALOG, "client_key": "9"})
         assert foreign.status_code == 400
 
 
@@ -259,17 +259,17 @@ async def test_revoking_ends_a_grant_with_all_its_tokens(tiktok: TikTok) -> None
     first = await tiktok.pair()
     second = (await tiktok.refresh(first["refresh_token"])).json()
     form = {**CLIENT, "token": second["access_token"]}
-    answer = await tiktok.bench.http.post("/v2/oauth/revoke/", data=form)
+    answer = await tiktok.app.http.post("/v2/oauth/revoke/", data=form)
     assert (answer.status_code, answer.json()) == (200, {})
     for pair in (first, second):
         assert problem(await tiktok.user(pair["access_token"])) == (401, "access_token_invalid")
     assert refused(await tiktok.refresh(second["refresh_token"])) == (400, "invalid_grant")
-    again = await tiktok.bench.http.post("/v2/oauth/revoke/", data=CLIENT)
+    again = await tiktok.app.http.post("/v2/oauth/revoke/", data=CLIENT)
     assert refused(again) == (400, "invalid_request")
 
 
 async def test_tokens_that_can_be_pasted(tiktok: TikTok) -> None:
-    tiktok.bench.clock.advance(900 * DAY)
+    tiktok.app.clock.advance(900 * DAY)
     assert (await tiktok.user("act.sandbox-anything")).status_code == 200
     other = (await tiktok.user("act.sandbox-kitchenandco-1", "username")).json()
     assert problem(await tiktok.user("act.sandbox-x", "nonsense")) == (400, "invalid_params")
@@ -277,9 +277,9 @@ async def test_tokens_that_can_be_pasted(tiktok: TikTok) -> None:
     pair = (await tiktok.refresh("rft.sandbox-kitchenandco-1")).json()
     assert refused(await tiktok.refresh("rft.sandbox-kitchenandco-1")) == (400, "invalid_grant")
     assert (await tiktok.user(pair["access_token"], "username")).json()["data"] == other["data"]
-    await tiktok.bench.http.post("/v2/oauth/revoke/", data={**CLIENT, "token": "act.sandbox-gone"})
+    await tiktok.app.http.post("/v2/oauth/revoke/", data={**CLIENT, "token": "act.sandbox-gone"})
     assert problem(await tiktok.user("act.sandbox-gone")) == (401, "access_token_invalid")
-    await tiktok.bench.http.post("/_sandbox/reset")
+    await tiktok.app.http.post("/_sandbox/reset")
     assert (await tiktok.user("act.sandbox-gone")).status_code == 200
     assert (await tiktok.refresh("rft.sandbox-kitchenandco-1")).status_code == 200
 
@@ -293,7 +293,7 @@ async def test_tokens_that_are_good_for_nothing(tiktok: TikTok, token: str) -> N
 
 async def test_a_reset_forgets_every_grant(tiktok: TikTok) -> None:
     pair = await tiktok.pair()
-    await tiktok.bench.http.post("/_sandbox/reset")
+    await tiktok.app.http.post("/_sandbox/reset")
     assert await tiktok.grants("") == []
     assert problem(await tiktok.user(pair["access_token"])) == (401, "access_token_invalid")
     assert refused(await tiktok.refresh(pair["refresh_token"])) == (400, "invalid_grant")
@@ -305,7 +305,7 @@ async def test_every_field_of_a_person(tiktok: TikTok) -> None:
     assert list(user) == EVERYTHING.split(",")
     assert user["follower_count"] > 0
     assert user["video_count"] > 100
-    tiktok.bench.clock.advance(30 * DAY)
+    tiktok.app.clock.advance(30 * DAY)
     later = (await tiktok.user("act.sandbox-1", EVERYTHING)).json()["data"]["user"]
     assert later["follower_count"] > user["follower_count"]
     assert later["likes_count"] > user["likes_count"]
@@ -338,7 +338,7 @@ async def every_video(tiktok: TikTok, size: int) -> list[dict[str, Any]]:
 
 
 async def test_videos_are_paged_by_cursor_from_the_newest(tiktok: TikTok) -> None:
-    await tiktok.bench.http.put("/_sandbox/limits", json={"tiktok_organic_per_minute": 0})
+    await tiktok.app.http.put("/_sandbox/limits", json={"tiktok_organic_per_minute": 0})
     videos = await every_video(tiktok, 20)
     moments = [video["create_time"] for video in videos]
     assert moments == sorted(moments, reverse=True)
@@ -381,7 +381,7 @@ async def test_videos_asked_for_wrongly(tiktok: TikTok, fields: str, body: dict[
 
 async def test_videos_by_id(tiktok: TikTok) -> None:
     async def query(ids: Any) -> httpx.Response:
-        return await tiktok.bench.http.post(
+        return await tiktok.app.http.post(
             "/v2/video/query/",
             params={"fields": "id"},
             json={"filters": {"video_ids": ids}},
@@ -404,7 +404,7 @@ async def test_views_grow_and_the_past_stays(tiktok: TikTok) -> None:
 
     before = await views()
     assert await views() == before
-    tiktok.bench.clock.advance(2 * DAY)
+    tiktok.app.clock.advance(2 * DAY)
     after = await views()
     assert all(after[one] >= before[one] for one in after.keys() & before.keys())
     assert after.keys() != before.keys()
@@ -424,11 +424,11 @@ async def test_views_grow_and_the_past_stays(tiktok: TikTok) -> None:
 )
 async def test_paths_that_lead_nowhere(tiktok: TikTok, method: str, path: str) -> None:
     headers = {"authorization": "Bearer act.sandbox-1"}
-    answer = await tiktok.bench.http.request(method, path, headers=headers)
+    answer = await tiktok.app.http.request(method, path, headers=headers)
     assert (answer.status_code, answer.text) == (404, "Unsupported path(Janus)")
 
 
 async def test_a_body_that_cannot_be_read(tiktok: TikTok) -> None:
     headers = {"authorization": "Bearer act.sandbox-1", "content-type": "application/json"}
-    answer = await tiktok.bench.http.post("/v2/video/list/?fields=id", content=b'{"a":', headers=headers)
+    answer = await tiktok.app.http.post("/v2/video/list/?fields=id", content=b'{"a":', headers=headers)
     assert problem(answer) == (400, "invalid_params")

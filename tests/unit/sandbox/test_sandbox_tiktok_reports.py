@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sandbox.settings import Settings
-from tests.unit.sandbox.conftest import Bench, bench_of
+from tests.unit.sandbox.conftest import SandboxApp, sandbox_app
 from tests.unit.sandbox.tiktok_calls import (
     ADVERTISER,
     DISABLED,
@@ -24,8 +24,8 @@ BY_DAY = ["campaign_id", "stat_time_day"]
 
 
 @pytest.fixture
-def tiktok(bench: Bench) -> TikTok:
-    return TikTok(bench)
+def tiktok(app: SandboxApp) -> TikTok:
+    return TikTok(app)
 
 
 async def test_metrics_are_text_with_the_documented_decimals(tiktok: TikTok) -> None:
@@ -169,7 +169,7 @@ async def test_the_days_are_those_of_the_advertisers_zone(tiktok: TikTok) -> Non
         "start_date": "2026-11-20",
         "end_date": "2026-11-25",
     }
-    tiktok.bench.clock.advance(4 * 3_600)
+    tiktok.app.clock.advance(4 * 3_600)
     tokyo = await tiktok.report(advertiser_id=YEN, **query)
     california = await tiktok.report(**query)
     assert [row["dimensions"]["stat_time_day"][8:10] for row in tokyo["list"]] == ["20", "21", "22"]
@@ -298,7 +298,7 @@ def slow_reports() -> Settings:
 
 @pytest.fixture
 async def patient(slow_reports: Settings) -> TikTok:
-    return TikTok(bench_of(slow_reports))
+    return TikTok(sandbox_app(slow_reports))
 
 
 async def start(tiktok: TikTok, **params: Any) -> str:
@@ -319,7 +319,7 @@ async def test_a_task_goes_through_its_states_and_is_downloaded(patient: TikTok)
         seen.append(await status(patient, task))
         if seen[-1] != "SUCCESS":
             assert await patient.code("/report/task/download/", **about) == 40201
-        patient.bench.clock.advance(30)
+        patient.app.clock.advance(30)
     assert seen == ["QUEUING", "PROCESSING", "PROCESSING", "PROCESSING", "SUCCESS"]
     answer = await patient.get("/report/task/download/", **about)
     assert answer.headers["content-type"].startswith("text/csv")
@@ -330,27 +330,27 @@ async def test_a_task_goes_through_its_states_and_is_downloaded(patient: TikTok)
 
 async def test_a_file_is_downloaded_by_a_link_that_expires(patient: TikTok) -> None:
     task = await start(patient, output_format="CSV_DOWNLOAD", file_name="weekly")
-    patient.bench.clock.advance(100)
+    patient.app.clock.advance(100)
     link = await patient.data("/report/task/download/", advertiser_id=ADVERTISER, task_id=task)
     assert (link["output_format"], link["file_name"]) == ("CSV_DOWNLOAD", "weekly.csv")
     assert urlsplit(link["download_url"]).netloc == "graph.test"
-    answer = await patient.bench.http.get(link["download_url"])
+    answer = await patient.app.http.get(link["download_url"])
     assert (answer.status_code, answer.text.splitlines()[0]) == (200, "campaign_id,spend,impressions,clicks")
     forged = link["download_url"].replace("expire=", "expire=9")
-    assert (await patient.bench.http.get(forged)).status_code == 403
-    patient.bench.clock.advance(3_601)
-    assert (await patient.bench.http.get(link["download_url"])).status_code == 403
+    assert (await patient.app.http.get(forged)).status_code == 403
+    patient.app.clock.advance(3_601)
+    assert (await patient.app.http.get(link["download_url"])).status_code == 403
 
 
 @pytest.mark.parametrize(("kind", "outcome"), [("report_failed", "FAILED"), ("report_skipped", "CANCELED")])
 async def test_a_task_that_comes_to_nothing(patient: TikTok, kind: str, outcome: str) -> None:
-    await patient.bench.fault(kind, times=1)
+    await patient.app.fault(kind, times=1)
     task = await start(patient)
     other = await start(patient)
-    patient.bench.clock.advance(70)
+    patient.app.clock.advance(70)
     assert await status(patient, task) == outcome
     assert await patient.code("/report/task/download/", advertiser_id=ADVERTISER, task_id=task) == 40200
-    patient.bench.clock.advance(70)
+    patient.app.clock.advance(70)
     assert await status(patient, other) == "SUCCESS"
 
 
@@ -376,8 +376,8 @@ async def test_tasks_asked_for_wrongly(patient: TikTok) -> None:
 async def test_bodies_have_to_be_json(tiktok: TikTok) -> None:
     headers = {"access-token": TOKEN}
     path = "/open_api/v1.3/report/task/create/"
-    as_form = await tiktok.bench.http.post(path, data={"report_type": "BASIC"}, headers=headers)
-    broken = await tiktok.bench.http.post(
+    as_form = await tiktok.app.http.post(path, data={"report_type": "BASIC"}, headers=headers)
+    broken = await tiktok.app.http.post(
         path, content=b'{"a":', headers={**headers, "content-type": "application/json"}
     )
     assert (code_of(as_form), code_of(broken)) == (40000, 40000)

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.settings import Settings
 from sandbox.world.isobmff import film, sound
-from tests.unit.sandbox.conftest import Bench, bench_of
+from tests.unit.sandbox.conftest import SandboxApp, sandbox_app
 
 PATH = "/transcription/v1/audio/transcriptions"
 KEY = {"authorization": "Bearer sk-test"}
@@ -14,9 +14,9 @@ SUPPORTED = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "
 
 
 async def transcribe(
-    bench: Bench, content: bytes = b"sound", name: str = "a.mp3", key: str = "sk-test", **form: str
+    app: SandboxApp, content: bytes = b"sound", name: str = "a.mp3", key: str = "sk-test", **form: str
 ) -> httpx.Response:
-    return await bench.http.post(
+    return await app.http.post(
         PATH,
         files={"file": (name, content)},
         data={"model": "whisper-1", **form},
@@ -30,23 +30,23 @@ def error(answer: httpx.Response) -> dict[str, Any]:
     return document
 
 
-async def test_the_same_file_always_says_the_same(bench: Bench) -> None:
-    first, again, other = [(await transcribe(bench, it)).json() for it in (b"a" * 99, b"a" * 99, b"b" * 99)]
+async def test_the_same_file_always_says_the_same(app: SandboxApp) -> None:
+    first, again, other = [(await transcribe(app, it)).json() for it in (b"a" * 99, b"a" * 99, b"b" * 99)]
     assert first["text"].endswith(".")
     assert first == again
     assert first["text"] != other["text"]
 
 
-async def test_every_format_tells_the_same_words(bench: Bench) -> None:
-    words = (await transcribe(bench, film(), "a.mp4")).json()["text"]
-    text = await transcribe(bench, film(), "a.mp4", response_format="text")
+async def test_every_format_tells_the_same_words(app: SandboxApp) -> None:
+    words = (await transcribe(app, film(), "a.mp4")).json()["text"]
+    text = await transcribe(app, film(), "a.mp4", response_format="text")
     assert (text.headers["content-type"], text.text) == ("text/plain; charset=utf-8", f"{words}\n")
-    vtt = await transcribe(bench, film(), "a.mp4", response_format="vtt")
+    vtt = await transcribe(app, film(), "a.mp4", response_format="vtt")
     assert vtt.headers["content-type"] == "text/vtt; charset=utf-8"
     assert vtt.text.startswith("WEBVTT\n\n00:00:00.000 --> ")
-    srt = await transcribe(bench, film(), "a.mp4", response_format="srt")
+    srt = await transcribe(app, film(), "a.mp4", response_format="srt")
     assert srt.text.startswith("1\n00:00:00,000 --> ")
-    verbose = (await transcribe(bench, film(), "a.mp4", response_format="verbose_json")).json()
+    verbose = (await transcribe(app, film(), "a.mp4", response_format="verbose_json")).json()
     assert (verbose["duration"], verbose["language"], verbose["text"]) == (8.0, "english", words)
     assert "".join(segment["text"] for segment in verbose["segments"]).strip() == words
     for segment in verbose["segments"]:
@@ -54,19 +54,19 @@ async def test_every_format_tells_the_same_words(bench: Bench) -> None:
         assert segment["text"].strip() in srt.text
 
 
-async def test_a_language_may_be_given(bench: Bench) -> None:
+async def test_a_language_may_be_given(app: SandboxApp) -> None:
     for code, name in (("de", "german"), ("sv", "sv")):
-        answer = await transcribe(bench, sound(), "a.m4a", language=code, response_format="verbose_json")
+        answer = await transcribe(app, sound(), "a.m4a", language=code, response_format="verbose_json")
         assert answer.json()["language"] == name
-    refused = await transcribe(bench, sound(), "a.m4a", language="german")
+    refused = await transcribe(app, sound(), "a.m4a", language="german")
     assert refused.status_code == 400
 
 
 @pytest.mark.parametrize(
     "authorization", ["", "Bearer ", "Basic abc", "Bearer invalid-1", "Bearer revoked-x"]
 )
-async def test_a_key_is_needed(bench: Bench, authorization: str) -> None:
-    answer = await bench.http.post(
+async def test_a_key_is_needed(app: SandboxApp, authorization: str) -> None:
+    answer = await app.http.post(
         PATH, files={"file": ("a.mp3", b"x")}, data={"model": "m"}, headers={"authorization": authorization}
     )
     assert answer.status_code == 401
@@ -74,8 +74,8 @@ async def test_a_key_is_needed(bench: Bench, authorization: str) -> None:
 
 
 @pytest.mark.parametrize("extension", SUPPORTED)
-async def test_formats_that_are_heard(bench: Bench, extension: str) -> None:
-    assert (await transcribe(bench, b"x" * 100, f"a.{extension.upper()}")).status_code == 200
+async def test_formats_that_are_heard(app: SandboxApp, extension: str) -> None:
+    assert (await transcribe(app, b"x" * 100, f"a.{extension.upper()}")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -89,41 +89,41 @@ async def test_formats_that_are_heard(bench: Bench, extension: str) -> None:
     ],
 )
 async def test_a_request_that_makes_no_sense(
-    bench: Bench, files: dict[str, tuple[str, bytes]], form: dict[str, str]
+    app: SandboxApp, files: dict[str, tuple[str, bytes]], form: dict[str, str]
 ) -> None:
-    answer = await bench.http.post(PATH, files=files or None, data=form, headers=KEY)
+    answer = await app.http.post(PATH, files=files or None, data=form, headers=KEY)
     assert answer.status_code == 400
     assert error(answer)["type"] == "invalid_request_error"
 
 
-async def test_a_body_that_does_not_parse(bench: Bench) -> None:
+async def test_a_body_that_does_not_parse(app: SandboxApp) -> None:
     headers = {**KEY, "content-type": "multipart/form-data"}
-    answer = await bench.http.post(PATH, content=b"x", headers=headers)
+    answer = await app.http.post(PATH, content=b"x", headers=headers)
     assert answer.status_code == 400
     assert "multipart" in error(answer)["message"]
 
 
 async def test_a_file_that_is_too_large() -> None:
-    bench = bench_of(replace(Settings(), transcription_max_bytes=1_000))
-    async with bench.http:
-        assert (await transcribe(bench, b"x" * 1_000)).status_code == 200
-        answer = await transcribe(bench, b"x" * 1_001)
+    app = sandbox_app(replace(Settings(), transcription_max_bytes=1_000))
+    async with app.http:
+        assert (await transcribe(app, b"x" * 1_000)).status_code == 200
+        answer = await transcribe(app, b"x" * 1_001)
     assert answer.status_code == 413
     assert error(answer)["message"] == "Maximum content size limit (1000) exceeded (1001 bytes read)"
 
 
-async def test_faults_have_the_services_words(bench: Bench) -> None:
-    await bench.fault("rate_limit", retry_after=7, times=1)
-    limited = await transcribe(bench)
+async def test_faults_have_the_services_words(app: SandboxApp) -> None:
+    await app.fault("rate_limit", retry_after=7, times=1)
+    limited = await transcribe(app)
     assert (limited.status_code, limited.headers["retry-after"]) == (429, "7")
     assert error(limited)["code"] == "rate_limit_exceeded"
-    await bench.fault("server_error", match={"platform": "transcription"}, times=1)
-    broken = await transcribe(bench)
+    await app.fault("server_error", match={"platform": "transcription"}, times=1)
+    broken = await transcribe(app)
     assert (broken.status_code, error(broken)["type"]) == (500, "server_error")
-    await bench.fault("expired_token", match={"token": "sk-test"}, times=1)
-    assert error(await transcribe(bench))["code"] == "invalid_api_key"
-    await bench.fault("code", code="insufficient_quota", status=429, message="No money.", times=1)
-    poor = await transcribe(bench)
+    await app.fault("expired_token", match={"token": "sk-test"}, times=1)
+    assert error(await transcribe(app))["code"] == "invalid_api_key"
+    await app.fault("code", code="insufficient_quota", status=429, message="No money.", times=1)
+    poor = await transcribe(app)
     assert (poor.status_code, error(poor)) == (
         429,
         {
@@ -133,19 +133,19 @@ async def test_faults_have_the_services_words(bench: Bench) -> None:
             "code": "insufficient_quota",
         },
     )
-    assert (await transcribe(bench)).status_code == 200
+    assert (await transcribe(app)).status_code == 200
 
 
-async def test_another_path_or_method(bench: Bench) -> None:
-    assert (await bench.http.get(PATH, headers=KEY)).status_code == 404
-    assert (await bench.http.post("/transcription/v1/audio/speech", headers=KEY)).status_code == 404
+async def test_another_path_or_method(app: SandboxApp) -> None:
+    assert (await app.http.get(PATH, headers=KEY)).status_code == 404
+    assert (await app.http.post("/transcription/v1/audio/speech", headers=KEY)).status_code == 404
 
 
-async def test_what_was_asked_is_on_record_without_the_key_and_the_sound(bench: Bench) -> None:
-    await transcribe(bench, film(), "a.mp4", key="sk-very-secret", response_format="vtt")
-    (record,) = await bench.received(kind="transcription")
+async def test_what_was_asked_is_on_record_without_the_key_and_the_sound(app: SandboxApp) -> None:
+    await transcribe(app, film(), "a.mp4", key="sk-very-secret", response_format="vtt")
+    (record,) = await app.received(kind="transcription")
     assert (record["file"], record["size"], record["status"]) == ("a.mp4", len(film()), 200)
     assert record["params"] == {"model": "whisper-1", "response_format": "vtt"}
     assert "sk-very-secret" not in str(record)
-    stats = (await bench.http.get("/_sandbox/stats")).json()["platforms"]["transcription"]
+    stats = (await app.http.get("/_sandbox/stats")).json()["platforms"]["transcription"]
     assert stats == {PATH: {"200": 1}}

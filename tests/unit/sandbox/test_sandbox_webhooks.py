@@ -6,7 +6,7 @@ import json
 import pytest
 
 from sandbox.signatures import InvalidSecret, decode_secret, judge
-from tests.unit.sandbox.conftest import Bench
+from tests.unit.sandbox.conftest import SandboxApp
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MESSAGE_ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
@@ -70,8 +70,8 @@ def test_a_secret_that_is_none(secret: str) -> None:
         decode_secret(secret)
 
 
-def sign(bench: Bench, message_id: str, body: bytes) -> dict[str, str]:
-    timestamp = str(int(bench.clock.now()))
+def sign(app: SandboxApp, message_id: str, body: bytes) -> dict[str, str]:
+    timestamp = str(int(app.clock.now()))
     content = f"{message_id}.{timestamp}.".encode() + body
     digest = hmac.digest(base64.b64decode(SECRET[6:]), content, "sha256")
     return {
@@ -82,13 +82,13 @@ def sign(bench: Bench, message_id: str, body: bytes) -> dict[str, str]:
     }
 
 
-async def test_a_delivery_is_recorded_with_headers_body_and_verdict(bench: Bench) -> None:
-    await bench.http.put("/_sandbox/hooks/team", json={"secret": SECRET})
+async def test_a_delivery_is_recorded_with_headers_body_and_verdict(app: SandboxApp) -> None:
+    await app.http.put("/_sandbox/hooks/team", json={"secret": SECRET})
     body = b'{"type":"report.completed"}'
-    headers = sign(bench, "m1", body) | {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}
-    answer = await bench.http.post("/hooks/team", content=body, headers=headers)
+    headers = sign(app, "m1", body) | {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}
+    answer = await app.http.post("/hooks/team", content=body, headers=headers)
     assert answer.status_code == 200
-    (record,) = await bench.received(hook="team")
+    (record,) = await app.received(hook="team")
     assert (record["signature"], record["webhook_id"], record["status"]) == ("valid", "m1", 200)
     assert record["body"] == body.decode()
     assert record["json"] == {"type": "report.completed"}
@@ -96,67 +96,65 @@ async def test_a_delivery_is_recorded_with_headers_body_and_verdict(bench: Bench
     assert record["headers"]["webhook-signature"] == headers["webhook-signature"]
 
 
-async def test_a_file_is_judged_by_what_was_signed_of_it(bench: Bench) -> None:
-    await bench.http.put("/_sandbox/hooks/team", json={"secret": SECRET, "reject_invalid": True})
+async def test_a_file_is_judged_by_what_was_signed_of_it(app: SandboxApp) -> None:
+    await app.http.put("/_sandbox/hooks/team", json={"secret": SECRET, "reject_invalid": True})
     film = bytes(range(256)) * 100
     document = json.dumps({"bytes": len(film), "sha256": hashlib.sha256(film).hexdigest()})
-    headers = sign(bench, "rec_1", document.encode()) | {"carillon-file": document}
+    headers = sign(app, "rec_1", document.encode()) | {"carillon-file": document}
     spoilt = headers | {"carillon-file": document.replace("25600", "25601")}
-    unsigned = sign(bench, "rec_1", b"[]") | {"carillon-file": "[]"}
+    unsigned = sign(app, "rec_1", b"[]") | {"carillon-file": "[]"}
     answers = [
-        (await bench.http.post("/hooks/team", content=content, headers=sent)).status_code
+        (await app.http.post("/hooks/team", content=content, headers=sent)).status_code
         for content, sent in ((film, headers), (film + b"x", headers), (film, spoilt), (film, unsigned))
     ]
     assert answers == [200, 401, 401, 401]
 
 
-async def test_repeats_of_one_id_are_counted_for_each_hook(bench: Bench) -> None:
+async def test_repeats_of_one_id_are_counted_for_each_hook(app: SandboxApp) -> None:
     for hook, message_id in (("a", "m1"), ("a", "m2"), ("a", "m1"), ("b", "m1"), ("a", "m1")):
-        await bench.http.post(f"/hooks/{hook}", content=b"{}", headers={"webhook-id": message_id})
-    records = await bench.received(kind="webhook")
+        await app.http.post(f"/hooks/{hook}", content=b"{}", headers={"webhook-id": message_id})
+    records = await app.received(kind="webhook")
     assert [record["duplicate"] for record in records] == [False, False, True, False, True]
     assert [record["times_accepted"] for record in records] == [1, 1, 2, 1, 3]
-    hooks = (await bench.http.get("/_sandbox/hooks")).json()
+    hooks = (await app.http.get("/_sandbox/hooks")).json()
     assert (hooks["a"]["attempts"], hooks["a"]["duplicates"], hooks["b"]["duplicates"]) == (4, 2, 0)
 
 
-async def test_a_retry_after_a_failure_is_no_duplicate(bench: Bench) -> None:
-    await bench.fault("server_error", match={"hook": "a"}, times=1)
-    answers = [
-        await bench.http.post("/hooks/a", content=b"{}", headers={"webhook-id": "m"}) for _ in range(2)
-    ]
+async def test_a_retry_after_a_failure_is_no_duplicate(app: SandboxApp) -> None:
+    await app.fault("server_error", match={"hook": "a"}, times=1)
+    answers = [await app.http.post("/hooks/a", content=b"{}", headers={"webhook-id": "m"}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [503, 200]
-    first, second = await bench.received(hook="a")
+    first, second = await app.received(hook="a")
     assert (first["status"], first["fault"], second["duplicate"]) == (503, "server_error", False)
 
 
-async def test_a_hook_answers_as_it_is_told(bench: Bench) -> None:
-    await bench.http.put("/_sandbox/hooks/gone", json={"status": 410})
-    await bench.http.put("/_sandbox/hooks/busy", json={"status": 429, "retry_after": 30})
-    assert (await bench.http.post("/hooks/gone", content=b"{}")).status_code == 410
-    busy = await bench.http.post("/hooks/busy", content=b"{}")
+async def test_a_hook_answers_as_it_is_told(app: SandboxApp) -> None:
+    await app.http.put("/_sandbox/hooks/gone", json={"status": 410})
+    await app.http.put("/_sandbox/hooks/busy", json={"status": 429, "retry_after": 30})
+    assert (await app.http.post("/hooks/gone", content=b"{}")).status_code == 410
+    busy = await app.http.post("/hooks/busy", content=b"{}")
     assert (busy.status_code, busy.headers["retry-after"]) == (429, "30")
-    await bench.http.put("/_sandbox/hooks/strict", json={"secret": SECRET, "reject_invalid": True})
-    assert (await bench.http.post("/hooks/strict", content=b"{}")).status_code == 401
-    good = await bench.http.post("/hooks/strict", content=b"{}", headers=sign(bench, "m", b"{}"))
+    await app.http.put("/_sandbox/hooks/strict", json={"secret": SECRET, "reject_invalid": True})
+    assert (await app.http.post("/hooks/strict", content=b"{}")).status_code == 401
+    good = await app.http.post("/hooks/strict", content=b"{}", headers=sign(app, "m", b"{}"))
     assert good.status_code == 200
 
 
-async def test_the_secret_is_never_shown(bench: Bench) -> None:
-    answer = await bench.http.put("/_sandbox/hooks/team", json={"secret": SECRET})
+async def test_the_secret_is_never_shown(app: SandboxApp) -> None:
+    answer = await app.http.put("/_sandbox/hooks/team", json={"secret": SECRET})
     assert answer.json()["has_secret"] is True
-    assert SECRET[6:] not in answer.text + (await bench.http.get("/_sandbox/hooks")).text
+    assert SECRET[6:] not in answer.text + (await app.http.get("/_sandbox/hooks")).text
 
 
-async def test_bodies_that_are_not_text_are_kept_too(bench: Bench) -> None:
-    await bench.http.post("/hooks/raw", content=b"\xff\x00", headers={"content-type": "application/json"})
-    (record,) = await bench.received(hook="raw")
+async def test_bodies_that_are_not_text_are_kept_too(app: SandboxApp) -> None:
+    await app.http.post("/hooks/raw", content=b"\xff\x00", headers={"content-type": "application/json"})
+    (record,) = await app.received(hook="raw")
     assert base64.b64decode(record["body_base64"]) == b"\xff\x00"
     assert "json" not in record
 
 
-async def test_only_posts_are_taken(bench: Bench) -> None:
-    assert (await bench.http.get("/hooks/team")).status_code == 405
+async def test_only_posts_are_taken(app: SandboxApp) -> None:
+    assert (await app.http.get("/hooks/team")).status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -168,8 +166,8 @@ async def test_only_posts_are_taken(bench: Bench) -> None:
         ({"retry_after": -1}, "retry_after"),
     ],
 )
-async def test_a_hook_that_cannot_be_set_up(bench: Bench, document: dict[str, object], field: str) -> None:
-    answer = await bench.http.put("/_sandbox/hooks/team", json=document)
+async def test_a_hook_that_cannot_be_set_up(app: SandboxApp, document: dict[str, object], field: str) -> None:
+    answer = await app.http.put("/_sandbox/hooks/team", json=document)
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["field"] == field

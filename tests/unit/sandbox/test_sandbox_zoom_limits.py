@@ -3,8 +3,8 @@ from datetime import datetime
 import httpx
 import pytest
 
-from tests.unit.sandbox.conftest import Bench
-from tests.unit.sandbox.zoom_bench import PERSON, WHOLE_ACCOUNT, add, api, control, refused, twice
+from tests.unit.sandbox.conftest import SandboxApp
+from tests.unit.sandbox.zoom_calls import PERSON, WHOLE_ACCOUNT, add, api, control, refused, twice
 
 SECOND = {
     "code": 429,
@@ -13,91 +13,91 @@ SECOND = {
 NAMES = ("x-ratelimit-category", "x-ratelimit-type", "x-ratelimit-limit", "x-ratelimit-remaining")
 
 
-async def limit(bench: Bench, **limits: float) -> None:
-    assert (await bench.http.put("/_sandbox/limits", json=limits)).status_code == 200
+async def limit(app: SandboxApp, **limits: float) -> None:
+    assert (await app.http.put("/_sandbox/limits", json=limits)).status_code == 200
 
 
 def told(answer: httpx.Response) -> tuple[str | None, ...]:
     return tuple(answer.headers.get(name) for name in NAMES)
 
 
-async def test_every_answer_tells_what_is_left(bench: Bench) -> None:
-    await limit(bench, zoom_light_per_second=3)
-    seen = [await api(bench, "users/me") for _ in range(2)]
+async def test_every_answer_tells_what_is_left(app: SandboxApp) -> None:
+    await limit(app, zoom_light_per_second=3)
+    seen = [await api(app, "users/me") for _ in range(2)]
     assert [told(answer) for answer in seen] == [("Light", "QPS", "3", "2"), ("Light", "QPS", "3", "1")]
-    assert told(await api(bench, "users/me/recordings"))[0] == "Medium"
-    refusal = await api(bench, "users/nobody", WHOLE_ACCOUNT)
+    assert told(await api(app, "users/me/recordings"))[0] == "Medium"
+    refusal = await api(app, "users/nobody", WHOLE_ACCOUNT)
     assert (refusal.status_code, *told(refusal)) == (404, "Light", "QPS", "3", "0")
 
 
-async def test_too_many_calls_in_a_second(bench: Bench) -> None:
-    await limit(bench, zoom_medium_per_second=2)
-    answers = [await api(bench, "users/me/recordings") for _ in range(3)]
+async def test_too_many_calls_in_a_second(app: SandboxApp) -> None:
+    await limit(app, zoom_medium_per_second=2)
+    answers = [await api(app, "users/me/recordings") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].json() == SECOND
     assert told(answers[2]) == ("Medium", "QPS", "2", "0")
     assert "retry-after" not in answers[2].headers
     assert "x-ratelimit-reset" not in answers[2].headers
-    assert (await api(bench, "users/me")).status_code == 200
-    assert (await api(bench, "users", WHOLE_ACCOUNT)).status_code == 429
-    bench.clock.advance(1)
-    assert (await api(bench, "users/me/recordings")).status_code == 200
+    assert (await api(app, "users/me")).status_code == 200
+    assert (await api(app, "users", WHOLE_ACCOUNT)).status_code == 429
+    app.clock.advance(1)
+    assert (await api(app, "users/me/recordings")).status_code == 200
 
 
-async def test_too_many_calls_in_a_day(bench: Bench) -> None:
-    await limit(bench, zoom_light_per_day=2)
-    first = await api(bench, "users/me")
+async def test_too_many_calls_in_a_day(app: SandboxApp) -> None:
+    await limit(app, zoom_light_per_day=2)
+    first = await api(app, "users/me")
     assert told(first) == ("Light", "Daily-limit", "2", "1")
-    await api(bench, "users/me")
-    answer = await api(bench, "users/me")
+    await api(app, "users/me")
+    answer = await api(app, "users/me")
     assert answer.status_code == 429
     assert answer.json()["message"].startswith("You have reached the maximum daily rate limit for this API.")
     assert told(answer) == ("Light", "Daily-limit", "2", "0")
     assert answer.headers["retry-after"] == "2026-11-22T00:00:00Z"
     until = datetime.fromisoformat(answer.headers["retry-after"]).timestamp()
-    bench.clock.advance(until - bench.clock.now() - 1)
-    assert (await api(bench, "users/me")).status_code == 429
-    bench.clock.advance(1)
-    assert (await api(bench, "users/me")).status_code == 200
+    app.clock.advance(until - app.clock.now() - 1)
+    assert (await api(app, "users/me")).status_code == 429
+    app.clock.advance(1)
+    assert (await api(app, "users/me")).status_code == 200
 
 
-async def test_headers_can_be_left_out(bench: Bench) -> None:
-    await limit(bench, zoom_light_per_second=1)
-    await control(bench, "PUT", "", {"rate_headers": False})
-    answers = [await api(bench, "users/me") for _ in range(2)]
+async def test_headers_can_be_left_out(app: SandboxApp) -> None:
+    await limit(app, zoom_light_per_second=1)
+    await control(app, "PUT", "", {"rate_headers": False})
+    answers = [await api(app, "users/me") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429]
     assert [told(answer) for answer in answers] == [(None,) * 4] * 2
 
 
-async def test_the_reset_header_can_be_had(bench: Bench) -> None:
-    await limit(bench, zoom_light_per_second=1)
-    await control(bench, "PUT", "", {"reset_header": True})
-    await api(bench, "users/me")
-    answer = await api(bench, "users/me")
-    assert int(answer.headers["x-ratelimit-reset"]) == int(bench.clock.now()) + 1
+async def test_the_reset_header_can_be_had(app: SandboxApp) -> None:
+    await limit(app, zoom_light_per_second=1)
+    await control(app, "PUT", "", {"reset_header": True})
+    await api(app, "users/me")
+    answer = await api(app, "users/me")
+    assert int(answer.headers["x-ratelimit-reset"]) == int(app.clock.now()) + 1
 
 
-async def test_zero_is_no_limit(bench: Bench) -> None:
-    await limit(bench, zoom_light_per_second=0)
-    answers = [await api(bench, "users/me") for _ in range(100)]
+async def test_zero_is_no_limit(app: SandboxApp) -> None:
+    await limit(app, zoom_light_per_second=0)
+    answers = [await api(app, "users/me") for _ in range(100)]
     assert {answer.status_code for answer in answers} == {200}
     assert told(answers[0]) == (None,) * 4
 
 
-async def test_a_dead_token_is_not_counted(bench: Bench) -> None:
-    await limit(bench, zoom_light_per_second=1)
+async def test_a_dead_token_is_not_counted(app: SandboxApp) -> None:
+    await limit(app, zoom_light_per_second=1)
     for _ in range(3):
-        assert await refused(bench, "users/me", "expired-1") == (401, 124)
-    assert (await api(bench, "users/me")).status_code == 200
+        assert await refused(app, "users/me", "expired-1") == (401, 124)
+    assert (await api(app, "users/me")).status_code == 200
 
 
-async def test_rate_limits_on_demand(bench: Bench) -> None:
-    await bench.fault("rate_limit", match={"platform": "zoom"}, times=1)
-    second = await api(bench, "users/me")
+async def test_rate_limits_on_demand(app: SandboxApp) -> None:
+    await app.fault("rate_limit", match={"platform": "zoom"}, times=1)
+    second = await api(app, "users/me")
     assert (second.status_code, second.json()) == (429, SECOND)
     assert told(second)[:2] == ("Light", "QPS")
-    await bench.fault("rate_limit", match={"platform": "zoom"}, retry_after=3_600, times=1)
-    day = await api(bench, "users/me/recordings")
+    await app.fault("rate_limit", match={"platform": "zoom"}, retry_after=3_600, times=1)
+    day = await api(app, "users/me/recordings")
     assert told(day)[:2] == ("Medium", "Daily-limit")
     assert day.headers["retry-after"] == "2026-11-21T13:00:00Z"
 
@@ -106,32 +106,32 @@ async def test_rate_limits_on_demand(bench: Bench) -> None:
     ("code", "status"),
     [(124, 401), (200, 400), (300, 400), (1010, 400), (1001, 404), (3301, 404), (4711, 400), (429, 429)],
 )
-async def test_any_code_in_zooms_envelope(bench: Bench, code: int, status: int) -> None:
-    await bench.fault("code", code=code, match={"token": PERSON}, times=1)
-    answer = await api(bench, "users/me")
+async def test_any_code_in_zooms_envelope(app: SandboxApp, code: int, status: int) -> None:
+    await app.fault("code", code=code, match={"token": PERSON}, times=1)
+    answer = await api(app, "users/me")
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["message"]
-    await bench.fault("code", code=code, status=403, message="No.", times=1)
-    answer = await api(bench, "users/me")
+    await app.fault("code", code=code, status=403, message="No.", times=1)
+    answer = await api(app, "users/me")
     assert (answer.status_code, answer.json()) == (403, {"code": code, "message": "No."})
 
 
-async def test_expired_tokens_and_server_errors_on_demand(bench: Bench) -> None:
-    await bench.fault("expired_token", times=1)
-    assert (await api(bench, "users/me")).json() == {"code": 124, "message": "Access token is expired."}
-    await bench.fault("server_error", times=1)
-    assert (await api(bench, "users/me")).status_code == 500
+async def test_expired_tokens_and_server_errors_on_demand(app: SandboxApp) -> None:
+    await app.fault("expired_token", times=1)
+    assert (await api(app, "users/me")).json() == {"code": 124, "message": "Access token is expired."}
+    await app.fault("server_error", times=1)
+    assert (await api(app, "users/me")).status_code == 500
 
 
-async def test_a_deletion_whose_answer_is_lost_has_happened(bench: Bench) -> None:
-    path = f"meetings/{twice((await add(bench))['uuid'])}/recordings"
-    await bench.fault("server_error", match={"method": "DELETE"}, stage="answer", times=1)
-    assert (await api(bench, path, method="DELETE")).status_code == 500
-    assert await refused(bench, path) == (404, 3301)
+async def test_a_deletion_whose_answer_is_lost_has_happened(app: SandboxApp) -> None:
+    path = f"meetings/{twice((await add(app))['uuid'])}/recordings"
+    await app.fault("server_error", match={"method": "DELETE"}, stage="answer", times=1)
+    assert (await api(app, path, method="DELETE")).status_code == 500
+    assert await refused(app, path) == (404, 3301)
 
 
-async def test_answers_look_like_the_platforms(bench: Bench) -> None:
-    answers = [await api(bench, "users/me") for _ in range(5)]
+async def test_answers_look_like_the_platforms(app: SandboxApp) -> None:
+    answers = [await api(app, "users/me") for _ in range(5)]
     assert answers[0].headers["content-type"] == "application/json;charset=UTF-8"
     assert "no-store" in answers[0].headers["cache-control"]
     rids = {answer.headers["x-zm-trackingid"] for answer in answers}
@@ -150,26 +150,26 @@ async def test_answers_look_like_the_platforms(bench: Bench) -> None:
         ("GET", "/zoom/"),
     ],
 )
-async def test_endpoints_there_are_none_of(bench: Bench, method: str, path: str) -> None:
-    answer = await bench.http.request(method, path, headers={"authorization": f"Bearer {PERSON}"})
+async def test_endpoints_there_are_none_of(app: SandboxApp, method: str, path: str) -> None:
+    answer = await app.http.request(method, path, headers={"authorization": f"Bearer {PERSON}"})
     assert (answer.status_code, answer.json()["code"]) == (404, 2300)
 
 
-async def test_a_body_that_does_not_parse(bench: Bench) -> None:
-    answer = await bench.http.post(
+async def test_a_body_that_does_not_parse(app: SandboxApp) -> None:
+    answer = await app.http.post(
         "/zoom/oauth/token", content=b"{", headers={"content-type": "application/json"}
     )
     assert (answer.status_code, answer.json()["code"]) == (400, 300)
 
 
-async def test_statistics_leave_ids_out_of_paths(bench: Bench) -> None:
-    uuid = (await add(bench))["uuid"]
-    await api(bench, f"meetings/{twice(uuid)}/recordings")
-    await api(bench, "users/me/recordings")
-    await api(bench, "users/nobody/recordings", WHOLE_ACCOUNT)
-    await api(bench, "users", WHOLE_ACCOUNT)
-    await api(bench, "planets")
-    stats = (await bench.http.get("/_sandbox/stats")).json()["platforms"]["zoom"]
+async def test_statistics_leave_ids_out_of_paths(app: SandboxApp) -> None:
+    uuid = (await add(app))["uuid"]
+    await api(app, f"meetings/{twice(uuid)}/recordings")
+    await api(app, "users/me/recordings")
+    await api(app, "users/nobody/recordings", WHOLE_ACCOUNT)
+    await api(app, "users", WHOLE_ACCOUNT)
+    await api(app, "planets")
+    stats = (await app.http.get("/_sandbox/stats")).json()["platforms"]["zoom"]
     assert stats == {
         "/zoom/v2/meetings/{id}/recordings": {"200": 1},
         "/zoom/v2/users": {"200": 1},
@@ -178,10 +178,10 @@ async def test_statistics_leave_ids_out_of_paths(bench: Bench) -> None:
     }
 
 
-async def test_calls_are_on_record_without_their_tokens(bench: Bench) -> None:
+async def test_calls_are_on_record_without_their_tokens(app: SandboxApp) -> None:
     headers = {"authorization": f"Bearer {PERSON}", "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}
-    await bench.http.get("/zoom/v2/users/me/recordings?page_size=3", headers=headers)
-    (call,) = await bench.received(kind="zoom")
+    await app.http.get("/zoom/v2/users/me/recordings?page_size=3", headers=headers)
+    (call,) = await app.received(kind="zoom")
     assert (call["method"], call["path"], call["status"]) == ("GET", "/zoom/v2/users/me/recordings", 200)
     assert (call["params"], call["traceparent"]) == ({"page_size": "3"}, headers["traceparent"])
     assert PERSON not in str(call)

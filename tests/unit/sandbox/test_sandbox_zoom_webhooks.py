@@ -7,8 +7,8 @@ import pytest
 
 from sandbox.loopback import NotLoopback, post
 from sandbox.zoom.events import encrypted_token, signature
-from tests.unit.sandbox.conftest import Bench
-from tests.unit.sandbox.zoom_bench import ACCOUNT_ID, add, control
+from tests.unit.sandbox.conftest import SandboxApp
+from tests.unit.sandbox.zoom_calls import ACCOUNT_ID, add, control
 
 SECRET = "zoomsecret"
 PLAIN = "q9ibPhGeRZ6ayx5WTrXjRw"
@@ -49,8 +49,8 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield made
 
 
-async def send(bench: Bench, **description: Any) -> dict[str, Any]:
-    return await control(bench, "POST", "/webhooks", {"secret": SECRET, **description})
+async def send(app: SandboxApp, **description: Any) -> dict[str, Any]:
+    return await control(app, "POST", "/webhooks", {"secret": SECRET, **description})
 
 
 def test_signatures_are_those_of_the_vendors_description() -> None:
@@ -60,15 +60,15 @@ def test_signatures_are_those_of_the_vendors_description() -> None:
     assert encrypted_token(SECRET, PLAIN) == PROOF
 
 
-async def test_an_event_arrives_signed(bench: Bench, receiver: Receiver) -> None:
-    meeting = await add(bench, topic="Kick-off")
-    told = await send(bench, url=receiver.url, recording=meeting["uuid"])
+async def test_an_event_arrives_signed(app: SandboxApp, receiver: Receiver) -> None:
+    meeting = await add(app, topic="Kick-off")
+    told = await send(app, url=receiver.url, recording=meeting["uuid"])
     ((headers, body),) = receiver.requests
-    assert headers["x-zm-request-timestamp"] == str(int(bench.clock.now()))
+    assert headers["x-zm-request-timestamp"] == str(int(app.clock.now()))
     assert headers["x-zm-signature"] == signature(SECRET, headers["x-zm-request-timestamp"], body)
     assert headers["content-type"] == "application/json; charset=utf-8"
     event = json.loads(body)
-    assert (event["event"], event["event_ts"]) == ("recording.completed", int(bench.clock.now()) * 1000)
+    assert (event["event"], event["event_ts"]) == ("recording.completed", int(app.clock.now()) * 1000)
     assert event["payload"]["account_id"] == ACCOUNT_ID
     shown = event["payload"]["object"]
     assert (shown["uuid"], shown["topic"], shown["on_prem"]) == (meeting["uuid"], "Kick-off", False)
@@ -78,74 +78,74 @@ async def test_an_event_arrives_signed(bench: Bench, receiver: Receiver) -> None
     assert told["request"]["body"].encode() == body
 
 
-async def test_its_token_opens_its_files_for_a_day_and_no_others(bench: Bench) -> None:
-    mine, other = await add(bench), await add(bench)
-    event = json.loads((await send(bench, recording=mine["uuid"]))["request"]["body"])
+async def test_its_token_opens_its_files_for_a_day_and_no_others(app: SandboxApp) -> None:
+    mine, other = await add(app), await add(app)
+    event = json.loads((await send(app, recording=mine["uuid"]))["request"]["body"])
     headers = {"authorization": f"Bearer {event['download_token']}"}
 
     async def kind(meeting: dict[str, Any]) -> str:
         url = meeting["recording_files"][0]["download_url"]
-        answer = await bench.http.get(url, headers=headers, follow_redirects=True)
+        answer = await app.http.get(url, headers=headers, follow_redirects=True)
         return answer.headers["content-type"].partition(";")[0]
 
     assert (await kind(mine), await kind(other)) == ("video/mp4", "text/html")
-    bench.clock.advance(86_399)
+    app.clock.advance(86_399)
     assert await kind(mine) == "video/mp4"
-    bench.clock.advance(1)
+    app.clock.advance(1)
     assert await kind(mine) == "text/html"
 
 
-async def test_a_transcript_has_an_event_of_its_own(bench: Bench) -> None:
-    told = await send(bench, event="recording.transcript_completed", recording={"topic": "New"})
+async def test_a_transcript_has_an_event_of_its_own(app: SandboxApp) -> None:
+    told = await send(app, event="recording.transcript_completed", recording={"topic": "New"})
     shown = json.loads(told["request"]["body"])["payload"]["object"]
     assert shown["topic"] == "New"
     assert [file["file_type"] for file in shown["recording_files"]] == ["TRANSCRIPT"]
 
 
-async def test_without_a_recording_it_is_the_newest_that_is_ready(bench: Bench) -> None:
-    newest = await add(bench)
-    shown = json.loads((await send(bench))["request"]["body"])["payload"]["object"]
+async def test_without_a_recording_it_is_the_newest_that_is_ready(app: SandboxApp) -> None:
+    newest = await add(app)
+    shown = json.loads((await send(app))["request"]["body"])["payload"]["object"]
     assert shown["uuid"] == newest["uuid"]
-    by_number = json.loads((await send(bench, recording=newest["id"]))["request"]["body"])
+    by_number = json.loads((await send(app, recording=newest["id"]))["request"]["body"])
     assert by_number["payload"]["object"]["uuid"] == newest["uuid"]
 
 
-async def test_a_receiver_proves_that_it_knows_the_secret(bench: Bench, receiver: Receiver) -> None:
+async def test_a_receiver_proves_that_it_knows_the_secret(app: SandboxApp, receiver: Receiver) -> None:
     for content, valid in (
         ({"plainToken": PLAIN, "encryptedToken": PROOF}, True),
         ({"plainToken": PLAIN, "encryptedToken": PROOF[::-1]}, False),
         ([], False),
     ):
         receiver.answer = (200, json.dumps(content).encode())
-        told = await send(bench, url=receiver.url, event="endpoint.url_validation", plain_token=PLAIN)
+        told = await send(app, url=receiver.url, event="endpoint.url_validation", plain_token=PLAIN)
         assert told["valid"] is valid
     receiver.answer = (200, b"ok")
-    assert (await send(bench, url=receiver.url, event="endpoint.url_validation"))["valid"] is False
+    assert (await send(app, url=receiver.url, event="endpoint.url_validation"))["valid"] is False
     event = json.loads(receiver.requests[0][1])
     assert event["payload"] == {"plainToken": PLAIN}
     assert "download_token" not in event
 
 
-async def test_a_timestamp_of_another_time(bench: Bench) -> None:
-    told = await send(bench, event="endpoint.url_validation", timestamp=1762300000)
+async def test_a_timestamp_of_another_time(app: SandboxApp) -> None:
+    told = await send(app, event="endpoint.url_validation", timestamp=1762300000)
     headers, body = told["request"]["headers"], told["request"]["body"]
     assert headers["x-zm-request-timestamp"] == "1762300000"
     assert headers["x-zm-signature"] == signature(SECRET, "1762300000", body.encode())
     assert "answer" not in told
 
 
-async def test_a_receiver_that_hangs_up_is_told_of(bench: Bench, receiver: Receiver) -> None:
+async def test_a_receiver_that_hangs_up_is_told_of(app: SandboxApp, receiver: Receiver) -> None:
     receiver.silent = True
-    told = await send(bench, url=receiver.url)
+    told = await send(app, url=receiver.url)
     assert told["answer"]["status"] == 0
     assert told["answer"]["error"]
-    (record,) = await bench.received(kind="zoom_webhook")
+    (record,) = await app.received(kind="zoom_webhook")
     assert (record["event"], record["status"]) == ("recording.completed", 0)
 
 
-async def test_secrets_of_events_are_not_on_record(bench: Bench, receiver: Receiver) -> None:
-    told = await send(bench, url=receiver.url)
-    text = (await bench.http.get("/_sandbox/received")).text
+async def test_secrets_of_events_are_not_on_record(app: SandboxApp, receiver: Receiver) -> None:
+    told = await send(app, url=receiver.url)
+    text = (await app.http.get("/_sandbox/received")).text
     assert SECRET not in text
     assert json.loads(told["request"]["body"])["download_token"] not in text
 
@@ -164,8 +164,8 @@ async def test_secrets_of_events_are_not_on_record(bench: Bench, receiver: Recei
         "127.0.0.1",
     ],
 )
-async def test_nothing_is_sent_to_another_machine(bench: Bench, url: str) -> None:
-    answer = await bench.http.post("/_sandbox/zoom/webhooks", json={"secret": SECRET, "url": url})
+async def test_nothing_is_sent_to_another_machine(app: SandboxApp, url: str) -> None:
+    answer = await app.http.post("/_sandbox/zoom/webhooks", json={"secret": SECRET, "url": url})
     assert (answer.status_code, answer.json()["field"]) == (400, "url")
     with pytest.raises(NotLoopback):
         await post(url, {}, b"", 1.0)
@@ -185,6 +185,6 @@ async def test_nothing_is_sent_to_another_machine(bench: Bench, url: str) -> Non
         ({"secret": SECRET, "colour": "red"}, "colour"),
     ],
 )
-async def test_an_event_that_makes_no_sense(bench: Bench, description: dict[str, Any], field: str) -> None:
-    answer = await bench.http.post("/_sandbox/zoom/webhooks", json=description)
+async def test_an_event_that_makes_no_sense(app: SandboxApp, description: dict[str, Any], field: str) -> None:
+    answer = await app.http.post("/_sandbox/zoom/webhooks", json=description)
     assert (answer.status_code, answer.json()["field"]) == (400, field)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from tests.unit.sandbox.conftest import Bench
+from tests.unit.sandbox.conftest import SandboxApp
 
 BASE = "/open_api/v1.3"
 TOKEN = "sandbox-tt-test"
@@ -34,18 +34,18 @@ DIALOG = {
 class TikTok:
     """A client of one sandbox's TikTok."""
 
-    bench: Bench
+    app: SandboxApp
 
     async def get(self, path: str, token: str = TOKEN, **params: Any) -> httpx.Response:
         """A Business GET; what is no text travels as JSON."""
         encoded = {
             name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()
         }
-        return await self.bench.http.get(f"{BASE}{path}", params=encoded, headers={"access-token": token})
+        return await self.app.http.get(f"{BASE}{path}", params=encoded, headers={"access-token": token})
 
     async def post(self, path: str, token: str = "", **body: Any) -> httpx.Response:
         headers = {"access-token": token} if token else {}
-        return await self.bench.http.post(f"{BASE}{path}", json=body, headers=headers)
+        return await self.app.http.post(f"{BASE}{path}", json=body, headers=headers)
 
     async def data(self, path: str, token: str = TOKEN, **params: Any) -> dict[str, Any]:
         """The data of a GET that must work."""
@@ -67,7 +67,7 @@ class TikTok:
     async def auth_code(self, decision: str = "allow", **changes: str) -> dict[str, list[str]]:
         """What the advertiser's decision brings back."""
         params = {"app_id": "7100", "state": "s&1", "redirect_uri": RETURN_TO, **changes}
-        answer = await self.bench.http.post("/portal/auth", data={**params, "sandbox_decision": decision})
+        answer = await self.app.http.post("/portal/auth", data={**params, "sandbox_decision": decision})
         return brought_back(answer)
 
     async def signed_in(self, **changes: str) -> dict[str, Any]:
@@ -78,10 +78,10 @@ class TikTok:
     async def consent(self, decision: str = "allow", **changes: str) -> dict[str, list[str]]:
         """What the creator's decision brings back."""
         params = {**DIALOG, **changes, "sandbox_decision": decision}
-        return brought_back(await self.bench.http.get("/v2/auth/authorize/", params=params))
+        return brought_back(await self.app.http.get("/v2/auth/authorize/", params=params))
 
     async def token(self, **form: str) -> httpx.Response:
-        return await self.bench.http.post("/v2/oauth/token/", data={**CLIENT, **form})
+        return await self.app.http.post("/v2/oauth/token/", data={**CLIENT, **form})
 
     async def redeem(self, code: str, **changes: str) -> httpx.Response:
         params = {"grant_type": "authorization_code", "redirect_uri": RETURN_TO, "code": code}
@@ -100,18 +100,18 @@ class TikTok:
 
     async def user(self, access_token: str, fields: str = "open_id,display_name") -> httpx.Response:
         headers = {"authorization": f"Bearer {access_token}"}
-        return await self.bench.http.get("/v2/user/info/", params={"fields": fields}, headers=headers)
+        return await self.app.http.get("/v2/user/info/", params={"fields": fields}, headers=headers)
 
     async def videos(
         self, access_token: str = "act.sandbox-1", fields: str = "id,create_time", **body: Any
     ) -> httpx.Response:
         headers = {"authorization": f"Bearer {access_token}"}
-        return await self.bench.http.post(
+        return await self.app.http.post(
             "/v2/video/list/", params={"fields": fields}, json=body, headers=headers
         )
 
     async def grants(self, platform: str) -> list[dict[str, Any]]:
-        answer = await self.bench.http.get("/_sandbox/grants", params={"platform": platform})
+        answer = await self.app.http.get("/_sandbox/grants", params={"platform": platform})
         grants: list[dict[str, Any]] = answer.json()["grants"]
         return grants
 

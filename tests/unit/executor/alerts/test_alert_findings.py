@@ -15,7 +15,7 @@ from executor.alerts.findings import Figures, Finding, Subject, Verdict, judge, 
 from executor.alerts.rules import Condition, Rule, Window, expand
 from executor.platforms.ads import METRICS, Level, MetricRow
 from executor.platforms.figures import Days
-from tests.support.ads import ad_account
+from tests.support.fake_ads import ad_account
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 TODAY = date(2026, 11, 21)

@@ -17,7 +17,7 @@ from executor.platforms.facebook.ads import FacebookAds
 from executor.settings import ExecutorSettings
 from executor.sources.ads import AdSources
 from executor.sources.creators import CreatorSources
-from tests.support.contexts import account, run_context
+from tests.support.run_contexts import account, run_context
 
 SLOT = datetime(2026, 11, 21, 9, tzinfo=UTC)
 

@@ -18,8 +18,8 @@ from executor.handlers.base import Outcome
 from executor.platforms.ads import Level
 from executor.platforms.figures import AdAccount, Days
 from executor.settings import ExecutorSettings
-from tests.support.ads import FakeAds, FakeSources, FakeTikTok, Values, ad_account, refusal
-from tests.support.contexts import run_context
+from tests.support.fake_ads import FakeAds, FakeSources, FakeTikTok, Values, ad_account, refusal
+from tests.support.run_contexts import run_context
 
 SLOT = datetime(2026, 11, 21, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)

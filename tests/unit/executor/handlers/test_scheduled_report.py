@@ -19,7 +19,7 @@ from executor.handlers.base import Account, RunContext
 from executor.handlers.scheduled_report import ScheduledReport
 from executor.platforms.usage import UsageLimiter
 from executor.settings import ExecutorSettings
-from tests.support.contexts import account, run_context
+from tests.support.run_contexts import account, run_context
 from tests.unit.executor.platforms.fake_graph import TOKEN, Asked, FakeGraph, failure, page
 
 SLOT = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)

@@ -30,7 +30,7 @@ from executor.reports.gather.collection import MOST_PLOTTED, Collected, Source, 
 from executor.reports.gather.profile_memory import Memory
 from executor.reports.model.content import Subject
 from executor.settings import ExecutorSettings
-from tests.support.contexts import account, run_context
+from tests.support.run_contexts import account, run_context
 from tests.unit.executor.platforms.fake_tiktok import (
     BUSINESS_URL,
     OPEN_URL,

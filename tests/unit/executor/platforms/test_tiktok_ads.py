@@ -20,7 +20,7 @@ from executor.platforms.tiktok.ads import NAMES, PER
 from executor.platforms.tiktok.advertisers import zone_of
 from executor.platforms.tiktok.report_tasks import POLL_SECONDS
 from executor.platforms.tiktok.reports import figure
-from tests.support.clocks import Timeline
+from tests.support.fake_clock import Timeline
 from tests.unit.executor.platforms.fake_tiktok import (
     APP_SECRET,
     Asked,

@@ -13,7 +13,7 @@ import pytest
 from common.errors import Consequence, PlatformError
 from executor.platforms.tiktok import Business
 from executor.platforms.tiktok.business import MAX_PAGES
-from tests.support.clocks import Timeline
+from tests.support.fake_clock import Timeline
 from tests.support.spans import recorded_spans
 from tests.unit.executor.platforms.fake_tiktok import (
     APP_SECRET,

@@ -12,7 +12,7 @@ import pytest
 
 from common.errors import Consequence, PlatformError
 from executor.platforms.tiktok import Organic, Profile
-from tests.support.clocks import Timeline
+from tests.support.fake_clock import Timeline
 from tests.support.spans import recorded_spans
 from tests.unit.executor.platforms.fake_tiktok import (
     RENEWED,

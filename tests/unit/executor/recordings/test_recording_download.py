@@ -17,7 +17,7 @@ from common.recordings.settings import FileKind
 from common.recordings.store import RecordingStore, Written
 from executor.recordings.steps.download import MAX_REDIRECTS, Downloader, looks_like_html
 from executor.recordings.steps.download_hosts import DownloadHosts
-from tests.support.receivers import client_of
+from tests.support.fake_receiver import client_of
 
 NOW = datetime(2026, 11, 4, 6, 0, tzinfo=UTC)
 FILM = bytes(range(256)) * 40
@@ -52,7 +52,7 @@ class Account:
         return f"token-{self.number}"
 
 
-class Bench:
+class DownloadHarness:
     """A downloader between a vendor made up of a function and a folder."""
 
     def __init__(self, folder: Path, *, max_bytes: int = 1_000_000) -> None:
@@ -96,8 +96,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def harness(tmp_path: Path) -> DownloadHarness:
+    return DownloadHarness(tmp_path)
 
 
 def film(_request: httpx.Request) -> httpx.Response:
@@ -124,12 +124,12 @@ def redirect(to: str, then: Handler = film) -> Handler:
     return handler
 
 
-async def test_the_file_is_stored_and_measured(bench: Bench) -> None:
-    written = await bench.fetch(film)
+async def test_the_file_is_stored_and_measured(harness: DownloadHarness) -> None:
+    written = await harness.fetch(film)
     assert written.bytes == len(FILM)
-    assert b"".join([piece async for piece in bench.store.read(PATH)]) == FILM
-    assert bench.keys == ["Bearer token-1"]
-    assert bench.requests[0].headers["accept-encoding"] == "identity"
+    assert b"".join([piece async for piece in harness.store.read(PATH)]) == FILM
+    assert harness.keys == ["Bearer token-1"]
+    assert harness.requests[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize(
@@ -142,11 +142,11 @@ async def test_the_file_is_stored_and_measured(bench: Bench) -> None:
     ids=["another host of Zoom's", "relative", "somebody else's host"],
 )
 async def test_the_token_follows_to_the_platforms_own_hosts_only(
-    bench: Bench, to: str, shown: str | None
+    harness: DownloadHarness, to: str, shown: str | None
 ) -> None:
-    await bench.fetch(redirect(to))
-    assert bench.keys == ["Bearer token-1", shown]
-    assert all("token-1" not in str(request.url) for request in bench.requests)
+    await harness.fetch(redirect(to))
+    assert harness.keys == ["Bearer token-1", shown]
+    assert all("token-1" not in str(request.url) for request in harness.requests)
 
 
 @pytest.mark.parametrize(
@@ -160,76 +160,80 @@ async def test_the_token_follows_to_the_platforms_own_hosts_only(
         "https://169.254.169.254/latest/meta-data",
     ],
 )
-async def test_a_redirect_anywhere_else_is_not_followed(bench: Bench, to: str) -> None:
-    error = await bench.refused(redirect(to))
+async def test_a_redirect_anywhere_else_is_not_followed(harness: DownloadHarness, to: str) -> None:
+    error = await harness.refused(redirect(to))
     assert (error.consequence, error.code) == (Consequence.INVALID, "foreign_host")
-    assert len(bench.requests) == 1
+    assert len(harness.requests) == 1
 
 
 @pytest.mark.parametrize("url", ["https://evil.example/rec/download/abc", "http://zoom.us/rec", "//", "x:\n"])
-async def test_a_file_that_is_not_at_the_platform_is_not_asked_for(bench: Bench, url: str) -> None:
-    error = await bench.refused(film, url=url)
+async def test_a_file_that_is_not_at_the_platform_is_not_asked_for(
+    harness: DownloadHarness, url: str
+) -> None:
+    error = await harness.refused(film, url=url)
     assert error.consequence is Consequence.INVALID
-    assert bench.requests == []
+    assert harness.requests == []
 
 
-async def test_redirects_that_lead_nowhere_end(bench: Bench) -> None:
-    error = await bench.refused(redirect("https://zoom.us/rec/again"))
+async def test_redirects_that_lead_nowhere_end(harness: DownloadHarness) -> None:
+    error = await harness.refused(redirect("https://zoom.us/rec/again"))
     assert error.consequence is Consequence.INVALID
-    assert len(bench.requests) == MAX_REDIRECTS + 1
+    assert len(harness.requests) == MAX_REDIRECTS + 1
 
 
-async def test_a_page_to_sign_in_at_renews_the_token_once(bench: Bench) -> None:
+async def test_a_page_to_sign_in_at_renews_the_token_once(harness: DownloadHarness) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         return film(request) if request.headers["authorization"] == "Bearer token-2" else page(request)
 
-    written = await bench.fetch(handler)
+    written = await harness.fetch(handler)
     assert written.bytes == len(FILM)
-    assert bench.keys == ["Bearer token-1", "Bearer token-2"]
+    assert harness.keys == ["Bearer token-1", "Bearer token-2"]
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "video/mp4", ""])
-async def test_a_page_that_stays_is_a_missing_permission(bench: Bench, content_type: str) -> None:
+async def test_a_page_that_stays_is_a_missing_permission(harness: DownloadHarness, content_type: str) -> None:
     """Whatever it calls itself: a page that is stored as a film is worse than none."""
 
     def handler(_request: httpx.Request) -> httpx.Response:
         headers = {"content-type": content_type} if content_type else {}
         return httpx.Response(200, content=b"\xef\xbb\xbf \n" + SIGN_IN, headers=headers)
 
-    error = await bench.refused(handler, size=0)
+    error = await harness.refused(handler, size=0)
     assert (error.consequence, error.code) == (Consequence.PERM, "sign_in_page")
     assert "sign in" in error.detail
     assert "may not have this recording" in error.detail
-    assert len(bench.requests) == 2
+    assert len(harness.requests) == 2
 
 
-async def test_a_token_that_cannot_be_renewed_asks_for_a_person(bench: Bench) -> None:
-    error = await bench.refused(page, account=Account(renewals=0))
+async def test_a_token_that_cannot_be_renewed_asks_for_a_person(harness: DownloadHarness) -> None:
+    error = await harness.refused(page, account=Account(renewals=0))
     assert error.consequence is Consequence.REAUTH
 
 
-async def test_a_renewed_token_that_is_refused_as_well_asks_for_a_person(bench: Bench) -> None:
-    error = await bench.refused(json_error(401, 124))
+async def test_a_renewed_token_that_is_refused_as_well_asks_for_a_person(harness: DownloadHarness) -> None:
+    error = await harness.refused(json_error(401, 124))
     assert error.consequence is Consequence.REAUTH
-    assert len(bench.requests) == 2
+    assert len(harness.requests) == 2
 
 
 @pytest.mark.parametrize(
     "refusal", [page, json_error(401, 124), json_error(403, 200)], ids=["page", "401", "403"]
 )
 async def test_the_download_token_comes_first_and_the_accounts_after_it(
-    bench: Bench, refusal: Handler
+    harness: DownloadHarness, refusal: Handler
 ) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         return film(request) if "token-1" in request.headers["authorization"] else refusal(request)
 
-    await bench.fetch(handler, download_token="of-this-recording")
-    assert bench.keys == ["Bearer of-this-recording", "Bearer token-1"]
+    await harness.fetch(handler, download_token="of-this-recording")
+    assert harness.keys == ["Bearer of-this-recording", "Bearer token-1"]
 
 
-async def test_an_account_that_is_not_connected_is_not_needed_with_a_download_token(bench: Bench) -> None:
-    await bench.fetch(film, download_token="of-this-recording", account=Account(renewals=0))
-    assert bench.keys == ["Bearer of-this-recording"]
+async def test_an_account_that_is_not_connected_is_not_needed_with_a_download_token(
+    harness: DownloadHarness,
+) -> None:
+    await harness.fetch(film, download_token="of-this-recording", account=Account(renewals=0))
+    assert harness.keys == ["Bearer of-this-recording"]
 
 
 @pytest.mark.parametrize(
@@ -249,18 +253,18 @@ async def test_an_account_that_is_not_connected_is_not_needed_with_a_download_to
     ids=["3301", "404 page", "403", "scopes", "429", "429 by date", "503", "500", "204", "a part"],
 )
 async def test_refusals_by_the_platforms_table(
-    bench: Bench, handler: Handler, consequence: Consequence, code: str | None, wait: float | None
+    harness: DownloadHarness, handler: Handler, consequence: Consequence, code: str | None, wait: float | None
 ) -> None:
-    error = await bench.refused(handler)
+    error = await harness.refused(handler)
     assert (error.consequence, error.retry_after) == (consequence, wait)
     assert code is None or error.code == code
-    assert len(bench.requests) == 1
+    assert len(harness.requests) == 1
 
 
-async def test_a_link_that_expired_on_the_way_is_asked_for_again(bench: Bench) -> None:
+async def test_a_link_that_expired_on_the_way_is_asked_for_again(harness: DownloadHarness) -> None:
     """Behind the redirect the address is the permission: its refusal says nothing of the token."""
     denied = lambda _: httpx.Response(403, text="<Error><Code>AccessDenied</Code></Error>")  # noqa: E731
-    error = await bench.refused(redirect("https://d1.cloudfront.net/abc?Signature=xyz", denied))
+    error = await harness.refused(redirect("https://d1.cloudfront.net/abc?Signature=xyz", denied))
     assert error.consequence is Consequence.TRANSIENT
     assert "xyz" not in error.detail
 
@@ -277,60 +281,62 @@ class _Broken(httpx.AsyncByteStream):
 
 
 @pytest.mark.parametrize("error", [httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("cut"), None])
-async def test_a_file_that_breaks_off_leaves_nothing(bench: Bench, error: Exception | None) -> None:
+async def test_a_file_that_breaks_off_leaves_nothing(
+    harness: DownloadHarness, error: Exception | None
+) -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, stream=_Broken(FILM[:3000], error))
 
-    refused = await bench.refused(handler)
+    refused = await harness.refused(handler)
     assert refused.consequence is Consequence.TRANSIENT
     assert refused.code == ("wrong_size" if error is None else "broken_off")
 
 
-async def test_a_file_of_another_size_than_was_told_is_not_taken(bench: Bench) -> None:
-    error = await bench.refused(film, size=len(FILM) + 1)
+async def test_a_file_of_another_size_than_was_told_is_not_taken(harness: DownloadHarness) -> None:
+    error = await harness.refused(film, size=len(FILM) + 1)
     assert (error.consequence, error.code) == (Consequence.TRANSIENT, "wrong_size")
 
 
-async def test_a_file_whose_size_nobody_told_is_taken(bench: Bench) -> None:
+async def test_a_file_whose_size_nobody_told_is_taken(harness: DownloadHarness) -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, stream=_Broken(FILM, None))
 
-    assert (await bench.fetch(handler, size=0)).bytes == len(FILM)
+    assert (await harness.fetch(handler, size=0)).bytes == len(FILM)
 
 
-async def test_an_empty_file_is_a_file(bench: Bench) -> None:
-    assert (await bench.fetch(lambda _: httpx.Response(200, content=b""), size=0)).bytes == 0
+async def test_an_empty_file_is_a_file(harness: DownloadHarness) -> None:
+    assert (await harness.fetch(lambda _: httpx.Response(200, content=b""), size=0)).bytes == 0
 
 
 async def test_a_file_that_says_that_it_is_too_large_is_not_begun(tmp_path: Path) -> None:
-    error = await Bench(tmp_path, max_bytes=4000).refused(film)
+    error = await DownloadHarness(tmp_path, max_bytes=4000).refused(film)
     assert (error.consequence, error.code) == (Consequence.SPLIT, "too_large")
     assert "RECORDING_MAX_BYTES" in error.detail
 
 
-async def test_no_connection_is_a_reason_to_try_again(bench: Bench) -> None:
+async def test_no_connection_is_a_reason_to_try_again(harness: DownloadHarness) -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
-    assert (await bench.refused(handler)).consequence is Consequence.TRANSIENT
+    assert (await harness.refused(handler)).consequence is Consequence.TRANSIENT
 
 
-async def test_an_address_the_guard_refuses_is_not_tried_again(bench: Bench) -> None:
+async def test_an_address_the_guard_refuses_is_not_tried_again(harness: DownloadHarness) -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
         raise BlockedAddress("us02web.zoom.us resolves to a private address")
 
-    error = await bench.refused(handler)
+    error = await harness.refused(handler)
     assert (error.consequence, error.code) == (Consequence.INVALID, "blocked_address")
 
 
-async def test_no_token_is_in_an_error(bench: Bench) -> None:
+async def test_no_token_is_in_an_error(harness: DownloadHarness) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         return httpx.Response(
             400, json={"code": 300, "message": f"Bad {request.headers['authorization']} of-this-recording"}
         )
 
     with structlog.testing.capture_logs() as logs:
-        error = await bench.refused(handler, download_token="of-this-recording", account=Account())
+        error = await harness.refused(handler, download_token="of-this-recording", account=Account())
     assert "token-1" not in error.detail
     assert "of-this-recording" not in error.detail
     assert logs == []

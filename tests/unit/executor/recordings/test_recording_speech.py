@@ -22,7 +22,7 @@ from executor.recordings.steps.transcription_api import (
     refusal,
 )
 from executor.recordings.steps.webvtt import is_vtt, spoken_text
-from tests.support.receivers import Handler, client_of
+from tests.support.fake_receiver import Handler, client_of
 
 KEY = "sk-proj-0123456789abcdef"
 

@@ -26,7 +26,7 @@ from executor.tokens.decisions import (
     pause_after,
     reason_for,
 )
-from tests.support.grants import refusal
+from tests.support.fake_grants import refusal
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 ZOOM, SERVER = ConnectionKind.ZOOM_USER, ConnectionKind.ZOOM_SERVER

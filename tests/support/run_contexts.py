@@ -1,4 +1,4 @@
-"""What a handler is given, made without an executor."""
+"""Run contexts for handler tests, made without an executor."""
 
 from __future__ import annotations
 

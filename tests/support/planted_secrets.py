@@ -1,4 +1,4 @@
-"""Secrets that are planted everywhere and looked for everywhere, in whatever spelling they come out.
+"""Secrets that tests plant, and the search for them in any encoding they may leak in.
 
 A secret is found as it is, percent-encoded, in base64 (at any offset), in hexadecimal as PostgreSQL shows
 bytes, as JSON and HTML escape it, and by its beginning or its end alone, because a text that is cut short
@@ -31,13 +31,13 @@ _PUBLIC = frozenset({"account_id", "client_id", "access_key_id"})
 
 
 def random_text(length: int = 40) -> str:
-    """Letters and digits nobody else comes up with."""
+    """Random letters and digits."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A secret where it must not be. `form` says how it was spelt."""
+    """A leaked secret. `form` is the encoding it was found in."""
 
     name: str
     form: str
@@ -48,7 +48,7 @@ class Sighting:
         return f"{self.name} ({self.form}) in {self.place}: {self.excerpt}"
 
 
-class Canaries:
+class PlantedSecrets:
     """The secrets of one test, by the names they were given."""
 
     def __init__(self) -> None:
@@ -72,19 +72,19 @@ class Canaries:
         return [name for name in self._names.values() if name.startswith(beginning)]
 
     def plant(self, name: str, value: str, *, public: str = "") -> str:
-        """Look for `value` from now on, and answer it. `public` is how it begins, which is no secret."""
+        """Search for `value` from now on, and return it. `public` is its prefix that is not secret."""
         if value in self._names:
             return value
         secret = value.removeprefix(public)
         if len(secret) < _SHORTEST:
-            raise ValueError(f"{name} is too short to be told from ordinary words")
+            raise ValueError(f"{name} is too short to be distinguished from ordinary words")
         self._names[value] = name
         for form, needle in _spellings(secret, whole=value):
             self._look_for(needle, name, form)
         return value
 
     def new(self, name: str, prefix: str = "", *, length: int = 40) -> str:
-        """A fresh secret; `prefix` makes it look like what it is."""
+        """A new secret; `prefix` gives it the form of a real one."""
         return self.plant(name, prefix + random_text(length), public=prefix)
 
     def plant_dsn(self, name: str, dsn: str) -> str:
@@ -98,7 +98,7 @@ class Canaries:
         return dsn
 
     async def adopt(self, db: DbSession, ring: KeyRing) -> int:
-        """Plant every secret that is sealed in the database now; answers how many of them were new."""
+        """Plant every secret that is sealed in the database now; returns how many of them were new."""
         before = len(self)
         for column in sealed_columns():
             rows = await db.fetch(

@@ -1,4 +1,4 @@
-"""Troubles in which vendors repeat the secret they were given, as descriptions of the sandbox's faults."""
+"""Sandbox faults in which a vendor's response repeats the secret it was sent."""
 
 from __future__ import annotations
 

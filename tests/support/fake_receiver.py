@@ -1,4 +1,4 @@
-"""A receiver made up of a function, for tests without a network."""
+"""A fake HTTP receiver made of a function, for tests without a network."""
 
 from __future__ import annotations
 

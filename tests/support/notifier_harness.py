@@ -1,4 +1,4 @@
-"""A notifier's working parts in this process, with a channel that answers what the test says."""
+"""A notifier in this process, with a fake channel whose answers are scripted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time that passes when it is told to."""
+"""A fake clock that a test moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything a running Carillon shows or keeps, gathered as text to be searched."""
+"""Collects all text that running services log, store, publish or return, so that tests can search it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer
 from common.broker import TOPICS
 from common.database.pool import DbSession
 from common.settings import KafkaSettings
-from tests.support.pages import Person
+from tests.support.console_browser import Person
 from tests.support.stack import Service
 
 MOST_OF_A_KIND = 30
@@ -38,15 +38,15 @@ _TABLES = {
     "user_id": "user_account",
 }
 ENDLESS = "/api/events"
-"""The live feed: whoever asks for it reads for as long as it lasts."""
+"""The live feed, a response that does not end."""
 
 Places = list[tuple[str, str | bytes]]
 """What was found where."""
 
 
 @dataclass
-class Notebook:
-    """Every answer of a client, with its headers; what the client asked is not noted."""
+class ResponseLog:
+    """Records every response of a client with its headers, but not the requests."""
 
     answers: Places = field(default_factory=list)
     answered: set[tuple[str, str]] = field(default_factory=set)
@@ -62,7 +62,7 @@ class Notebook:
 
     @asynccontextmanager
     async def client(self, origin: str, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
-        """A client whose every answer is noted."""
+        """A client whose responses are all recorded."""
         async with httpx.AsyncClient(
             base_url=origin,
             headers=headers,

@@ -1,4 +1,4 @@
-"""What teams do with their secrets when all goes well."""
+"""What a team does with its secrets when nothing fails: connects accounts, creates automations and jobs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from tests.support.desks import Desk
-from tests.support.pages import Page, Person
-from tests.support.stage import Stage
+from tests.support.console_browser import Page, Person
+from tests.support.team_client import TeamClient
+from tests.support.watched_services import WatchedServices
 
 CONSENTS = ("facebook_user", "tiktok_business", "tiktok_organic", "zoom_user")
 """Kinds of account that are connected by their platform's dialog."""
@@ -24,15 +24,15 @@ TABLE = "ads.days"
 _LONG_AGO = "2026-01-01T00:00:00Z"
 
 
-def signing_secret(stage: Stage) -> str:
+def signing_secret(watched: WatchedServices) -> str:
     """A webhook's, with every kind of character that base64 has."""
     key = base64.b64encode(b"\xfb\xef\xbe\xff" + os.urandom(28)).decode()
-    return stage.canaries.plant("a signing secret", f"whsec_{key}", public="whsec_")
+    return watched.planted.plant("a signing secret", f"whsec_{key}", public="whsec_")
 
 
-def bot_token(stage: Stage) -> str:
+def bot_token(watched: WatchedServices) -> str:
     """A bot's, whose number is no secret."""
-    return stage.canaries.new("a bot's token", "110201543:", length=35)
+    return watched.planted.new("a bot's token", "110201543:", length=35)
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Accounts:
     bucket: str
 
 
-async def paste_everything(stage: Stage, desk: Desk, **tokens: str) -> Accounts:
+async def connect_every_kind(watched: WatchedServices, team_client: TeamClient, **tokens: str) -> Accounts:
     """Connect one account of every kind by pasting. `tokens` replace those that work."""
-    new = stage.canaries.new
+    new = watched.planted.new
     working = {
         "facebook": new("a Facebook token", "sandbox-fb-"),
         "tiktok": new("a TikTok token", "sandbox-tt-"),
@@ -68,69 +68,77 @@ async def paste_everything(stage: Stage, desk: Desk, **tokens: str) -> Accounts:
     }
     key = {"access_key_id": "AKIACUSTOMER", "secret_access_key": working["bucket"]}
     return Accounts(
-        facebook=await desk.connect("facebook", token=working["facebook"]),
-        tiktok=await desk.connect("tiktok", token=working["tiktok"]),
-        creator=await desk.connect(
+        facebook=await team_client.connect("facebook", token=working["facebook"]),
+        tiktok=await team_client.connect("tiktok", token=working["tiktok"]),
+        creator=await team_client.connect(
             "tiktok",
             kind="tiktok_organic",
             token=working["creator"],
             refresh_token=working["creator_refresh"],
             expires_at=_LONG_AGO,
         ),
-        zoom=await desk.connect(
+        zoom=await team_client.connect(
             "zoom",
             token=working["zoom"],
             refresh_token=working["zoom_refresh"],
             webhook_secret=new("a Zoom webhook secret"),
         ),
-        server=await desk.connect("zoom", kind="zoom_server", credentials=server),
-        bucket=await desk.connect(
-            "s3", credentials=key, settings={"bucket": "hooks", "endpoint": stage.vendor}
+        server=await team_client.connect("zoom", kind="zoom_server", credentials=server),
+        bucket=await team_client.connect(
+            "s3", credentials=key, settings={"bucket": "hooks", "endpoint": watched.vendor}
         ),
     )
 
 
-async def set_out(stage: Stage, desk: Desk, kind: str, **wanted: str) -> httpx.URL:
-    """Begin to connect an account by its platform's dialog; the dialog's address."""
-    begun = await desk.post("/api/connections/authorize", {"kind": kind, **wanted})
+async def begin_consent(
+    watched: WatchedServices, team_client: TeamClient, kind: str, **wanted: str
+) -> httpx.URL:
+    """Begin an OAuth consent; returns the address of the platform's dialog."""
+    begun = await team_client.post("/api/connections/authorize", {"kind": kind, **wanted})
     address = httpx.URL(begun["authorize_url"])
-    stage.canaries.plant("state", address.params["state"])
-    await stage.adopt()
+    watched.planted.plant("state", address.params["state"])
+    await watched.adopt()
     return address
 
 
-async def agree(stage: Stage, address: httpx.URL, kind: str) -> str:
-    """Agree in the dialog; where the person is sent back to."""
-    decided = await stage.sandbox.get(address.copy_merge_params({"sandbox_decision": "allow"}))
+async def accept_consent(watched: WatchedServices, address: httpx.URL, kind: str) -> str:
+    """Accept the consent in the dialog; returns the callback's path and query."""
+    decided = await watched.sandbox.get(address.copy_merge_params({"sandbox_decision": "allow"}))
     back = urlsplit(decided.headers["location"])
     for name, values in parse_qs(back.query).items():
         if name in ("code", "auth_code"):
-            stage.canaries.plant(f"a code for {kind}", values[0])
+            watched.planted.plant(f"a code for {kind}", values[0])
     return f"{back.path}?{back.query}"
 
 
-async def consent(stage: Stage, desk: Desk, person: Person, kind: str) -> Page:
-    """All of it; the page the person ends up on."""
-    page = await person.open(await agree(stage, await set_out(stage, desk, kind), kind))
-    await stage.adopt()
+async def complete_consent(
+    watched: WatchedServices, team_client: TeamClient, person: Person, kind: str
+) -> Page:
+    """Complete an OAuth consent; returns the console page at its end."""
+    page = await person.open(
+        await accept_consent(watched, await begin_consent(watched, team_client, kind), kind)
+    )
+    await watched.adopt()
     return page
 
 
-async def automate_everything(desk: Desk, *, chat: str, hook: str, database: str | None = None) -> list[str]:
+async def create_every_automation(
+    team_client: TeamClient, *, chat: str, hook: str, database: str | None = None
+) -> list[str]:
     """An automation of every type that reads accounts."""
     by_webhook = {"sync_type": "webhook", "destination_id": hook}
     made = [
-        await desk.automate("scheduled_report", REPORT, chat, "facebook"),
-        await desk.automate("scheduled_report", REPORT, hook, "tiktok"),
-        await desk.automate("alert", ALERT, hook, "facebook", "tiktok"),
-        await desk.automate("data_sync", by_webhook, chat, "facebook", "tiktok"),
+        await team_client.automate("scheduled_report", REPORT, chat, "facebook"),
+        await team_client.automate("scheduled_report", REPORT, hook, "tiktok"),
+        await team_client.automate("alert", ALERT, hook, "facebook", "tiktok"),
+        await team_client.automate("data_sync", by_webhook, chat, "facebook", "tiktok"),
     ]
     if database is not None:
-        made.append(await sync_to(desk, database, chat))
+        made.append(await create_database_sync(team_client, database, chat))
     return made
 
 
-async def sync_to(desk: Desk, database: str, destination: str) -> str:
+async def create_database_sync(team_client: TeamClient, database: str, destination: str) -> str:
     """An automation that writes to a customer's database."""
     table = {
         "sync_type": "database",
@@ -138,23 +146,25 @@ async def sync_to(desk: Desk, database: str, destination: str) -> str:
         "table": TABLE,
         "create_schema": True,
     }
-    return await desk.automate("data_sync", table, destination, "facebook", "tiktok")
+    return await team_client.automate("data_sync", table, destination, "facebook", "tiktok")
 
 
-async def record(stage: Stage, topic: str, **more: Any) -> None:
+async def add_recording(watched: WatchedServices, topic: str, **more: Any) -> None:
     """A meeting of the demo person's, recorded without a transcript of Zoom's own."""
     files = [{"file_type": "MP4"}, {"file_type": "M4A"}]
-    answer = await stage.sandbox.post(
+    answer = await watched.sandbox.post(
         "/_sandbox/zoom/recordings", json={"topic": topic, "files": files, **more}
     )
     assert answer.is_success, answer.text
 
 
-async def take_recordings(desk: Desk, connection_id: str, keyword: str, *targets: dict[str, str]) -> str:
+async def create_recording_job(
+    team_client: TeamClient, connection_id: str, keyword: str, *targets: dict[str, str]
+) -> str:
     """A source, a template and a job for what has the keyword in its topic; the job's id."""
     source = {"connection_id": connection_id, "name": f"Whoever says {keyword}"}
-    await desk.post("/api/recording-sources", source)
-    template = await desk.post(
+    await team_client.post("/api/recording-sources", source)
+    template = await team_client.post(
         "/api/recording-templates",
         {
             "name": f"About {keyword}",
@@ -162,7 +172,7 @@ async def take_recordings(desk: Desk, connection_id: str, keyword: str, *targets
             "processing": {"upload": list(targets)},
         },
     )
-    job = await desk.post(
+    job = await team_client.post(
         JOBS,
         {
             "name": f"All about {keyword}",
@@ -173,14 +183,19 @@ async def take_recordings(desk: Desk, connection_id: str, keyword: str, *targets
     return str(job["id"])
 
 
-async def announce(
-    stage: Stage, connection_id: str, secret: str, *, event: str = "recording.completed", **more: Any
+async def send_zoom_event(
+    watched: WatchedServices,
+    connection_id: str,
+    secret: str,
+    *,
+    event: str = "recording.completed",
+    **more: Any,
 ) -> int:
     """Have Zoom send an event; the status it was answered with."""
-    answer = await stage.sandbox.post(
+    answer = await watched.sandbox.post(
         "/_sandbox/zoom/webhooks",
         json={
-            "url": f"{stage.origin}/hooks/zoom/{connection_id}",
+            "url": f"{watched.origin}/hooks/zoom/{connection_id}",
             "secret": secret,
             "event": event,
             **more,
@@ -189,7 +204,7 @@ async def announce(
     assert answer.is_success, answer.text
     told = answer.json()
     if (token := _download_token(told["request"]["body"])) is not None:
-        stage.canaries.plant("a download token", token, public=token[: token.index(".") + 1])
+        watched.planted.plant("a download token", token, public=token[: token.index(".") + 1])
     return int(told["answer"]["status"])
 
 

@@ -1,4 +1,4 @@
-"""Advertising made up for tests: connections whose accounts deliver what the test says."""
+"""Fake ad sources: connections whose accounts return the rows a test sets."""
 
 from __future__ import annotations
 

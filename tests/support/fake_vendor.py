@@ -1,4 +1,4 @@
-"""A platform's endpoints in the same process: what they were asked, and what they answer."""
+"""A fake vendor in this process: scripted answers, recorded requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An executor's working parts in this process, with a handler that does what the test says."""
+"""An executor in this process, with a scripted handler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person at the console: follows links, fills in forms as a browser without scripts does."""
+"""A browser without scripts for the console: follows links, fills in and submits forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A webhook's receiver on a real socket, which takes files as they come and remembers what it took."""
+"""A webhook receiver on a real socket that streams uploads and records their size and hash."""
 
 from __future__ import annotations
 

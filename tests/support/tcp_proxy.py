@@ -1,4 +1,4 @@
-"""A way to a server that a test can cut: what is sent then arrives nowhere, and no answer comes."""
+"""A TCP proxy that a test can cut: what is sent is then discarded, and no answer comes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 
-class Wire:
-    """Connections that are made while it is cut stay open, and silent, for as long as the client likes."""
+class TcpProxy:
+    """Connections that are made while it is cut stay open and silent until the client closes them."""
 
     def __init__(self, port: int, target: int) -> None:
         self.port = port
         self.swallowed = asyncio.Event()
-        """Set once something was sent into the cut wire."""
+        """Set once something was sent while the proxy was cut."""
         self._target = target
         self._is_cut = False
 
@@ -41,18 +41,18 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire_to(target: int) -> AsyncIterator[Wire]:
-    """A wire to a port of this machine, for the length of the block."""
-    wire: Wire | None = None
+async def proxy_to(target: int) -> AsyncIterator[TcpProxy]:
+    """A proxy to a local port, for the length of the block."""
+    proxy: TcpProxy | None = None
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert wire is not None
-        await wire.carry(reader, writer)
+        assert proxy is not None
+        await proxy.carry(reader, writer)
 
     server = await asyncio.start_server(carry, "127.0.0.1", 0)
-    wire = Wire(server.sockets[0].getsockname()[1], target)
+    proxy = TcpProxy(server.sockets[0].getsockname()[1], target)
     async with server:
-        yield wire
+        yield proxy
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

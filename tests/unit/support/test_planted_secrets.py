@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.support.canaries import PART, Canaries, random_text
+from tests.support.planted_secrets import PART, PlantedSecrets, random_text
 
 SECRET = 'q+7/Zp=x"8<k&Vt~LmN0 RsT5uWyBdFh'
 SPELLINGS: dict[str, Callable[[str], str]] = {
@@ -34,34 +34,34 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("spelt", SPELLINGS.values(), ids=SPELLINGS)
 def test_a_secret_is_found_however_it_is_spelt(spelt: Callable[[str], str]) -> None:
-    canaries = Canaries()
-    canaries.plant("the token", SECRET)
+    planted = PlantedSecrets()
+    planted.plant("the token", SECRET)
 
     text = f"before {spelt(SECRET)} after"
 
-    assert [found.name for found in canaries.look_in("a log", text)] == ["the token"]
-    assert [found.name for found in canaries.look_in("a log", text.encode())] == ["the token"]
+    assert [found.name for found in planted.look_in("a log", text)] == ["the token"]
+    assert [found.name for found in planted.look_in("a log", text.encode())] == ["the token"]
 
 
 def test_what_is_public_about_a_secret_is_no_secret() -> None:
-    canaries = Canaries()
-    token = canaries.new("the bot", "110201543:", length=35)
+    planted = PlantedSecrets()
+    token = planted.new("the bot", "110201543:", length=35)
 
-    assert not canaries.look([("a log", "bot 110201543: was told"), ("a page", random_text(5_000))])
-    (found,) = canaries.look_in("a page", f"cut after {token[:25]}")
+    assert not planted.look([("a log", "bot 110201543: was told"), ("a page", random_text(5_000))])
+    (found,) = planted.look_in("a page", f"cut after {token[:25]}")
     assert (found.name, found.form, found.place) == ("the bot", "beginning", "a page")
     assert "cut after" in found.excerpt
 
 
 def test_a_password_is_found_apart_from_its_address() -> None:
-    canaries = Canaries()
-    canaries.plant_dsn("the store", "postgresql://ada:hunter%2F2%21canary@db.example:5432/figures")
+    planted = PlantedSecrets()
+    planted.plant_dsn("the store", "postgresql://ada:hunter%2F2%21canary@db.example:5432/figures")
 
-    assert not canaries.look([("a log", "db.example:5432/figures refused ada")])
+    assert not planted.look([("a log", "db.example:5432/figures refused ada")])
     for leaked in ("hunter/2!canary", "hunter%2F2%21canary"):
-        assert canaries.look([("a log", f"password {leaked} refused")])
+        assert planted.look([("a log", f"password {leaked} refused")])
 
 
 def test_a_secret_that_any_text_could_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="too short"):
-        Canaries().plant("the pin", "1234567")
+        PlantedSecrets().plant("the pin", "1234567")

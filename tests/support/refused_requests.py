@@ -1,4 +1,4 @@
-"""What people get wrong with secrets: fields that are not theirs, keys that are none, doors that are shut."""
+"""Requests with misplaced or wrong secrets, which the API, the console and the Zoom webhook refuse."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from common.models import ConnectionKind
-from tests.support import scenes
-from tests.support.pages import Fields
-from tests.support.stage import Stage
+from tests.support import team_actions
+from tests.support.console_browser import Fields
+from tests.support.watched_services import WatchedServices
 
 
-def _refusable(stage: Stage) -> Iterable[tuple[str, str, Any]]:
+def _refusable(watched: WatchedServices) -> Iterable[tuple[str, str, Any]]:
     """Requests that are refused, with a secret where it does not belong: method, path and body."""
-    new = stage.canaries.new
+    new = watched.planted.new
     connections, destinations = "/api/connections", "/api/destinations"
     for token in (
         [new("a token in a list")],
@@ -92,28 +92,28 @@ def _automation(kind: str, config: Any) -> dict[str, Any]:
     }
 
 
-async def of_the_api(stage: Stage) -> None:
-    """Every such request, each of which must be refused; and keys that are none."""
-    desk = await stage.desk("Clumsy")
-    for method, path, body in _refusable(stage):
+async def send_to_api(watched: WatchedServices) -> None:
+    """Send every refusable request and invalid API keys; all must be refused."""
+    team_client = await watched.team_client("Clumsy")
+    for method, path, body in _refusable(watched):
         content = body if isinstance(body, str) else json.dumps(body)
-        answer = await desk.api.request(
+        answer = await team_client.api.request(
             method, path, content=content, headers={"content-type": "application/json"}
         )
         assert 400 <= answer.status_code < 500, f"{method} {path}: {answer.status_code} {answer.text}"
     for scheme in ("Bearer", "Basic", "Token"):
-        key = f"{scheme} {stage.canaries.new('no key', 'car_')}"
-        answer = await desk.api.get("/api/runs", headers={"Authorization": key})
+        key = f"{scheme} {watched.planted.new('no key', 'car_')}"
+        answer = await team_client.api.get("/api/runs", headers={"Authorization": key})
         assert answer.status_code == 401, answer.text
 
 
-async def of_the_console(stage: Stage) -> None:
-    """Forms that are refused, with secrets in their fields."""
-    desk, person = await stage.desk("Hasty"), await stage.visitor()
-    new = stage.canaries.new
+async def send_to_console(watched: WatchedServices) -> None:
+    """Submit console forms that are refused, with secrets in their fields."""
+    team_client, person = await watched.team_client("Hasty"), await watched.visitor()
+    new = watched.planted.new
     assert (await person.send("/sign-in", {"key": new("a wrong key", "car_")})).status == 422
     assert (await person.send("/sign-in", {"key": new("no key at all")})).status == 422
-    front = await person.sign_in(desk.team)
+    front = await person.sign_in(team_client.team)
     token = front.form("/sign-out").fields["form_token"]
     for kind in ConnectionKind:
         fields = {
@@ -128,7 +128,7 @@ async def of_the_console(stage: Stage) -> None:
         }
         page = await person.send("/connections/new", fields)
         assert page.status == 422, (kind, page.text)
-    made = await desk.connect("facebook", token=new("a Facebook token", "sandbox-fb-"))
+    made = await team_client.connect("facebook", token=new("a Facebook token", "sandbox-fb-"))
     edited: Fields = {"form_token": token, "name": "", "token": new("a newer token"), "scopes": "ads_read"}
     assert (await person.send(f"/connections/{made}/edit", edited)).status == 422
     chat: Fields = {"form_token": token, "type": "telegram", "name": "", "chat_id": "1"}
@@ -139,11 +139,14 @@ async def of_the_console(stage: Stage) -> None:
     await person.send("/connections/connect", {"form_token": token, "kind": new("no kind")})
 
 
-async def of_the_door(stage: Stage) -> None:
-    """Events at the door of a connection that are not Zoom's, or not about a recording."""
-    desk = await stage.desk("Doors")
-    accounts = await scenes.paste_everything(stage, desk)
-    secret = stage.canaries.of("a Zoom webhook secret")
-    assert await scenes.announce(stage, accounts.zoom, stage.canaries.new("another secret")) == 401
-    assert await scenes.announce(stage, accounts.zoom, secret, timestamp=1) == 401
-    assert await scenes.announce(stage, accounts.facebook, secret) == 401
+async def send_zoom_events(watched: WatchedServices) -> None:
+    """Send Zoom webhook events that are not signed by the account or are not about a recording."""
+    team_client = await watched.team_client("Doors")
+    accounts = await team_actions.connect_every_kind(watched, team_client)
+    secret = watched.planted.of("a Zoom webhook secret")
+    assert (
+        await team_actions.send_zoom_event(watched, accounts.zoom, watched.planted.new("another secret"))
+        == 401
+    )
+    assert await team_actions.send_zoom_event(watched, accounts.zoom, secret, timestamp=1) == 401
+    assert await team_actions.send_zoom_event(watched, accounts.facebook, secret) == 401

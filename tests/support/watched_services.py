@@ -1,4 +1,4 @@
-"""Running services whose every secret is watched: those in their settings, and those that come and go."""
+"""Running services whose secrets, in settings and in the database, are all planted for a later search."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from common.database.pool import connect
 from common.secrets.crypto import KeyRing
 from common.settings import KafkaSettings
 from tests.factories import World
-from tests.support import harvest
-from tests.support.canaries import Canaries
+from tests.support import exposed_text
 from tests.support.collector import Collector, collecting
-from tests.support.desks import Desk
-from tests.support.harvest import Notebook, Places
-from tests.support.pages import Person
+from tests.support.console_browser import Person
+from tests.support.exposed_text import Places, ResponseLog
+from tests.support.planted_secrets import PlantedSecrets
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack
+from tests.support.team_client import TeamClient
 
 SERVICES = ("api", "scheduler", "executor", "notifier")
 _LOOK_EVERY = 0.2
 
 
 @dataclass
-class Stage:
-    """What the scenes of a test play on."""
+class WatchedServices:
+    """Services, sandbox and collector of one test, and the secrets planted in them."""
 
     stack: Stack
-    canaries: Canaries
+    planted: PlantedSecrets
     world: World
     sandbox: httpx.AsyncClient
     collector: Collector
     kafka: KafkaSettings
     ring: KeyRing
-    notebook: Notebook = field(default_factory=Notebook)
-    desks: list[Desk] = field(default_factory=list)
+    responses: ResponseLog = field(default_factory=ResponseLog)
+    team_clients: list[TeamClient] = field(default_factory=list)
     feed: bytearray = field(default_factory=bytearray)
     _exits: AsyncExitStack = field(default_factory=AsyncExitStack)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -55,30 +55,30 @@ class Stage:
         """Where the sandbox is."""
         return str(self.sandbox.base_url).rstrip("/")
 
-    async def desk(self, name: str) -> Desk:
+    async def team_client(self, name: str) -> TeamClient:
         """A new team's."""
         async with self._turn:
             team = await self.world.team(name)
         # Its first characters are shown on purpose, so that people can tell their keys apart.
-        self.canaries.plant(f"the API key of {name}", team.api_key, public=team.api_key[:8])
+        self.planted.plant(f"the API key of {name}", team.api_key, public=team.api_key[:8])
         client = await self._exits.enter_async_context(
-            self.notebook.client(self.origin, Authorization=f"Bearer {team.api_key}")
+            self.responses.client(self.origin, Authorization=f"Bearer {team.api_key}")
         )
-        desk = Desk(name, team, client)
-        self.desks.append(desk)
-        return desk
+        team_client = TeamClient(name, team, client)
+        self.team_clients.append(team_client)
+        return team_client
 
     async def visitor(self) -> Person:
-        """Somebody at the console, signed in as nobody yet."""
-        return Person(await self._exits.enter_async_context(self.notebook.client(self.origin)))
+        """A console browser that is not signed in."""
+        return Person(await self._exits.enter_async_context(self.responses.client(self.origin)))
 
     async def fault(self, **description: Any) -> None:
-        """Switch trouble at the sandbox on."""
+        """Add a fault at the sandbox."""
         answer = await self.sandbox.post("/_sandbox/faults", json=description)
         assert answer.is_success, answer.text
 
     async def no_faults(self) -> None:
-        """Switch all of it off; all of it must have struck."""
+        """Remove all faults; each must have struck at least once."""
 
         async def all_struck() -> bool:
             faults = (await self.sandbox.get("/_sandbox/faults")).raise_for_status().json()["faults"]
@@ -90,46 +90,46 @@ class Stage:
         (await self.sandbox.delete("/_sandbox/faults")).raise_for_status()
 
     async def adopt(self) -> None:
-        """Watch every secret that is in the database now."""
+        """Plant every secret that is in the database now."""
         async with self._turn:
-            await self.canaries.adopt(self.world.sql, self.ring)
+            await self.planted.adopt(self.world.sql, self.ring)
 
-    async def follow(self, desk: Desk) -> None:
-        """Keep what the team's live feed tells from now on."""
-        task = asyncio.create_task(self._follow(desk))
+    async def follow(self, team_client: TeamClient) -> None:
+        """Record the team's live feed from now on."""
+        task = asyncio.create_task(self._follow(team_client))
         self._exits.push_async_callback(_ended, task)
         await eventually(lambda: bool(self.feed), what="the live feed says hello")
 
-    async def _follow(self, desk: Desk) -> None:
-        async with desk.api.stream("GET", harvest.ENDLESS, timeout=None) as answer:
+    async def _follow(self, team_client: TeamClient) -> None:
+        async with team_client.api.stream("GET", exposed_text.ENDLESS, timeout=None) as answer:
             async for chunk in answer.aiter_bytes():
                 self.feed += chunk
 
     async def gather(self) -> dict[str, Places]:
-        """Everything there is to see, by where it was seen. Ends the services."""
+        """All text the services exposed, by place. Stops the services."""
         found: dict[str, Places] = {
             "live feed": [("the live feed", bytes(self.feed))],
-            "answers": self.notebook.answers,
+            "answers": self.responses.answers,
         }
-        for name, places in (await harvest.rows(self.world.sql)).items():
+        for name, places in (await exposed_text.rows(self.world.sql)).items():
             found[f"table {name}"] = places
-        for name, places in (await harvest.records(self.kafka)).items():
+        for name, places in (await exposed_text.records(self.kafka)).items():
             found[f"topic {name}"] = places
         services = [self.stack[name] for name in SERVICES]
         await asyncio.gather(*(service.stop() for service in services))
-        found["logs"] = harvest.logs(services)
+        found["logs"] = exposed_text.logs(services)
         found["spans"] = [("a span", body) for body in self.collector.exports]
         return found
 
 
 @asynccontextmanager
-async def staged(
+async def watched_services(
     stack: Stack,
     kafka: KafkaSettings,
-    canaries: Canaries,
+    planted: PlantedSecrets,
     sandbox: Service,
     environment: Mapping[str, str],
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[WatchedServices]:
     """Start the services in this environment, and watch for the length of the block."""
     ring = KeyRing.parse(stack.environment["ENCRYPTION_KEYS"])
     async with AsyncExitStack() as exits:
@@ -146,19 +146,19 @@ async def staged(
         vendor = await exits.enter_async_context(
             httpx.AsyncClient(base_url=sandbox.url, timeout=60, trust_env=False)
         )
-        watch = asyncio.create_task(_watch(url, ring, canaries))
+        watch = asyncio.create_task(_watch(url, ring, planted))
         exits.push_async_callback(_ended, watch)
-        stage = Stage(stack, canaries, world, vendor, collector, kafka, ring)
-        exits.push_async_callback(stage._exits.aclose)
-        yield stage
+        watched = WatchedServices(stack, planted, world, vendor, collector, kafka, ring)
+        exits.push_async_callback(watched._exits.aclose)
+        yield watched
 
 
-async def _watch(url: str, ring: KeyRing, canaries: Canaries) -> None:
+async def _watch(url: str, ring: KeyRing, planted: PlantedSecrets) -> None:
     """Adopt what is sealed in the database again and again: tokens that rotate live for moments only."""
     connection = await connect(url, application_name="watch")
     try:
         while True:
-            await canaries.adopt(connection, ring)
+            await planted.adopt(connection, ring)
             await asyncio.sleep(_LOOK_EVERY)
     finally:
         await connection.close()

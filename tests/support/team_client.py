@@ -1,4 +1,4 @@
-"""A team that works with the public API of running services, as its scripts do."""
+"""A client of the public API, as one team uses it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.polling import eventually
 Document = dict[str, Any]
 
 NEXT_YEAR = {"type": "cron", "expression": "0 0 1 1 *", "timezone": "UTC"}
-"""A schedule that leaves it to a test when something runs."""
+"""A schedule that does not fire during a test."""
 
 _UNDER_WAY = """
 SELECT (SELECT count(*) FROM automation_run WHERE status IN ('waiting', 'queued', 'running'))
@@ -28,15 +28,15 @@ SELECT (SELECT count(*) FROM automation_run WHERE status IN ('waiting', 'queued'
 
 
 @dataclass
-class Desk:
-    """One team's."""
+class TeamClient:
+    """One team's API client."""
 
     name: str
     team: Team
     api: httpx.AsyncClient
 
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Document:
-        """What a request that must succeed is answered with."""
+        """The response body of a request that must succeed."""
         answer = await self.api.post(path, json=body)
         assert answer.is_success, f"POST {path}: {answer.status_code} {answer.text}"
         document: Document = answer.json()
@@ -60,7 +60,7 @@ class Desk:
     async def automate(
         self, kind: str, config: Mapping[str, Any], destination_id: str, *platforms: str
     ) -> str:
-        """An automation that runs when it is told to; its id."""
+        """Create an automation that only runs on demand; returns its id."""
         body = {
             "name": f"{kind} {' '.join(platforms)}",
             "type": kind,
@@ -72,19 +72,19 @@ class Desk:
         return str((await self.post("/api/automations", body))["id"])
 
     async def run(self, automation_id: str) -> tuple[Document, Document]:
-        """Run an automation, or a recording job, first dry and then in earnest; what was answered to each."""
+        """Run an automation or a recording job, first dry, then for real; returns both responses."""
         tried = await self.post(f"/api/automations/{automation_id}/run?dry_run=true")
         return tried, await self.post(f"/api/automations/{automation_id}/run")
 
     async def run_all(self, automation_ids: Iterable[str]) -> None:
-        """Run automations like that, all at once."""
+        """Run automations concurrently, each in both ways."""
         await asyncio.gather(*map(self.run, automation_ids))
 
 
 async def settled(db: DbSession, *, within: float = 60.0) -> None:
-    """Return once nothing is under way: no run, no delivery, no recording, no event."""
+    """Wait until no run, delivery, recording or event is pending."""
 
     async def is_quiet() -> bool:
         return bool(await db.fetchval(_UNDER_WAY) == 0)
 
-    await eventually(is_quiet, within=within, every=0.1, what="everything has come to an end")
+    await eventually(is_quiet, within=within, every=0.1, what="no work is pending")

@@ -1,4 +1,4 @@
-"""An executor's processing of recordings in this process, against the sandbox and a folder as its store."""
+"""Recording processing in this process, against the sandbox and with a folder as the store."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from executor.settings import ExecutorSettings
 from executor.tokens.credential import KeptCredential
 from tests.factories import Team, World
 from tests.support import recordings
+from tests.support.executor_harness import PUBLIC_URL, token_keeper
 from tests.support.polling import eventually
-from tests.support.workers import PUBLIC_URL, token_keeper
-from tests.support.zoom import SandboxZoom
+from tests.support.zoom_sandbox import SandboxZoom
 
 TOKEN = "sandbox-zoom-recordings"
 Noted = Callable[[RecordingStatus, Artifacts], Awaitable[None]]
@@ -72,7 +72,7 @@ class RecordingWorker:
 
 
 @dataclass
-class Studio:
+class RecordingHarness:
     """A team whose Zoom account records, and everything a worker needs to process that."""
 
     world: World

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 
-from tests.unit.sandbox.conftest import Bench
+from tests.unit.sandbox.conftest import SandboxApp
 
 PERSON = "sandbox-zoom-me"
 WHOLE_ACCOUNT = "sandbox-zoom-account-1"
@@ -16,43 +16,43 @@ DIALOG = {"client_id": "app", "redirect_uri": RETURN_TO, "state": "s&1", "respon
 
 
 async def api(
-    bench: Bench, path: str, token: str = PERSON, method: str = "GET", **params: str
+    app: SandboxApp, path: str, token: str = PERSON, method: str = "GET", **params: str
 ) -> httpx.Response:
-    return await bench.http.request(
+    return await app.http.request(
         method, f"/zoom/v2/{path}", params=params, headers={"authorization": f"Bearer {token}"}
     )
 
 
-async def ok(bench: Bench, path: str, token: str = PERSON, **params: str) -> dict[str, Any]:
+async def ok(app: SandboxApp, path: str, token: str = PERSON, **params: str) -> dict[str, Any]:
     """The document of a call that must succeed."""
-    answer = await api(bench, path, token, **params)
+    answer = await api(app, path, token, **params)
     assert answer.status_code == 200, answer.text
     document: dict[str, Any] = answer.json()
     return document
 
 
-async def refused(bench: Bench, path: str, token: str = PERSON, **params: str) -> tuple[int, int]:
+async def refused(app: SandboxApp, path: str, token: str = PERSON, **params: str) -> tuple[int, int]:
     """HTTP status and Zoom's code of a call that must fail."""
-    answer = await api(bench, path, token, **params)
+    answer = await api(app, path, token, **params)
     assert answer.status_code >= 400, answer.text
     return answer.status_code, answer.json()["code"]
 
 
-async def control(bench: Bench, method: str, path: str, document: dict[str, Any]) -> dict[str, Any]:
+async def control(app: SandboxApp, method: str, path: str, document: dict[str, Any]) -> dict[str, Any]:
     """The sandbox's own routes about Zoom."""
-    answer = await bench.http.request(method, f"/_sandbox/zoom{path}", json=document)
+    answer = await app.http.request(method, f"/_sandbox/zoom{path}", json=document)
     assert answer.status_code in (200, 201), answer.text
     told: dict[str, Any] = answer.json()
     return told
 
 
-async def add(bench: Bench, **description: Any) -> dict[str, Any]:
+async def add(app: SandboxApp, **description: Any) -> dict[str, Any]:
     """One more recording."""
-    return await control(bench, "POST", "/recordings", description)
+    return await control(app, "POST", "/recordings", description)
 
 
-async def decide(bench: Bench, decision: str, **changes: str) -> dict[str, list[str]]:
-    answer = await bench.http.post(
+async def decide(app: SandboxApp, decision: str, **changes: str) -> dict[str, list[str]]:
+    answer = await app.http.post(
         "/zoom/oauth/authorize", data={**DIALOG, **changes, "sandbox_decision": decision}
     )
     assert answer.status_code == 302, answer.text
@@ -63,23 +63,23 @@ def basic(client: str = "app", secret: str = "hush") -> dict[str, str]:
     return {"authorization": "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()}
 
 
-async def token(bench: Bench, client: str = "app", secret: str = "hush", **form: str) -> httpx.Response:
-    return await bench.http.post("/zoom/oauth/token", data=form, headers=basic(client, secret))
+async def token(app: SandboxApp, client: str = "app", secret: str = "hush", **form: str) -> httpx.Response:
+    return await app.http.post("/zoom/oauth/token", data=form, headers=basic(client, secret))
 
 
-async def redeem(bench: Bench, code: str, client: str = "app", **changes: str) -> httpx.Response:
+async def redeem(app: SandboxApp, code: str, client: str = "app", **changes: str) -> httpx.Response:
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": RETURN_TO, **changes}
-    return await token(bench, client, **form)
+    return await token(app, client, **form)
 
 
-async def refresh(bench: Bench, refresh_token: str, client: str = "app") -> httpx.Response:
-    return await token(bench, client, grant_type="refresh_token", refresh_token=refresh_token)
+async def refresh(app: SandboxApp, refresh_token: str, client: str = "app") -> httpx.Response:
+    return await token(app, client, grant_type="refresh_token", refresh_token=refresh_token)
 
 
-async def signed_in(bench: Bench, **changes: str) -> dict[str, Any]:
+async def signed_in(app: SandboxApp, **changes: str) -> dict[str, Any]:
     """The first pair of a new consent."""
-    (code,) = (await decide(bench, "allow", **changes))["code"]
-    pair: dict[str, Any] = (await redeem(bench, code, changes.get("client_id", "app"))).json()
+    (code,) = (await decide(app, "allow", **changes))["code"]
+    pair: dict[str, Any] = (await redeem(app, code, changes.get("client_id", "app"))).json()
     return pair
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's Zoom, as a test sets it up."""
+"""Controls the sandbox's Zoom account from a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries for the tests of channels."""
+"""Sample deliveries for channel tests."""
 
 from __future__ import annotations
 

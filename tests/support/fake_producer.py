@@ -1,4 +1,4 @@
-"""A stand-in for a Kafka producer, for tests of what happens when an acknowledgement fails or is late."""
+"""A fake Kafka producer whose acknowledgements fail or are late."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Sent:
 
 
 @dataclass
-class StandIn:
+class FakeProducer:
     """Takes every record; `acknowledge` is told its number and may fail or be late."""
 
     sent: list[Sent] = field(default_factory=list)

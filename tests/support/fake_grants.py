@@ -1,4 +1,4 @@
-"""A grant that answers what the test says, and remembers what it was asked."""
+"""Fake OAuth grants with scripted answers that record their calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether anything in a database has changed."""
+"""A fingerprint of a database's contents, to detect any change."""
 
 from __future__ import annotations
 
