@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, tuple_
 
@@ -94,10 +94,23 @@ def page_request(
     return PageRequest(limit, Position.decode(cursor) if cursor else None)
 
 
-def page(request: Request, wanted: PageRequest, rows: Sequence[T], positions: Sequence[Position]) -> Page[T]:
-    """A page from one row more than it shows: the extra row says that there is a next page."""
+WantedPage = Annotated[PageRequest, Depends(page_request)]
+
+
+def next_cursor(wanted: PageRequest, rows: Sequence[Any], *, by: str = "created_at") -> str | None:
+    """The cursor of the next page; None when `rows`, one more than a page shows, say that there is none."""
     if len(rows) <= wanted.limit:
-        return Page(items=list(rows))
-    cursor = positions[wanted.limit - 1].encode()
+        return None
+    last = rows[wanted.limit - 1]
+    return Position(getattr(last, by), last.id).encode()
+
+
+def page(
+    request: Request, wanted: PageRequest, rows: Sequence[Any], shown: Sequence[T], *, by: str = "created_at"
+) -> Page[T]:
+    """A page of what is `shown` of `rows`, which are ordered by the instants of a column."""
+    cursor = next_cursor(wanted, rows, by=by)
+    if cursor is None:
+        return Page(items=list(shown))
     target = request.url.include_query_params(cursor=cursor, limit=wanted.limit)
-    return Page(items=list(rows[: wanted.limit]), next_cursor=cursor, next=f"{target.path}?{target.query}")
+    return Page(items=list(shown[: wanted.limit]), next_cursor=cursor, next=f"{target.path}?{target.query}")

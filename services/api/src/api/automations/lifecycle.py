@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.automations.schemas import RunRequest
-from api.automations.service import changed, edited, find, place
+from api.automations.service import changed, edited, place
 from api.automations.slots import first_slot
 from api.context import announce, current_trace
 from api.manual_runs.slots import past_slot
 from api.problems import unacceptable
 from api.quotas.service import require_room
+from api.rows import Lock, owned
 from api.security import Principal
 from common.errors import Conflict, FieldError
 from common.events import AutomationDue
@@ -50,7 +51,7 @@ async def pause(
     """
     if until is not None and until <= now:
         raise unacceptable([FieldError("/until", "lies in the past")])
-    automation = await find(session, principal.tenant_id, automation_id, lock=True)
+    automation = await owned(session, Automation, principal.tenant_id, automation_id, lock=Lock.EDIT)
     paused = automation.status == AutomationStatus.PAUSED
     waits = automation.paused_for_connection_id is not None
     if paused and not waits and (automation.paused_until, automation.catch_up_on_resume) == (until, catch_up):
@@ -85,7 +86,7 @@ async def resume(
     it was paused, else it records them as skipped. Raises NotFound, QuotaExceeded, or Conflict when there is
     no slot left.
     """
-    automation = await find(session, principal.tenant_id, automation_id, lock=True)
+    automation = await owned(session, Automation, principal.tenant_id, automation_id, lock=Lock.EDIT)
     if automation.status == AutomationStatus.ACTIVE:
         return automation
     choice = catch_up or automation.catch_up_on_resume or "none"
@@ -122,7 +123,7 @@ async def run_now(
     The run of a slot that has none yet is that slot's run; a dry run never is. Where the team's plan limits
     how many run at once, the run waits for the leader to let it go. Raises NotFound or Unprocessable.
     """
-    automation = await find(session, principal.tenant_id, automation_id, lock=True)
+    automation = await owned(session, Automation, principal.tenant_id, automation_id, lock=Lock.EDIT)
     slot = None if wanted.slot is None else past_slot(automation, wanted.slot, now)
     takes_slot = slot is not None and not wanted.dry_run and not await _has_run(session, automation, slot)
     retry = AutomationPolicy.read(automation.policy).retry

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from api.automations import lifecycle, service
 from api.automations.moved_slots import Owner, moved_slots
@@ -24,8 +24,9 @@ from api.automations.schemas import (
 from api.automations.types import known_types
 from api.context import Now, Transaction
 from api.limits import JsonRoute
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import PreconditionFailed, problem_responses
+from api.rows import Lock, owned
 from api.runs.schemas import ONLY_TRIGGER, RunSummary
 from api.runs.service import run_page
 from api.security import Caller
@@ -34,7 +35,6 @@ from common.models import Automation, AutomationStatus, RunStatus, Trigger
 router = APIRouter(
     prefix="/api", tags=["automations"], route_class=JsonRoute, responses=problem_responses(401, 422)
 )
-WantedPage = Annotated[PageRequest, Depends(page_request)]
 _ETAG = re.compile(r'"(\d{1,9})"')
 
 
@@ -86,8 +86,7 @@ async def list_automations(
     rows = await service.page(
         session, caller.tenant_id, wanted, status=status, type_name=type, destination_id=destination_id
     )
-    positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [out(row) for row in rows], positions)
+    return page(request, wanted, rows, [out(row) for row in rows])
 
 
 @router.get("/automations/{automation_id}", responses=problem_responses(404))
@@ -95,7 +94,7 @@ async def read_automation(
     automation_id: UUID, caller: Caller, session: Transaction, response: Response
 ) -> AutomationOut:
     """One automation. Its `ETag` can be sent back as `If-Match` with a change."""
-    return out(await service.find(session, caller.tenant_id, automation_id), response)
+    return out(await owned(session, Automation, caller.tenant_id, automation_id), response)
 
 
 @router.patch(
@@ -118,7 +117,9 @@ async def change_automation(
 
     Another schedule answers with `moved_slots`: which of the slots to come it takes away, and which it adds.
     """
-    before = (await service.find(session, caller.tenant_id, automation_id, lock=True)).schedule_config
+    before = (
+        await owned(session, Automation, caller.tenant_id, automation_id, lock=Lock.EDIT)
+    ).schedule_config
     automation = await service.change(
         session, caller, automation_id, body, if_version=_version(if_match), now=now
     )
@@ -176,10 +177,9 @@ async def list_skipped_slots(
     request: Request, automation_id: UUID, caller: Caller, session: Transaction, wanted: WantedPage
 ) -> Page[SkipOut]:
     """Why didn't it run? The slots that did not become runs, latest first, each with the reason."""
-    await service.find(session, caller.tenant_id, automation_id)
+    await owned(session, Automation, caller.tenant_id, automation_id)
     rows = await service.skip_page(session, automation_id, wanted)
-    positions = [Position(row.last_slot, row.id) for row in rows]
-    return page(request, wanted, [SkipOut.model_validate(row) for row in rows], positions)
+    return page(request, wanted, rows, [SkipOut.model_validate(row) for row in rows], by="last_slot")
 
 
 @router.get("/automations/{automation_id}/runs", tags=["runs"], responses=problem_responses(404))
@@ -193,8 +193,8 @@ async def list_runs_of_automation(
     trigger: Annotated[Trigger | None, Query(description=ONLY_TRIGGER)] = None,
 ) -> Page[RunSummary]:
     """An automation's runs, newest first."""
-    await service.find(session, caller.tenant_id, automation_id)
+    await owned(session, Automation, caller.tenant_id, automation_id)
     runs = await run_page(
         session, caller.tenant_id, wanted, status=status, automation_id=automation_id, trigger=trigger
     )
-    return page(request, wanted, runs, [Position(run.created_at, run.id) for run in runs])
+    return page(request, wanted, runs, runs)

@@ -18,8 +18,9 @@ from api.context import ALLOWED_HOSTS, announce
 from api.pagination import PageRequest
 from api.problems import PreconditionFailed, unacceptable
 from api.quotas.service import require_interval, require_room
+from api.rows import Lock, find_owned, newest_first, owned, owned_page
 from api.security import Principal
-from common.errors import FieldError, Forbidden, NotFound
+from common.errors import FieldError, Forbidden
 from common.events import AutomationChanged, Event, RunSkipped
 from common.models import (
     Automation,
@@ -36,13 +37,8 @@ _NOT_YOURS = "no destination of yours has this id"
 async def _check_destination(
     session: AsyncSession, tenant_id: UUID, destination_id: UUID
 ) -> list[FieldError]:
-    # KEY SHARE: it cannot be deleted before our row refers to it.
-    found = await session.execute(
-        select(col(Destination.id))
-        .where(col(Destination.id) == destination_id, col(Destination.tenant_id) == tenant_id)
-        .with_for_update(read=True, key_share=True)
-    )
-    return [] if found.scalar_one_or_none() else [FieldError("/destination_id", _NOT_YOURS)]
+    found = await find_owned(session, Destination, tenant_id, destination_id, lock=Lock.REFERENCE)
+    return [] if found is not None else [FieldError("/destination_id", _NOT_YOURS)]
 
 
 async def create(
@@ -90,35 +86,17 @@ async def page(
 
     `name`: only those whose name contains it.
     """
-    query = select(Automation).where(
-        col(Automation.tenant_id) == tenant_id,
-        *wanted.condition(col(Automation.created_at), col(Automation.id)),
+    also = [col(Automation.name).icontains(name, autoescape=True)] if name else []
+    return await owned_page(
+        session,
+        Automation,
+        tenant_id,
+        wanted,
+        *also,
+        status=status,
+        type=type_name,
+        destination_id=destination_id,
     )
-    if status is not None:
-        query = query.where(col(Automation.status) == status)
-    if type_name is not None:
-        query = query.where(col(Automation.type) == type_name)
-    if destination_id is not None:
-        query = query.where(col(Automation.destination_id) == destination_id)
-    if name:
-        query = query.where(col(Automation.name).icontains(name, autoescape=True))
-    query = query.order_by(col(Automation.created_at).desc(), col(Automation.id).desc())
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
-
-
-async def find(
-    session: AsyncSession, tenant_id: UUID, automation_id: UUID, *, lock: bool = False
-) -> Automation:
-    """One of the tenant's automations; raises NotFound. `lock` holds off the scheduler and other edits."""
-    query = select(Automation).where(
-        col(Automation.id) == automation_id, col(Automation.tenant_id) == tenant_id
-    )
-    if lock:
-        query = query.with_for_update(key_share=True)
-    automation = (await session.execute(query)).scalar_one_or_none()
-    if automation is None:
-        raise NotFound("There is no such automation.")
-    return automation
 
 
 async def change(
@@ -131,7 +109,7 @@ async def change(
     now: datetime,
 ) -> Automation:
     """Replace the fields given. Raises NotFound, PreconditionFailed, QuotaExceeded or Unprocessable."""
-    automation = await find(session, principal.tenant_id, automation_id, lock=True)
+    automation = await owned(session, Automation, principal.tenant_id, automation_id, lock=Lock.EDIT)
     if if_version is not None and automation.version != if_version:
         raise PreconditionFailed(
             f"The automation is at version {automation.version} by now; read it again before you change it."
@@ -178,7 +156,7 @@ async def change(
 
 async def remove(session: AsyncSession, principal: Principal, automation_id: UUID, *, now: datetime) -> None:
     """Delete it with its history."""
-    automation = await find(session, principal.tenant_id, automation_id, lock=True)
+    automation = await owned(session, Automation, principal.tenant_id, automation_id, lock=Lock.EDIT)
     automation.version += 1
     event = changed(automation, "deleted")
     await session.execute(delete(Automation).where(col(Automation.id) == automation_id))
@@ -188,15 +166,8 @@ async def remove(session: AsyncSession, principal: Principal, automation_id: UUI
 
 async def skip_page(session: AsyncSession, automation_id: UUID, wanted: PageRequest) -> Sequence[SlotSkip]:
     """The automation's slots that did not become runs, latest first, and one more than the page shows."""
-    query = (
-        select(SlotSkip)
-        .where(
-            col(SlotSkip.automation_id) == automation_id,
-            *wanted.condition(col(SlotSkip.last_slot), col(SlotSkip.id)),
-        )
-        .order_by(col(SlotSkip.last_slot).desc(), col(SlotSkip.id).desc())
-    )
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
+    query = select(SlotSkip).where(col(SlotSkip.automation_id) == automation_id)
+    return (await session.scalars(newest_first(query, SlotSkip, wanted, by="last_slot"))).all()
 
 
 def changed(automation: Automation, change: str) -> AutomationChanged:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from api.automations.service import find
 from api.backfills import service
 from api.backfills.schemas import BackfillOut, BackfillRequest
 from api.context import Now, Transaction
 from api.limits import JsonRoute
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
+from api.rows import owned, owned_page
 from api.security import Caller
+from common.models import Automation, Backfill
 
 router = APIRouter(
     prefix="/api", tags=["backfills"], route_class=JsonRoute, responses=problem_responses(401, 404, 422)
@@ -44,19 +44,18 @@ async def list_backfills(
     automation_id: UUID,
     caller: Caller,
     session: Transaction,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
 ) -> Page[BackfillOut]:
     """An automation's backfills, newest first."""
-    await find(session, caller.tenant_id, automation_id)
-    rows = await service.page(session, caller.tenant_id, automation_id, wanted)
-    positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, await service.shown(session, rows), positions)
+    await owned(session, Automation, caller.tenant_id, automation_id)
+    rows = await owned_page(session, Backfill, caller.tenant_id, wanted, automation_id=automation_id)
+    return page(request, wanted, rows, await service.shown(session, rows))
 
 
 @router.get("/backfills/{backfill_id}")
 async def read_backfill(backfill_id: UUID, caller: Caller, session: Transaction) -> BackfillOut:
     """One backfill, and how far it is."""
-    found = await service.find_backfill(session, caller.tenant_id, backfill_id)
+    found = await owned(session, Backfill, caller.tenant_id, backfill_id)
     return (await service.shown(session, [found]))[0]
 
 

@@ -12,15 +12,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.automations.service import find
 from api.automations.slots import read_schedule
 from api.backfills.schemas import BackfillOut, BackfillProgress, BackfillRequest
 from api.context import announce, current_trace
-from api.pagination import PageRequest
 from api.problems import unacceptable
+from api.rows import Lock, owned
 from api.security import Principal
 from api.slots.service import history_kept_since
-from common.errors import Conflict, FieldError, NotFound
+from common.errors import Conflict, FieldError
 from common.events import RunCancelled
 from common.ids import new_id
 from common.models import Automation, AutomationRun, Backfill, BackfillStatus, Lane, RunStatus, Trigger
@@ -48,7 +47,7 @@ async def create(
     """
     if wanted.last < wanted.first:
         raise unacceptable([FieldError("/to", "lies before from")])
-    automation = await find(session, principal.tenant_id, automation_id, lock=True)
+    automation = await owned(session, Automation, principal.tenant_id, automation_id, lock=Lock.EDIT)
     slots = _slots(automation, wanted, now)
     if not slots:
         raise unacceptable([FieldError("/from", "no slot that was due lies in this range")])
@@ -134,41 +133,12 @@ async def shown(session: AsyncSession, backfills: Sequence[Backfill]) -> list[Ba
     ]
 
 
-async def page(
-    session: AsyncSession, tenant_id: UUID, automation_id: UUID, wanted: PageRequest
-) -> Sequence[Backfill]:
-    """An automation's backfills, newest first, and one more than the page shows."""
-    query = (
-        select(Backfill)
-        .where(
-            col(Backfill.automation_id) == automation_id,
-            col(Backfill.tenant_id) == tenant_id,
-            *wanted.condition(col(Backfill.created_at), col(Backfill.id)),
-        )
-        .order_by(col(Backfill.created_at).desc(), col(Backfill.id).desc())
-    )
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
-
-
-async def find_backfill(
-    session: AsyncSession, tenant_id: UUID, backfill_id: UUID, *, lock: bool = False
-) -> Backfill:
-    """One of the tenant's backfills; raises NotFound."""
-    query = select(Backfill).where(col(Backfill.id) == backfill_id, col(Backfill.tenant_id) == tenant_id)
-    if lock:
-        query = query.with_for_update()
-    backfill = (await session.execute(query)).scalar_one_or_none()
-    if backfill is None:
-        raise NotFound("There is no such backfill.")
-    return backfill
-
-
 async def cancel(session: AsyncSession, tenant_id: UUID, backfill_id: UUID, *, now: datetime) -> Backfill:
     """End a backfill: what waits is cancelled, what runs is asked to stop. Doing it twice changes nothing.
 
     Raises NotFound, or Conflict when it has ended by itself.
     """
-    backfill = await find_backfill(session, tenant_id, backfill_id, lock=True)
+    backfill = await owned(session, Backfill, tenant_id, backfill_id, lock=Lock.WHOLE)
     if backfill.status == BackfillStatus.CANCELLED:
         return backfill
     if backfill.status != BackfillStatus.ACTIVE:

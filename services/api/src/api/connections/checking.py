@@ -12,12 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.connections import service
 from api.connections.adoption import show
 from api.connections.schemas import CheckOutcome
 from api.connections.sealing import open_stored, seal_granted
 from api.connections.waiting import resume_waiting
 from api.context import Collaborators, announce
+from api.rows import Lock, owned
 from api.security import Principal
 from common.errors import Conflict, Consequence, PlatformError
 from common.events import TokenRefreshDue
@@ -61,7 +61,7 @@ async def check(
     asked to, and whether the account must be connected again is what they find out. Ends the session's
     transaction: none is open while the platform is asked.
     """
-    connection = await service.find(session, principal.tenant_id, connection_id)
+    connection = await owned(session, Connection, principal.tenant_id, connection_id)
     grant = wired.grants.get(ConnectionKind(connection.kind))
     if grant is None:
         raise Conflict("A store has no account to look at.")
@@ -69,7 +69,7 @@ async def check(
     await session.commit()
     answer = await _ask(grant, stored, now)
     async with wired.sessions.begin() as later:
-        connection = await service.find(later, principal.tenant_id, connection_id, lock=True)
+        connection = await owned(later, Connection, principal.tenant_id, connection_id, lock=Lock.EDIT)
         if connection.token_version != version:
             detail = "it got another token meanwhile; look again"
             return Checked(CheckOutcome.UNANSWERED, detail, connection)

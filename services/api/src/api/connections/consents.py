@@ -17,15 +17,15 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.connections import service
 from api.connections.adoption import Adopted, OtherAccount, adopt
 from api.connections.schemas import AuthorizeOut, AuthorizeRequest
 from api.context import Collaborators
 from api.problems import unacceptable
+from api.rows import find_owned
 from api.security import Principal
-from common.errors import Conflict, Consequence, FieldError, NotFound, PlatformError
+from common.errors import Conflict, Consequence, FieldError, PlatformError
 from common.ids import new_id
-from common.models import ConnectionKind, OAuthAttempt
+from common.models import Connection, ConnectionKind, OAuthAttempt
 from common.oauth.base import Discovered, Grant, Stored, TokenSet
 from common.oauth.pkce import challenge_of, hash_state, new_state, new_verifier
 
@@ -152,11 +152,9 @@ async def finish(
 async def _require_kind(
     session: AsyncSession, principal: Principal, connection_id: UUID, kind: ConnectionKind
 ) -> None:
-    try:
-        known = await service.find(session, principal.tenant_id, connection_id)
-    except NotFound:
-        fault = FieldError("/connection_id", "no connection of yours has this id")
-        raise unacceptable([fault]) from None
+    known = await find_owned(session, Connection, principal.tenant_id, connection_id)
+    if known is None:
+        raise unacceptable([FieldError("/connection_id", "no connection of yours has this id")])
     if known.kind != kind:
         raise unacceptable([FieldError("/connection_id", f"is a {known.kind} connection")])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
 from api.connections import checking, consents, service
 from api.connections.schemas import (
@@ -20,10 +20,11 @@ from api.connections.schemas import (
 )
 from api.context import Now, Transaction, Wired
 from api.limits import JsonRoute
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
+from api.rows import owned, owned_page
 from api.security import Caller
-from common.models import Platform
+from common.models import Connection, Platform
 
 router = APIRouter(
     prefix="/api/connections",
@@ -49,13 +50,12 @@ async def list_connections(
     caller: Caller,
     session: Transaction,
     now: Now,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
     platform: Annotated[Platform | None, Query(description="Only those on this platform")] = None,
 ) -> Page[ConnectionOut]:
     """The team's connections, newest first."""
-    rows = await service.page(session, caller.tenant_id, wanted, platform=platform)
-    positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [service.shown(row, now) for row in rows], positions)
+    rows = await owned_page(session, Connection, caller.tenant_id, wanted, platform=platform)
+    return page(request, wanted, rows, [service.shown(row, now) for row in rows])
 
 
 @router.get("/kinds")
@@ -77,7 +77,7 @@ async def read_connection(
     connection_id: UUID, caller: Caller, session: Transaction, now: Now
 ) -> ConnectionOut:
     """One connection."""
-    return service.shown(await service.find(session, caller.tenant_id, connection_id), now)
+    return service.shown(await owned(session, Connection, caller.tenant_id, connection_id), now)
 
 
 @router.patch("/{connection_id}", responses=problem_responses(400, 404, 413, 415))
@@ -127,9 +127,8 @@ async def list_refreshes(
     connection_id: UUID,
     caller: Caller,
     session: Transaction,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
 ) -> Page[RefreshOut]:
     """How the connection's token was renewed, latest first."""
     rows = await service.refreshes(session, caller.tenant_id, connection_id, wanted)
-    positions = [Position(row.started_at, row.id) for row in rows]
-    return page(request, wanted, [RefreshOut.model_validate(row) for row in rows], positions)
+    return page(request, wanted, rows, [RefreshOut.model_validate(row) for row in rows], by="started_at")

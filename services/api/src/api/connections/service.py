@@ -25,14 +25,14 @@ from api.connections.sealing import open_stored, seal_pasted
 from api.connections.waiting import resume_waiting
 from api.pagination import PageRequest
 from api.problems import unacceptable
+from api.rows import Lock, newest_first, owned
 from api.security import Principal
-from common.errors import Conflict, FieldError, NotFound, PlatformError
+from common.errors import Conflict, FieldError, PlatformError
 from common.ids import new_id
 from common.models import (
     Connection,
     ConnectionKind,
     ConnectionStatus,
-    Platform,
     RecordingSource,
     TokenRefresh,
 )
@@ -81,35 +81,6 @@ async def create(
     return connection
 
 
-async def page(
-    session: AsyncSession, tenant_id: UUID, wanted: PageRequest, *, platform: Platform | None = None
-) -> Sequence[Connection]:
-    """The tenant's connections, newest first, and one more than the page shows."""
-    query = select(Connection).where(
-        col(Connection.tenant_id) == tenant_id,
-        *wanted.condition(col(Connection.created_at), col(Connection.id)),
-    )
-    if platform is not None:
-        query = query.where(col(Connection.platform) == platform)
-    query = query.order_by(col(Connection.created_at).desc(), col(Connection.id).desc())
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
-
-
-async def find(
-    session: AsyncSession, tenant_id: UUID, connection_id: UUID, *, lock: bool = False
-) -> Connection:
-    """One of the tenant's connections; raises NotFound. `lock` waits for whoever is renewing its token."""
-    query = select(Connection).where(
-        col(Connection.id) == connection_id, col(Connection.tenant_id) == tenant_id
-    )
-    if lock:
-        query = query.with_for_update(key_share=True)
-    connection = (await session.execute(query)).scalar_one_or_none()
-    if connection is None:
-        raise NotFound("There is no such connection.")
-    return connection
-
-
 async def change(
     session: AsyncSession,
     keys: KeyRing,
@@ -124,7 +95,7 @@ async def change(
 
     Whose account a pasted token is of is not known until it is looked at. Raises NotFound or Unprocessable.
     """
-    connection = await find(session, principal.tenant_id, connection_id, lock=True)
+    connection = await owned(session, Connection, principal.tenant_id, connection_id, lock=Lock.EDIT)
     given, secrets = patch.given(), patch.secrets()
     if faults := unusable(ConnectionKind(connection.kind), secrets, complete=secrets.grants):
         raise unacceptable(faults)
@@ -158,7 +129,7 @@ async def remove(
     the deletion is committed: a grant that was made for this connection by the platform's dialog. A token
     that was pasted may serve others as well.
     """
-    connection = await find(session, principal.tenant_id, connection_id, lock=True)
+    connection = await owned(session, Connection, principal.tenant_id, connection_id, lock=Lock.EDIT)
     sources = (
         await session.scalars(
             select(col(RecordingSource.name))
@@ -183,16 +154,9 @@ async def refreshes(
     session: AsyncSession, tenant_id: UUID, connection_id: UUID, wanted: PageRequest
 ) -> Sequence[TokenRefresh]:
     """The connection's renewals, latest first, and one more than the page shows; raises NotFound."""
-    await find(session, tenant_id, connection_id)
-    query = (
-        select(TokenRefresh)
-        .where(
-            col(TokenRefresh.connection_id) == connection_id,
-            *wanted.condition(col(TokenRefresh.started_at), col(TokenRefresh.id)),
-        )
-        .order_by(col(TokenRefresh.started_at).desc(), col(TokenRefresh.id).desc())
-    )
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
+    await owned(session, Connection, tenant_id, connection_id)
+    query = select(TokenRefresh).where(col(TokenRefresh.connection_id) == connection_id)
+    return (await session.scalars(newest_first(query, TokenRefresh, wanted, by="started_at"))).all()
 
 
 async def give_back(grant: Grant, stored: Stored, connection_id: UUID) -> None:

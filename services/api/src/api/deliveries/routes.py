@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from api.context import Transaction
 from api.deliveries import service
 from api.deliveries.schemas import DeliveryOut, DeliverySummary
 from api.limits import JsonRoute
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
 from api.security import Caller
 from common.models import DeliveryStatus
@@ -29,7 +29,7 @@ async def list_deliveries(
     request: Request,
     caller: Caller,
     session: Transaction,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
     status: Annotated[DeliveryStatus | None, Query(description="Only those in this state")] = None,
     destination_id: Annotated[UUID | None, Query(description="Only those that go there")] = None,
 ) -> Page[DeliverySummary]:
@@ -37,7 +37,7 @@ async def list_deliveries(
     rows = await service.delivery_page(
         session, caller.tenant_id, wanted, status=status, destination_id=destination_id
     )
-    return page(request, wanted, rows, [Position(row.created_at, row.id) for row in rows])
+    return page(request, wanted, rows, rows)
 
 
 @router.get("/{delivery_id}", responses=problem_responses(404))

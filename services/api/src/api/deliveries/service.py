@@ -16,6 +16,7 @@ from api.context import announce, current_trace
 from api.deliveries.enclosures import picture, without_contents
 from api.deliveries.schemas import DeliveryAttemptOut, DeliveryOut, DeliverySummary
 from api.pagination import PageRequest
+from api.rows import newest_first
 from common.errors import NotFound
 from common.events import NotificationRequested
 from common.messages import Message
@@ -46,16 +47,12 @@ async def delivery_page(
     destination_id: UUID | None = None,
 ) -> Sequence[DeliverySummary]:
     """The tenant's deliveries, newest first, and one more than the page shows."""
-    query = _deliveries().where(
-        col(Delivery.tenant_id) == tenant_id,
-        *wanted.condition(col(Delivery.created_at), col(Delivery.id)),
-    )
+    query = _deliveries().where(col(Delivery.tenant_id) == tenant_id)
     if status is not None:
         query = query.where(col(Delivery.status) == status)
     if destination_id is not None:
         query = query.where(col(Delivery.destination_id) == destination_id)
-    query = query.order_by(col(Delivery.created_at).desc(), col(Delivery.id).desc())
-    rows = await session.execute(query.limit(wanted.limit + 1))
+    rows = await session.execute(newest_first(query, Delivery, wanted))
     return [DeliverySummary.model_validate(row) for row in rows]
 
 

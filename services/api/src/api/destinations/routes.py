@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 
 from api.context import Now, Transaction, Wired
 from api.deliveries.schemas import DeliveryOut
@@ -18,10 +18,11 @@ from api.destinations.schemas import (
     DestinationWithSecret,
 )
 from api.limits import JsonRoute
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
+from api.rows import owned, owned_page
 from api.security import Caller
-from common.models import DestinationType
+from common.models import Destination, DestinationType
 
 router = APIRouter(
     prefix="/api/destinations",
@@ -51,19 +52,18 @@ async def list_destinations(
     request: Request,
     caller: Caller,
     session: Transaction,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
     type: Annotated[DestinationType | None, Query(description="Only those of this type")] = None,  # noqa: A002
 ) -> Page[DestinationOut]:
     """The team's destinations, newest first."""
-    rows = await service.page(session, caller.tenant_id, wanted, kind=type)
-    positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [service.shown(row) for row in rows], positions)
+    rows = await owned_page(session, Destination, caller.tenant_id, wanted, type=type)
+    return page(request, wanted, rows, [service.shown(row) for row in rows])
 
 
 @router.get("/{destination_id}", responses=problem_responses(404))
 async def read_destination(destination_id: UUID, caller: Caller, session: Transaction) -> DestinationOut:
     """One destination."""
-    return service.shown(await service.find(session, caller.tenant_id, destination_id))
+    return service.shown(await owned(session, Destination, caller.tenant_id, destination_id))
 
 
 @router.patch("/{destination_id}", responses=problem_responses(400, 404, 413, 415))

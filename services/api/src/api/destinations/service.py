@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -24,10 +23,10 @@ from api.destinations.schemas import (
     WebhookConfig,
     WebhookCreate,
 )
-from api.pagination import PageRequest
 from api.problems import unacceptable
+from api.rows import Lock, owned
 from api.security import Principal
-from common.errors import BlockedAddress, Conflict, FieldError, NotFound
+from common.errors import BlockedAddress, Conflict, FieldError
 from common.http import check_url
 from common.messages import TEST_MESSAGE, Message
 from common.models import Automation, Destination, DestinationStatus, DestinationType
@@ -91,35 +90,6 @@ async def create(
     return destination, made
 
 
-async def page(
-    session: AsyncSession, tenant_id: UUID, wanted: PageRequest, *, kind: DestinationType | None = None
-) -> Sequence[Destination]:
-    """The tenant's destinations, newest first, and one more than the page shows."""
-    query = select(Destination).where(
-        col(Destination.tenant_id) == tenant_id,
-        *wanted.condition(col(Destination.created_at), col(Destination.id)),
-    )
-    if kind is not None:
-        query = query.where(col(Destination.type) == kind)
-    query = query.order_by(col(Destination.created_at).desc(), col(Destination.id).desc())
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
-
-
-async def find(
-    session: AsyncSession, tenant_id: UUID, destination_id: UUID, *, lock: bool = False
-) -> Destination:
-    """One of the tenant's destinations; raises NotFound."""
-    query = select(Destination).where(
-        col(Destination.id) == destination_id, col(Destination.tenant_id) == tenant_id
-    )
-    if lock:
-        query = query.with_for_update()
-    destination = (await session.execute(query)).scalar_one_or_none()
-    if destination is None:
-        raise NotFound("There is no such destination.")
-    return destination
-
-
 async def change(
     session: AsyncSession,
     wired: Collaborators,
@@ -130,7 +100,7 @@ async def change(
     now: datetime,
 ) -> Destination:
     """Replace the fields given. Raises NotFound or Unprocessable."""
-    destination = await find(session, principal.tenant_id, destination_id, lock=True)
+    destination = await owned(session, Destination, principal.tenant_id, destination_id, lock=Lock.WHOLE)
     given = patch.given()
     telegram = destination.type == DestinationType.TELEGRAM
     foreign = "signing_secret" if telegram else "bot_token"
@@ -164,7 +134,7 @@ async def rotate_secret(
     session: AsyncSession, wired: Collaborators, principal: Principal, destination_id: UUID, *, now: datetime
 ) -> tuple[Destination, str]:
     """Give a webhook a new signing secret. Raises NotFound or Conflict."""
-    destination = await find(session, principal.tenant_id, destination_id, lock=True)
+    destination = await owned(session, Destination, principal.tenant_id, destination_id, lock=Lock.WHOLE)
     if destination.type != DestinationType.WEBHOOK:
         raise Conflict("Only a webhook has a signing secret; change a bot's token with PATCH.")
     secret = new_webhook_secret()
@@ -176,7 +146,7 @@ async def rotate_secret(
 
 async def remove(session: AsyncSession, principal: Principal, destination_id: UUID) -> None:
     """Delete it with its deliveries; raises NotFound, or Conflict while automations use it."""
-    await find(session, principal.tenant_id, destination_id, lock=True)
+    await owned(session, Destination, principal.tenant_id, destination_id, lock=Lock.WHOLE)
     used_by = (
         await session.execute(
             select(col(Automation.id), col(Automation.name))
@@ -196,7 +166,7 @@ async def send_test(
     session: AsyncSession, principal: Principal, destination_id: UUID, *, now: datetime
 ) -> DeliveryOut:
     """Queue a test message. Raises NotFound, or Conflict when the destination is disabled."""
-    destination = await find(session, principal.tenant_id, destination_id)
+    destination = await owned(session, Destination, principal.tenant_id, destination_id)
     if destination.status != DestinationStatus.ACTIVE:
         raise Conflict(
             f"The destination is disabled ({destination.status_reason}); set its status to active first."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.automations.schemas import RunRequest
@@ -15,7 +15,7 @@ from api.jobs.schemas import JobCreate, JobOut, JobPatch
 from api.limits import JsonRoute
 from api.manual_runs.routes import RUN_RESPONSES, DryRun, Prefer
 from api.manual_runs.service import run_and_answer
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
 from api.runs.schemas import RunSummary
 from api.security import Caller
@@ -43,13 +43,12 @@ async def list_jobs(
     request: Request,
     caller: Caller,
     session: Transaction,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
     active_only: Annotated[bool, Query(description="Only those that run by their schedule")] = False,
 ) -> Page[JobOut]:
     """Your recording jobs, newest first."""
     rows = await service.page(session, caller, wanted, active_only=active_only)
-    positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [service.shown(row) for row in rows], positions)
+    return page(request, wanted, rows, [service.shown(row) for row in rows])
 
 
 @router.get("/{job_id}", responses=problem_responses(404))

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -23,20 +22,13 @@ from api.pagination import PageRequest
 from api.problems import pointer, unacceptable
 from api.quotas.limits import JOB_TYPE
 from api.quotas.service import require_room
+from api.rows import Lock, owned, owned_page
 from api.security import Principal
 from common.automation_config.recording_sync import RecordingSyncConfig
-from common.errors import FieldError, NotFound, RequestError
+from common.errors import FieldError, RequestError
 from common.models import Automation, AutomationStatus, Platform
 
 _RENAMED = (("/schedule_config", "/schedule"), ("/automation_config", ""))
-
-
-def _mine(principal: Principal) -> tuple[Any, ...]:
-    return (
-        col(Automation.tenant_id) == principal.tenant_id,
-        col(Automation.user_id) == principal.user_id,
-        col(Automation.type) == JOB_TYPE,
-    )
 
 
 async def create(
@@ -71,33 +63,33 @@ async def page(
     session: AsyncSession, principal: Principal, wanted: PageRequest, *, active_only: bool
 ) -> Sequence[Automation]:
     """The caller's jobs, newest first, and one more than the page shows."""
-    query = select(Automation).where(
-        *_mine(principal), *wanted.condition(col(Automation.created_at), col(Automation.id))
+    status = AutomationStatus.ACTIVE if active_only else None
+    return await owned_page(
+        session,
+        Automation,
+        principal.tenant_id,
+        wanted,
+        user_id=principal.user_id,
+        type=JOB_TYPE,
+        status=status,
     )
-    if active_only:
-        query = query.where(col(Automation.status) == AutomationStatus.ACTIVE)
-    query = query.order_by(col(Automation.created_at).desc(), col(Automation.id).desc())
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
 
 
 async def find(
-    session: AsyncSession, principal: Principal, job_id: UUID, *, lock: bool = False
+    session: AsyncSession, principal: Principal, job_id: UUID, *, lock: Lock | None = None
 ) -> Automation:
     """One of the caller's jobs; raises NotFound."""
-    query = select(Automation).where(col(Automation.id) == job_id, *_mine(principal))
-    if lock:
-        query = query.with_for_update(key_share=True)
-    job = (await session.execute(query)).scalar_one_or_none()
-    if job is None:
-        raise NotFound("There is no such recording job.")
-    return job
+    mine = (col(Automation.user_id) == principal.user_id, col(Automation.type) == JOB_TYPE)
+    return await owned(
+        session, Automation, principal.tenant_id, job_id, *mine, noun="recording job", lock=lock
+    )
 
 
 async def change(
     session: AsyncSession, principal: Principal, job_id: UUID, patch: JobPatch, *, now: datetime
 ) -> Automation:
     """Replace the fields given. Raises NotFound, Conflict, QuotaExceeded or Unprocessable."""
-    job = await find(session, principal, job_id, lock=True)
+    job = await find(session, principal, job_id, lock=Lock.EDIT)
     given = patch.model_dump(include=patch.model_fields_set)
     changes: dict[str, Any] = {}
     if "name" in given:

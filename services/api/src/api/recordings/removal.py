@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.problems import Unavailable
-from api.recordings.service import artifacts_of, find
+from api.recordings.service import artifacts_of
+from api.rows import Lock, owned
 from api.security import Principal
 from common.errors import Conflict
 from common.models import Recording
@@ -30,7 +31,7 @@ async def remove_recording(
     session: AsyncSession, store: RecordingStore | None, principal: Principal, recording_id: UUID
 ) -> None:
     """Delete its record and its files. Raises NotFound, Conflict while it is being processed, Unavailable."""
-    recording = await find(session, principal.tenant_id, recording_id, lock=True)
+    recording = await owned(session, Recording, principal.tenant_id, recording_id, lock=Lock.WHOLE)
     if recording.worker is not None or recording.available_at is not None:
         raise Conflict("The recording is being processed; delete it when that has ended.")
     await forget_files(session, store, col(Recording.id) == recording_id)

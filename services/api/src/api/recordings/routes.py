@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api.context import Now, Transaction, Wired
 from api.fields import Moment
 from api.limits import JsonRoute
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
 from api.recordings import removal, service, transcripts
 from api.recordings.schemas import ProcessRequest, RecordingOut, RecordingSummary
@@ -46,12 +46,12 @@ async def list_recordings(
     request: Request,
     caller: Caller,
     session: Transaction,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
     which: Annotated[Sought, Depends(sought)],
 ) -> Page[RecordingSummary]:
     """The team's recordings, latest meeting first."""
     rows = await service.recording_page(session, caller.tenant_id, wanted, which)
-    return page(request, wanted, rows, [Position(row.started_at, row.id) for row in rows])
+    return page(request, wanted, rows, rows, by="started_at")
 
 
 @router.get("/{recording_id}", responses=problem_responses(404))

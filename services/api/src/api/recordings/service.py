@@ -29,6 +29,7 @@ from api.recordings.schemas import (
 )
 from api.recordings.steps import steps_of
 from api.recordings.templates.references import check_processing
+from api.rows import newest_first, owned
 from api.security import Principal
 from common.database.pool import driver_connection
 from common.errors import Conflict, FieldError, NotFound
@@ -83,10 +84,7 @@ async def recording_page(
     session: AsyncSession, tenant_id: UUID, wanted: PageRequest, sought: Sought
 ) -> Sequence[RecordingSummary]:
     """The tenant's recordings, latest meeting first, and one more than the page shows."""
-    query = _summaries().where(
-        col(Recording.tenant_id) == tenant_id,
-        *wanted.condition(col(Recording.started_at), col(Recording.id)),
-    )
+    query = _summaries().where(col(Recording.tenant_id) == tenant_id)
     if sought.status is not None:
         query = query.where(col(Recording.status) == sought.status)
     if sought.source_id is not None:
@@ -99,8 +97,7 @@ async def recording_page(
         query = query.where(col(Recording.started_at) < sought.until)
     if sought.topic:
         query = query.where(col(Recording.topic).icontains(sought.topic, autoescape=True))
-    query = query.order_by(col(Recording.started_at).desc(), col(Recording.id).desc())
-    rows = await session.execute(query.limit(wanted.limit + 1))
+    rows = await session.execute(newest_first(query, Recording, wanted, by="started_at"))
     return [RecordingSummary.model_validate(row) for row in rows]
 
 
@@ -158,7 +155,7 @@ async def process(
 
     Raises NotFound, Unprocessable, or Conflict in a state that does not allow it.
     """
-    recording = await find(session, principal.tenant_id, recording_id)
+    recording = await owned(session, Recording, principal.tenant_id, recording_id)
     taking = await _taking(session, recording, wanted)
     trace = current_trace()
     started = await intake.start(
@@ -179,7 +176,7 @@ async def process(
 
 async def skip(session: AsyncSession, principal: Principal, recording_id: UUID) -> RecordingOut:
     """Leave it alone, and let jobs do so too. Raises NotFound, or Conflict unless it is new."""
-    await find(session, principal.tenant_id, recording_id)
+    await owned(session, Recording, principal.tenant_id, recording_id)
     skipped = await intake.skip(
         await driver_connection(session),
         principal.tenant_id,
@@ -217,19 +214,6 @@ def artifacts_of(document: Any) -> Artifacts:
         return Artifacts.model_validate(document)
     except ValidationError:
         return Artifacts()
-
-
-async def find(
-    session: AsyncSession, tenant_id: UUID, recording_id: UUID, *, lock: bool = False
-) -> Recording:
-    """One of the tenant's recordings; raises NotFound. `lock` holds off whoever would work on it."""
-    query = select(Recording).where(col(Recording.id) == recording_id, col(Recording.tenant_id) == tenant_id)
-    if lock:
-        query = query.with_for_update()
-    recording = (await session.execute(query)).scalar_one_or_none()
-    if recording is None:
-        raise _not_found()
-    return recording
 
 
 def _not_found() -> NotFound:

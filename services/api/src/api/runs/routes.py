@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from api.context import Now, Transaction
 from api.limits import JsonRoute
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
 from api.runs import service
 from api.runs.schemas import ONLY_TRIGGER, RunDetail, RunSummary
@@ -26,7 +26,7 @@ async def list_runs(
     request: Request,
     caller: Caller,
     session: Transaction,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
     status: Annotated[RunStatus | None, Query(description="Only those in this state")] = None,
     automation_id: Annotated[UUID | None, Query(description="Only those of this automation")] = None,
     trigger: Annotated[Trigger | None, Query(description=ONLY_TRIGGER)] = None,
@@ -35,7 +35,7 @@ async def list_runs(
     runs = await service.run_page(
         session, caller.tenant_id, wanted, status=status, automation_id=automation_id, trigger=trigger
     )
-    return page(request, wanted, runs, [Position(run.created_at, run.id) for run in runs])
+    return page(request, wanted, runs, runs)
 
 
 @router.get("/{run_id}", responses=problem_responses(404))

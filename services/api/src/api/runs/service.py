@@ -15,6 +15,7 @@ from api.context import announce
 from api.deliveries.enclosures import picture, result_without_contents
 from api.deliveries.service import deliveries_of_run
 from api.pagination import PageRequest
+from api.rows import newest_first
 from api.runs.schemas import AttemptOut, RunDetail, RunSummary
 from common.errors import Conflict, NotFound
 from common.events import RunCancelled
@@ -48,15 +49,13 @@ async def run_page(
     """The tenant's runs, newest first, and one more than the page shows; dry runs only if asked for."""
     query = _summaries().where(
         col(AutomationRun.tenant_id) == tenant_id,
-        *wanted.condition(col(AutomationRun.created_at), col(AutomationRun.id)),
         col(AutomationRun.trigger) == trigger if trigger else col(AutomationRun.trigger) != Trigger.DRY_RUN,
     )
     if status is not None:
         query = query.where(col(AutomationRun.status) == status)
     if automation_id is not None:
         query = query.where(col(AutomationRun.automation_id) == automation_id)
-    query = query.order_by(col(AutomationRun.created_at).desc(), col(AutomationRun.id).desc())
-    rows = await session.execute(query.limit(wanted.limit + 1))
+    rows = await session.execute(newest_first(query, AutomationRun, wanted))
     return [RunSummary.model_validate(row) for row in rows]
 
 

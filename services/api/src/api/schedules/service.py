@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.automations.schemas import ScheduleAdvice
-from api.automations.service import find
 from api.problems import pointer, unacceptable
 from api.quotas.service import QuotaExceeded, require_interval, require_room
+from api.rows import find_owned
 from api.schedules.collisions import Collision, Neighbour, worst_collision
 from api.schedules.schemas import SchedulePreviewOut, SchedulePreviewRequest, UpcomingRun
 from api.security import Principal
-from common.errors import FieldError, NotFound
+from common.errors import FieldError
 from common.models import Automation, AutomationStatus
 from common.scheduling.schedule import (
     PreviewedRun,
@@ -52,10 +52,9 @@ async def look_ahead(
             created_at=now,
         )
     else:
-        try:
-            found = await find(session, principal.tenant_id, wanted.automation_id)
-        except NotFound as error:
-            raise unacceptable([FieldError("/automation_id", _NOT_YOURS)]) from error
+        found = await find_owned(session, Automation, principal.tenant_id, wanted.automation_id)
+        if found is None:
+            raise unacceptable([FieldError("/automation_id", _NOT_YOURS)])
         automation = Automation(
             **found.model_dump(exclude={"schedule_config"}), schedule_config=wanted.schedule
         )

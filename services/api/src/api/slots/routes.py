@@ -8,14 +8,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 
-from api.automations.service import find
 from api.context import Now, Transaction
 from api.fields import Moment
 from api.limits import JsonRoute
 from api.problems import BadParameter, problem_responses
+from api.rows import owned
 from api.security import Caller
 from api.slots.schemas import SlotOut, SlotPage
 from api.slots.service import MAX_SLOTS, read_slots
+from common.models import Automation
 
 router = APIRouter(
     prefix="/api", tags=["runs"], route_class=JsonRoute, responses=problem_responses(401, 404, 422)
@@ -44,7 +45,7 @@ async def list_slots(
     last = (last or max(first, now) + _A_DAY).astimezone(UTC)
     if last < first:
         raise BadParameter("to", "lies before from")
-    automation = await find(session, caller.tenant_id, automation_id)
+    automation = await owned(session, Automation, caller.tenant_id, automation_id)
     found = await read_slots(session, automation, first, last, limit=limit, now=now)
     items = [SlotOut(**fate.as_values()) for fate in found.fates]
     if found.next_slot is None:

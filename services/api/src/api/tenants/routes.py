@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from api.context import Now, Transaction
 from api.limits import JsonRoute
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
+from api.rows import owned, owned_page
 from api.security import Caller
 from api.tenants import service
 from api.tenants.schemas import (
@@ -22,9 +22,9 @@ from api.tenants.schemas import (
     UserOut,
     UserPatch,
 )
+from common.models import UserAccount
 
 router = APIRouter(prefix="/api", tags=["team"], route_class=JsonRoute, responses=problem_responses(401, 422))
-WantedPage = Annotated[PageRequest, Depends(page_request)]
 
 
 @router.get("/tenant")
@@ -38,9 +38,8 @@ async def list_users(
     request: Request, caller: Caller, session: Transaction, wanted: WantedPage
 ) -> Page[UserOut]:
     """The team's people, newest first."""
-    rows = await service.user_page(session, caller.tenant_id, wanted)
-    positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [UserOut.model_validate(row) for row in rows], positions)
+    rows = await owned_page(session, UserAccount, caller.tenant_id, wanted)
+    return page(request, wanted, rows, [UserOut.model_validate(row) for row in rows])
 
 
 @router.post("/users", status_code=201, responses=problem_responses(400, 403, 409, 413, 415))
@@ -56,7 +55,7 @@ async def create_user(
 @router.get("/users/{user_id}", responses=problem_responses(404))
 async def read_user(user_id: UUID, caller: Caller, session: Transaction) -> UserOut:
     """One person of the team."""
-    return UserOut.model_validate(await service.find_user(session, caller.tenant_id, user_id))
+    return UserOut.model_validate(await owned(session, UserAccount, caller.tenant_id, user_id))
 
 
 @router.patch("/users/{user_id}", responses=problem_responses(400, 403, 404, 409, 413, 415))
@@ -77,8 +76,7 @@ async def list_api_keys(
 ) -> Page[ApiKeyOut]:
     """The keys you may see, newest first: all of the team's as an owner, else your own."""
     rows = await service.key_page(session, caller, wanted)
-    positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [ApiKeyOut.model_validate(row) for row in rows], positions)
+    return page(request, wanted, rows, [ApiKeyOut.model_validate(row) for row in rows])
 
 
 @router.post("/api-keys", status_code=201, responses=problem_responses(400, 403, 413, 415))

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.pagination import PageRequest
 from api.problems import unacceptable
+from api.rows import Lock, find_owned, owned, owned_page
 from api.security import Principal
 from api.tenants.schemas import ApiKeyCreate, UserCreate, UserPatch
-from common.errors import Conflict, FieldError, Forbidden, NotFound
+from common.errors import Conflict, FieldError, Forbidden
 from common.ids import new_id
 from common.models import ApiKey, Tenant, UserAccount
 from common.secrets.crypto import hash_api_key, new_api_key
@@ -26,32 +27,6 @@ HINT_LENGTH = 8
 async def tenant_of(session: AsyncSession, principal: Principal) -> Tenant:
     """The caller's team."""
     return (await session.execute(select(Tenant).where(col(Tenant.id) == principal.tenant_id))).scalar_one()
-
-
-async def user_page(session: AsyncSession, tenant_id: UUID, wanted: PageRequest) -> Sequence[UserAccount]:
-    """The team's people, newest first, and one more than the page shows."""
-    query = (
-        select(UserAccount)
-        .where(
-            col(UserAccount.tenant_id) == tenant_id,
-            *wanted.condition(col(UserAccount.created_at), col(UserAccount.id)),
-        )
-        .order_by(col(UserAccount.created_at).desc(), col(UserAccount.id).desc())
-    )
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
-
-
-async def find_user(
-    session: AsyncSession, tenant_id: UUID, user_id: UUID, *, lock: bool = False
-) -> UserAccount:
-    """One person of the team; raises NotFound."""
-    query = select(UserAccount).where(col(UserAccount.id) == user_id, col(UserAccount.tenant_id) == tenant_id)
-    if lock:
-        query = query.with_for_update()
-    user = (await session.execute(query)).scalar_one_or_none()
-    if user is None:
-        raise NotFound("There is no such user.")
-    return user
 
 
 async def add_user(
@@ -80,7 +55,7 @@ async def change_user(
     given = patch.given()
     if user_id != principal.user_id or "role" in given:
         principal.require_owner()
-    user = await find_user(session, principal.tenant_id, user_id, lock=True)
+    user = await owned(session, UserAccount, principal.tenant_id, user_id, lock=Lock.WHOLE)
     if user.role == "owner" and given.get("role", "owner") != "owner":
         await _require_another_owner(session, principal.tenant_id, user_id)
     for name, value in given.items():
@@ -92,7 +67,7 @@ async def change_user(
 async def remove_user(session: AsyncSession, principal: Principal, user_id: UUID) -> None:
     """Remove a person and their keys; their automations stay. Raises Forbidden, NotFound or Conflict."""
     principal.require_owner()
-    user = await find_user(session, principal.tenant_id, user_id, lock=True)
+    user = await owned(session, UserAccount, principal.tenant_id, user_id, lock=Lock.WHOLE)
     if user.role == "owner":
         await _require_another_owner(session, principal.tenant_id, user_id)
     await session.execute(delete(UserAccount).where(col(UserAccount.id) == user_id))
@@ -119,25 +94,16 @@ async def key_page(session: AsyncSession, principal: Principal, wanted: PageRequ
 
     Owners see all of the team's keys, members their own.
     """
-    query = select(ApiKey).where(
-        col(ApiKey.tenant_id) == principal.tenant_id,
-        *wanted.condition(col(ApiKey.created_at), col(ApiKey.id)),
-    )
-    if not principal.is_owner:
-        query = query.where(col(ApiKey.user_id) == principal.user_id)
-    query = query.order_by(col(ApiKey.created_at).desc(), col(ApiKey.id).desc())
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
+    return await owned_page(session, ApiKey, principal.tenant_id, wanted, *_shown_to(principal))
 
 
 async def find_key(session: AsyncSession, principal: Principal, key_id: UUID) -> ApiKey:
     """One of the keys the caller may see; raises NotFound."""
-    query = select(ApiKey).where(col(ApiKey.id) == key_id, col(ApiKey.tenant_id) == principal.tenant_id)
-    if not principal.is_owner:
-        query = query.where(col(ApiKey.user_id) == principal.user_id)
-    key = (await session.execute(query)).scalar_one_or_none()
-    if key is None:
-        raise NotFound("There is no such API key.")
-    return key
+    return await owned(session, ApiKey, principal.tenant_id, key_id, *_shown_to(principal))
+
+
+def _shown_to(principal: Principal) -> list[ColumnElement[bool]]:
+    return [] if principal.is_owner else [col(ApiKey.user_id) == principal.user_id]
 
 
 async def make_key(
@@ -148,10 +114,8 @@ async def make_key(
     if user_id != principal.user_id:
         if not principal.is_owner:
             raise Forbidden("Only an owner of the team may make keys for others.")
-        try:
-            await find_user(session, principal.tenant_id, user_id)
-        except NotFound as error:
-            raise unacceptable([FieldError("/user_id", "nobody of your team has this id")]) from error
+        if await find_owned(session, UserAccount, principal.tenant_id, user_id) is None:
+            raise unacceptable([FieldError("/user_id", "no user of your team has this id")])
     if wanted.expires_at is not None and wanted.expires_at <= now:
         raise unacceptable([FieldError("/expires_at", "lies in the past")])
     secret = new_api_key()

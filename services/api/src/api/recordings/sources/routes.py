@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.context import Now, Transaction, Wired
 from api.limits import JsonRoute
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
 from api.recordings.sources import service
 from api.recordings.sources.schemas import SourceCreate, SourceOut, SourcePatch
+from api.rows import owned, owned_page
 from api.security import Caller
-from common.models import SourceStatus
+from common.models import RecordingSource, SourceStatus
 
 router = APIRouter(
     prefix="/api/recording-sources",
@@ -39,20 +40,21 @@ async def list_recording_sources(
     request: Request,
     caller: Caller,
     session: Transaction,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
     status: Annotated[SourceStatus | None, Query(description="Only those in this state")] = None,
     connection_id: Annotated[UUID | None, Query(description="Only those of this connection")] = None,
 ) -> Page[SourceOut]:
     """The team's sources, newest first."""
-    rows = await service.page(session, caller.tenant_id, wanted, status=status, connection_id=connection_id)
-    positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [SourceOut.model_validate(row) for row in rows], positions)
+    rows = await owned_page(
+        session, RecordingSource, caller.tenant_id, wanted, status=status, connection_id=connection_id
+    )
+    return page(request, wanted, rows, [SourceOut.model_validate(row) for row in rows])
 
 
 @router.get("/{source_id}", responses=problem_responses(404))
 async def read_recording_source(source_id: UUID, caller: Caller, session: Transaction) -> SourceOut:
     """One source."""
-    return SourceOut.model_validate(await service.find(session, caller.tenant_id, source_id))
+    return SourceOut.model_validate(await owned(session, RecordingSource, caller.tenant_id, source_id))
 
 
 @router.patch("/{source_id}", responses=problem_responses(400, 404, 409, 413, 415))

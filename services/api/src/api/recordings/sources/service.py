@@ -11,13 +11,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.pagination import PageRequest
 from api.problems import unacceptable
 from api.recordings.numbering import next_number, take_turns
 from api.recordings.removal import forget_files
 from api.recordings.sources.schemas import ME, SourceCreate, SourcePatch
+from api.rows import Lock, find_owned, owned
 from api.security import Principal
-from common.errors import Conflict, FieldError, NotFound
+from common.errors import Conflict, FieldError
 from common.models import (
     Connection,
     ConnectionKind,
@@ -55,42 +55,6 @@ async def create(
     return source
 
 
-async def page(
-    session: AsyncSession,
-    tenant_id: UUID,
-    wanted: PageRequest,
-    *,
-    status: SourceStatus | None = None,
-    connection_id: UUID | None = None,
-) -> Sequence[RecordingSource]:
-    """The tenant's sources, newest first, and one more than the page shows."""
-    query = select(RecordingSource).where(
-        col(RecordingSource.tenant_id) == tenant_id,
-        *wanted.condition(col(RecordingSource.created_at), col(RecordingSource.id)),
-    )
-    if status is not None:
-        query = query.where(col(RecordingSource.status) == status)
-    if connection_id is not None:
-        query = query.where(col(RecordingSource.connection_id) == connection_id)
-    query = query.order_by(col(RecordingSource.created_at).desc(), col(RecordingSource.id).desc())
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
-
-
-async def find(
-    session: AsyncSession, tenant_id: UUID, source_id: UUID, *, lock: bool = False
-) -> RecordingSource:
-    """One of the tenant's sources; raises NotFound. `lock` waits for whoever is listing its recordings."""
-    query = select(RecordingSource).where(
-        col(RecordingSource.id) == source_id, col(RecordingSource.tenant_id) == tenant_id
-    )
-    if lock:
-        query = query.with_for_update(key_share=True)
-    source = (await session.execute(query)).scalar_one_or_none()
-    if source is None:
-        raise NotFound("There is no such recording source.")
-    return source
-
-
 async def change(
     session: AsyncSession, principal: Principal, source_id: UUID, patch: SourcePatch, *, now: datetime
 ) -> RecordingSource:
@@ -102,7 +66,7 @@ async def change(
     external_user = given.get("external_user")
     if external_user is not None:
         await take_turns(session, principal.tenant_id)
-    source = await find(session, principal.tenant_id, source_id, lock=True)
+    source = await owned(session, RecordingSource, principal.tenant_id, source_id, lock=Lock.EDIT)
     if external_user is not None and external_user != source.external_user:
         connection = await session.get_one(Connection, source.connection_id)
         _check_person(connection, external_user)
@@ -129,7 +93,7 @@ async def remove(
     Raises NotFound; Conflict while a template names it, one of its recordings is being processed, or too many
     have files; Unavailable when the files cannot be deleted.
     """
-    source = await find(session, principal.tenant_id, source_id, lock=True)
+    source = await owned(session, RecordingSource, principal.tenant_id, source_id, lock=Lock.EDIT)
     named_by = await _templates_naming(session, source)
     if named_by:
         told = ", ".join(f"{row.name!r} (number {row.number})" for row in named_by[:NAMED])
@@ -159,14 +123,7 @@ async def recordings_of(session: AsyncSession, source_ids: Sequence[UUID]) -> di
 
 
 async def _zoom_connection(session: AsyncSession, tenant_id: UUID, connection_id: UUID) -> Connection:
-    # KEY SHARE: it cannot be deleted before our row refers to it.
-    connection = (
-        await session.execute(
-            select(Connection)
-            .where(col(Connection.id) == connection_id, col(Connection.tenant_id) == tenant_id)
-            .with_for_update(read=True, key_share=True)
-        )
-    ).scalar_one_or_none()
+    connection = await find_owned(session, Connection, tenant_id, connection_id, lock=Lock.REFERENCE)
     if connection is None:
         raise unacceptable([FieldError("/connection_id", "no connection of yours has this id")])
     if connection.platform != Platform.ZOOM:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.context import Now, Transaction
 from api.limits import JsonRoute
-from api.pagination import Page, PageRequest, Position, page, page_request
+from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
 from api.recordings.templates import preview, service
 from api.recordings.templates.schemas import (
@@ -20,7 +20,9 @@ from api.recordings.templates.schemas import (
     TemplatePreviewOut,
     TemplatePreviewRequest,
 )
+from api.rows import owned, owned_page
 from api.security import Caller
+from common.models import RecordingTemplate
 
 router = APIRouter(
     prefix="/api/recording-templates",
@@ -45,13 +47,12 @@ async def list_recording_templates(
     request: Request,
     caller: Caller,
     session: Transaction,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
     is_active: Annotated[bool | None, Query(description="Only those that are, or are not, active")] = None,
 ) -> Page[TemplateOut]:
     """The team's templates, newest first."""
-    rows = await service.page(session, caller.tenant_id, wanted, is_active=is_active)
-    positions = [Position(row.created_at, row.id) for row in rows]
-    return page(request, wanted, [TemplateOut.model_validate(row) for row in rows], positions)
+    rows = await owned_page(session, RecordingTemplate, caller.tenant_id, wanted, is_active=is_active)
+    return page(request, wanted, rows, [TemplateOut.model_validate(row) for row in rows])
 
 
 @router.post("/preview", responses=problem_responses(400, 413, 415))
@@ -65,7 +66,7 @@ async def preview_matching_rules(
 @router.get("/{template_id}", responses=problem_responses(404))
 async def read_recording_template(template_id: UUID, caller: Caller, session: Transaction) -> TemplateOut:
     """One template."""
-    return TemplateOut.model_validate(await service.find(session, caller.tenant_id, template_id))
+    return TemplateOut.model_validate(await owned(session, RecordingTemplate, caller.tenant_id, template_id))
 
 
 @router.patch("/{template_id}", responses=problem_responses(400, 404, 413, 415))
@@ -89,5 +90,5 @@ async def preview_recording_template(
     """Try a template on your last 50 recordings: which it matches, by which rule, and what another takes
     first.
     """
-    row = await service.find(session, caller.tenant_id, template_id)
+    row = await owned(session, RecordingTemplate, caller.tenant_id, template_id)
     return await preview.of_template(session, row, (body or TemplatePreviewRequest()).template_ids)

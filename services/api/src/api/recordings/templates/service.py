@@ -10,14 +10,14 @@ from sqlalchemy import case, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.pagination import PageRequest
 from api.problems import unacceptable
 from api.quotas.limits import JOB_TYPE
 from api.recordings.numbering import next_number
 from api.recordings.templates.references import check_processing, check_rules
 from api.recordings.templates.schemas import TemplateCreate, TemplatePatch
+from api.rows import Lock, owned
 from api.security import Principal
-from common.errors import Conflict, NotFound
+from common.errors import Conflict
 from common.models import Automation, Recording, RecordingTemplate
 
 NAMED = 5
@@ -44,35 +44,6 @@ async def create(
     return template
 
 
-async def page(
-    session: AsyncSession, tenant_id: UUID, wanted: PageRequest, *, is_active: bool | None = None
-) -> Sequence[RecordingTemplate]:
-    """The tenant's templates, newest first, and one more than the page shows."""
-    query = select(RecordingTemplate).where(
-        col(RecordingTemplate.tenant_id) == tenant_id,
-        *wanted.condition(col(RecordingTemplate.created_at), col(RecordingTemplate.id)),
-    )
-    if is_active is not None:
-        query = query.where(col(RecordingTemplate.is_active) == is_active)
-    query = query.order_by(col(RecordingTemplate.created_at).desc(), col(RecordingTemplate.id).desc())
-    return (await session.execute(query.limit(wanted.limit + 1))).scalars().all()
-
-
-async def find(
-    session: AsyncSession, tenant_id: UUID, template_id: UUID, *, lock: bool = False
-) -> RecordingTemplate:
-    """One of the tenant's templates; raises NotFound."""
-    query = select(RecordingTemplate).where(
-        col(RecordingTemplate.id) == template_id, col(RecordingTemplate.tenant_id) == tenant_id
-    )
-    if lock:
-        query = query.with_for_update(key_share=True)
-    template = (await session.execute(query)).scalar_one_or_none()
-    if template is None:
-        raise NotFound("There is no such recording template.")
-    return template
-
-
 async def change(
     session: AsyncSession, principal: Principal, template_id: UUID, patch: TemplatePatch, *, now: datetime
 ) -> RecordingTemplate:
@@ -80,7 +51,7 @@ async def change(
 
     Raises NotFound or Unprocessable.
     """
-    template = await find(session, principal.tenant_id, template_id, lock=True)
+    template = await owned(session, RecordingTemplate, principal.tenant_id, template_id, lock=Lock.EDIT)
     given = patch.given()
     faults = []
     if "matching_rules" in given:
@@ -98,7 +69,7 @@ async def change(
 
 async def remove(session: AsyncSession, principal: Principal, template_id: UUID) -> None:
     """Delete it; recordings it took stay. Raises NotFound, or Conflict while recording jobs name it."""
-    template = await find(session, principal.tenant_id, template_id, lock=True)
+    template = await owned(session, RecordingTemplate, principal.tenant_id, template_id, lock=Lock.EDIT)
     named_by = await jobs_naming(session, template)
     if named_by:
         told = ", ".join(f"{name!r} ({job_id})" for job_id, name in named_by[:NAMED])

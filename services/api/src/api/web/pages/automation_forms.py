@@ -19,6 +19,7 @@ from api.automations import service
 from api.automations.schemas import AutomationCreate, AutomationPatch, AutomationTypeOut
 from api.automations.types import known_types
 from api.context import Now, Transaction, Wired
+from api.rows import owned
 from api.schedules.schemas import SchedulePreviewOut, SchedulePreviewRequest
 from api.schedules.service import look_ahead
 from api.web import schedule_form, schema_form
@@ -111,7 +112,7 @@ async def edit_automation(
     now: Now,
 ) -> Response:
     """The form to change one."""
-    row = await service.find(session, viewer.tenant_id, automation_id)
+    row = await owned(session, Automation, viewer.tenant_id, automation_id)
     known = await known_types(session)
     fields = schema_form.fields_of(known[row.type].config_schema) if row.type in known else []
     policy = AutomationPolicy.read(row.policy)
@@ -143,7 +144,7 @@ async def change_automation(
     now: Now,
 ) -> Response:
     """Change one as the form says, unless somebody else did meanwhile."""
-    row = await service.find(session, viewer.tenant_id, automation_id)
+    row = await owned(session, Automation, viewer.tenant_id, automation_id)
     faults = Faults()
     document, fields = await _document(session, form, faults, AutomationPolicy.read(row.policy))
     version = form.text("version")

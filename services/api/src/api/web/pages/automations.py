@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import func, select
 from sqlmodel import col
@@ -14,7 +14,8 @@ from api.automations import lifecycle, service
 from api.automations.schemas import RunRequest
 from api.automations.slots import in_words, read_schedule
 from api.context import Now, Transaction, Wired
-from api.pagination import PageRequest, Position, page_request
+from api.pagination import PageRequest, WantedPage, next_cursor
+from api.rows import newest_first, owned
 from api.runs.service import run_page
 from api.slots.service import read_slots
 from api.web import activity, looking_back
@@ -30,7 +31,6 @@ from common.scheduling.automation_policy import AutomationPolicy
 from common.scheduling.schedule import preview
 
 router = APIRouter(prefix="/automations")
-WantedPage = Annotated[PageRequest, Depends(page_request)]
 ON_PAGE = 25
 _SKIPS = PageRequest(limit=20, after=None)
 _LOOK_AHEAD = 5
@@ -63,15 +63,15 @@ async def automations(
     query = (
         select(Automation, col(Destination.name), col(Destination.type))
         .outerjoin(Destination, col(Destination.id) == col(Automation.destination_id))
-        .where(mine, *wanted.condition(col(Automation.created_at), col(Automation.id)))
+        .where(mine)
     )
     if status is not None:
         query = query.where(col(Automation.status) == status)
     sought = q.replace("\0", "").strip()
     if sought:
         query = query.where(col(Automation.name).icontains(sought, autoescape=True))
-    query = query.order_by(col(Automation.created_at).desc(), col(Automation.id).desc())
-    rows = (await session.execute(query.limit(ON_PAGE + 1))).all()
+    page = PageRequest(ON_PAGE, wanted.after)
+    rows = (await session.execute(newest_first(query, Automation, page))).all()
     shown = rows[:ON_PAGE]
     runs = await activity.last_runs(session, [row[0].id for row in shown])
     items = []
@@ -88,7 +88,6 @@ async def automations(
                 "marks_words": strip_in_words(marks),
             }
         )
-    last = shown[-1][0] if len(rows) > ON_PAGE else None
     return render(
         request,
         "automations.html",
@@ -99,7 +98,7 @@ async def automations(
         status=status,
         q=sought,
         later=wanted.after is not None,
-        more=Position(last.created_at, last.id).encode() if last else None,
+        more=next_cursor(page, [row[0] for row in rows]),
     )
 
 
@@ -115,7 +114,7 @@ async def automation(
     at: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """One automation: what it does, when it runs next, how its runs went, and why it did not run."""
-    row = await service.find(session, viewer.tenant_id, automation_id)
+    row = await owned(session, Automation, viewer.tenant_id, automation_id)
     zone = zone_of(row)
     why = tab == "why"
     until = looking_back.reading(at, zone, now)
@@ -140,8 +139,6 @@ async def automation(
         if schedule is not None
         else ()
     )
-    shown = runs[:ON_PAGE]
-    last = shown[-1] if len(runs) > ON_PAGE else None
     return render(
         request,
         "automation.html",
@@ -155,8 +152,8 @@ async def automation(
         ahead=ahead,
         destination=destination,
         policy=AutomationPolicy.read(row.policy),
-        runs=shown,
-        more=Position(last.created_at, last.id).encode() if last else None,
+        runs=runs[:ON_PAGE],
+        more=next_cursor(page, runs),
         later=wanted.after is not None,
         skips=skips[: _SKIPS.limit],
     )
@@ -220,7 +217,7 @@ async def delete(
     now: Now,
 ) -> Response:
     """Delete it with its history, if its name was typed."""
-    row = await service.find(session, viewer.tenant_id, automation_id)
+    row = await owned(session, Automation, viewer.tenant_id, automation_id)
     if form.text("name") != row.name:
         path = f"/automations/{automation_id}#delete"
         return led_on(request, wired.keys, path, "Type the automation's name to delete it.", tone="bad")

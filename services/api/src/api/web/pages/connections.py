@@ -16,6 +16,7 @@ from api.connections.kinds import PASTED, STORES, PastedField
 from api.connections.schemas import ConnectionCreate, ConnectionPatch
 from api.context import Collaborators, Now, Transaction, Wired
 from api.pagination import MAX_LIMIT, PageRequest
+from api.rows import owned, owned_page
 from api.web.connection_words import checked_words, grouped, reached
 from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
@@ -42,7 +43,7 @@ async def connections(
     request: Request, viewer: SignedIn, session: Transaction, wired: Wired, now: Now
 ) -> Response:
     """The team's accounts on the platforms, and what can be connected."""
-    rows = (await service.page(session, viewer.tenant_id, _ALL))[:MAX_LIMIT]
+    rows = (await owned_page(session, Connection, viewer.tenant_id, _ALL))[:MAX_LIMIT]
     return render(
         request,
         "connections.html",
@@ -95,7 +96,7 @@ async def connection(
     request: Request, connection_id: UUID, viewer: SignedIn, session: Transaction, wired: Wired, now: Now
 ) -> Response:
     """One connection: its health, what it reaches, and how its token was renewed."""
-    row = await service.find(session, viewer.tenant_id, connection_id)
+    row = await owned(session, Connection, viewer.tenant_id, connection_id)
     renewals = await service.refreshes(session, viewer.tenant_id, connection_id, _LAST_RENEWALS)
     return render(
         request,
@@ -120,7 +121,7 @@ async def edit_connection(
     request: Request, connection_id: UUID, viewer: SignedIn, session: Transaction, wired: Wired
 ) -> Response:
     """The form to change one, or to give it new secrets."""
-    row = await service.find(session, viewer.tenant_id, connection_id)
+    row = await owned(session, Connection, viewer.tenant_id, connection_id)
     values = {"name": row.name, "scopes": " ".join(row.scopes)}
     return _form(
         request, viewer, wired, kind=ConnectionKind(row.kind), values=values, faults=Faults(), row=row
@@ -138,7 +139,7 @@ async def change_connection(
     now: Now,
 ) -> Response:
     """Change one as the form says. Secrets left empty stay as they are."""
-    row = await service.find(session, viewer.tenant_id, connection_id)
+    row = await owned(session, Connection, viewer.tenant_id, connection_id)
     kind = ConnectionKind(row.kind)
     try:
         patch = ConnectionPatch.model_validate(_document(form, kind))

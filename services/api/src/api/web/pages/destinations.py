@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select, text
@@ -16,7 +16,8 @@ from api.context import Now, Transaction, Wired
 from api.deliveries.service import delivery_page
 from api.destinations import service
 from api.destinations.schemas import DestinationCreate, DestinationPatch
-from api.pagination import MAX_LIMIT, PageRequest, Position, page_request
+from api.pagination import MAX_LIMIT, PageRequest, WantedPage, next_cursor
+from api.rows import owned, owned_page
 from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render, timezones
@@ -67,7 +68,7 @@ ON_PAGE = 20
 @router.get("")
 async def destinations(request: Request, viewer: SignedIn, session: Transaction) -> Response:
     """Where results go, and how the last delivery went."""
-    rows = (await service.page(session, viewer.tenant_id, _ALL))[:MAX_LIMIT]
+    rows = (await owned_page(session, Destination, viewer.tenant_id, _ALL))[:MAX_LIMIT]
     known = await session.execute(_USES_AND_LAST, {"ids": [row.id for row in rows]})
     return render(
         request, "destinations.html", viewer, items=rows, known={row.id: row for row in known.all()}
@@ -108,10 +109,10 @@ async def destination(
     destination_id: UUID,
     viewer: SignedIn,
     session: Transaction,
-    wanted: Annotated[PageRequest, Depends(page_request)],
+    wanted: WantedPage,
 ) -> Response:
     """One destination: what delivers there, and what was delivered."""
-    row = await service.find(session, viewer.tenant_id, destination_id)
+    row = await owned(session, Destination, viewer.tenant_id, destination_id)
     users = await session.execute(
         select(col(Automation.id), col(Automation.name), col(Automation.status))
         .where(col(Automation.destination_id) == destination_id)
@@ -120,7 +121,6 @@ async def destination(
     )
     page = PageRequest(ON_PAGE, wanted.after)
     deliveries = await delivery_page(session, viewer.tenant_id, page, destination_id=destination_id)
-    last = deliveries[ON_PAGE - 1] if len(deliveries) > ON_PAGE else None
     return render(
         request,
         "destination.html",
@@ -129,7 +129,7 @@ async def destination(
         users=users.all(),
         deliveries=deliveries[:ON_PAGE],
         later=wanted.after is not None,
-        more=Position(last.created_at, last.id).encode() if last else None,
+        more=next_cursor(page, deliveries),
     )
 
 
@@ -138,7 +138,7 @@ async def edit_destination(
     request: Request, destination_id: UUID, viewer: SignedIn, session: Transaction
 ) -> Response:
     """The form to change one."""
-    row = await service.find(session, viewer.tenant_id, destination_id)
+    row = await owned(session, Destination, viewer.tenant_id, destination_id)
     quiet = row.quiet_hours or {}
     values = {
         **_BLANK,
@@ -160,7 +160,7 @@ async def change_destination(
     now: Now,
 ) -> Response:
     """Change one as the form says. A secret left empty stays as it is."""
-    row = await service.find(session, viewer.tenant_id, destination_id)
+    row = await owned(session, Destination, viewer.tenant_id, destination_id)
     faults = Faults()
     try:
         patch = DestinationPatch.model_validate({"quiet_hours": None, **_document(form, row.type)})

@@ -17,6 +17,7 @@ from api.context import Now, Transaction, Wired
 from api.pagination import MAX_LIMIT, PageRequest
 from api.recordings.sources import service
 from api.recordings.sources.schemas import ME, SourceCreate, SourcePatch
+from api.rows import owned, owned_page
 from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render
@@ -37,7 +38,7 @@ _BLANK = {"connection_id": "", "name": "", "external_user": ME}
 @router.get("")
 async def sources(request: Request, viewer: SignedIn, session: Transaction) -> Response:
     """Whose recordings are taken, and how their last listing went."""
-    rows = (await service.page(session, viewer.tenant_id, _ALL))[:MAX_LIMIT]
+    rows = (await owned_page(session, RecordingSource, viewer.tenant_id, _ALL))[:MAX_LIMIT]
     connections = {row.id: row for row in await zoom_connections(session, viewer)}
     return render(
         request,
@@ -75,7 +76,7 @@ async def create_source(
 @router.get("/{source_id:uuid}")
 async def source(request: Request, source_id: UUID, viewer: SignedIn, session: Transaction) -> Response:
     """The form to change one, and where Zoom can announce its recordings."""
-    row = await service.find(session, viewer.tenant_id, source_id)
+    row = await owned(session, RecordingSource, viewer.tenant_id, source_id)
     values = {
         "connection_id": str(row.connection_id),
         "name": row.name,
@@ -95,7 +96,7 @@ async def change_source(
     now: Now,
 ) -> Response:
     """Change one as the form says."""
-    row = await service.find(session, viewer.tenant_id, source_id)
+    row = await owned(session, RecordingSource, viewer.tenant_id, source_id)
     faults = Faults()
     try:
         patch = SourcePatch.model_validate(
@@ -149,7 +150,7 @@ async def delete(
     form: SentForm,
 ) -> Response:
     """Delete one with the records of its recordings, if its name was typed."""
-    row = await service.find(session, viewer.tenant_id, source_id)
+    row = await owned(session, RecordingSource, viewer.tenant_id, source_id)
     path = f"/recordings/sources/{source_id}#delete"
     if form.text("name") != row.name:
         return led_on(request, wired.keys, path, "Type the source's name to delete it.", tone="bad")

@@ -17,6 +17,7 @@ from api.context import Now, Transaction, Wired
 from api.pagination import MAX_LIMIT, PageRequest
 from api.recordings.templates import preview, service
 from api.recordings.templates.schemas import TemplateCreate, TemplatePatch, TemplatePreviewOut
+from api.rows import owned, owned_page
 from api.web import template_form
 from api.web.flashes import led_on
 from api.web.forms import Faults, SentForm
@@ -36,7 +37,7 @@ _ALL = PageRequest(limit=MAX_LIMIT, after=None)
 @router.get("")
 async def templates(request: Request, viewer: SignedIn, session: Transaction) -> Response:
     """Which recordings belong together, and what each template has taken."""
-    rows = (await service.page(session, viewer.tenant_id, _ALL))[:MAX_LIMIT]
+    rows = (await owned_page(session, RecordingTemplate, viewer.tenant_id, _ALL))[:MAX_LIMIT]
     return render(
         request,
         "recording_templates.html",
@@ -89,7 +90,7 @@ async def preview_rules(request: Request, viewer: SignedIn, session: Transaction
 @router.get("/{template_id:uuid}")
 async def template(request: Request, template_id: UUID, viewer: SignedIn, session: Transaction) -> Response:
     """The form to change one."""
-    row = await service.find(session, viewer.tenant_id, template_id)
+    row = await owned(session, RecordingTemplate, viewer.tenant_id, template_id)
     values = template_form.shown(row, await sources_of(session, viewer.tenant_id))
     return await _form(request, viewer, session, values=values, faults=Faults(), row=row)
 
@@ -105,7 +106,7 @@ async def change_template(
     now: Now,
 ) -> Response:
     """Change one as the form says."""
-    row = await service.find(session, viewer.tenant_id, template_id)
+    row = await owned(session, RecordingTemplate, viewer.tenant_id, template_id)
     values, faults = template_form.entered(form), Faults()
     if not form.text("look"):
         try:

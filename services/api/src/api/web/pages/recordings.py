@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.context import Collaborators, Now, Transaction, Wired
-from api.pagination import PageRequest, Position, page_request
+from api.pagination import PageRequest, WantedPage, next_cursor
 from api.recordings import removal, service, transcripts
 from api.recordings.schemas import ProcessRequest, RecordingOut
 from api.recordings.service import PROCESSABLE, Sought
@@ -31,7 +31,6 @@ from common.models import RecordingSource, RecordingStatus, RecordingTemplate
 log = structlog.get_logger()
 
 router = APIRouter(prefix="/recordings")
-WantedPage = Annotated[PageRequest, Depends(page_request)]
 ON_PAGE = 40
 SHOWN_BYTES = 64 * 1024
 """Up to so large a transcript is shown on the page itself."""
@@ -59,9 +58,9 @@ async def recordings(
 ) -> Response:
     """The team's recordings, latest meeting first."""
     sought = Sought(status, _id(source), _id(template), topic=q.replace("\0", "").strip())
-    rows = await service.recording_page(session, viewer.tenant_id, PageRequest(ON_PAGE, wanted.after), sought)
+    page = PageRequest(ON_PAGE, wanted.after)
+    rows = await service.recording_page(session, viewer.tenant_id, page, sought)
     shown = rows[:ON_PAGE]
-    last = shown[-1] if len(rows) > ON_PAGE else None
     filters = {"q": sought.topic, "source": sought.source_id, "template": sought.template_id}
     kept = {name: str(value) for name, value in filters.items() if value}
     return render(
@@ -79,7 +78,7 @@ async def recordings(
         query=urlencode({**kept, **({"status": status.value} if status else {})}),
         unfinished=any(row.is_under_way for row in shown),
         later=wanted.after is not None,
-        more=Position(last.started_at, last.id).encode() if last else None,
+        more=next_cursor(page, rows, by="started_at"),
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from api.context import Now, Transaction, Wired
 from api.deliveries import service as deliveries
 from api.deliveries.enclosures import SHOWN_TYPE
-from api.pagination import PageRequest, Position, page_request
+from api.pagination import PageRequest, WantedPage, next_cursor
 from api.runs import service
 from api.web.flashes import led_on
 from api.web.forms import SentForm
@@ -21,7 +21,6 @@ from api.web.timeline import spans, timeline
 from common.models import Automation, RunStatus
 
 router = APIRouter()
-WantedPage = Annotated[PageRequest, Depends(page_request)]
 ON_PAGE = 40
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -35,17 +34,15 @@ async def runs(
     status: Annotated[RunStatus | None, Query()] = None,
 ) -> Response:
     """The team's runs, newest first."""
-    rows = await service.run_page(
-        session, viewer.tenant_id, PageRequest(ON_PAGE, wanted.after), status=status
-    )
-    last = rows[ON_PAGE - 1] if len(rows) > ON_PAGE else None
+    page = PageRequest(ON_PAGE, wanted.after)
+    rows = await service.run_page(session, viewer.tenant_id, page, status=status)
     return render(
         request,
         "runs.html",
         viewer,
         runs=rows[:ON_PAGE],
         later=wanted.after is not None,
-        more=Position(last.created_at, last.id).encode() if last else None,
+        more=next_cursor(page, rows),
         status=status,
         statuses=list(RunStatus),
     )
