@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MEMBERS = (
     "libs/common",
+    "libs/platforms",
     "libs/sandbox",
     "libs/carillon",
     "services/api",

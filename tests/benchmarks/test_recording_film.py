@@ -18,8 +18,8 @@ from common.http import create_client
 from common.models import ConnectionKind
 from common.recordings import intake
 from common.recordings.intake import Taking
-from common.recordings.zoom import read_meeting
 from common.secrets.crypto import new_webhook_secret
+from platforms.zoom.recordings import read_meeting
 from tests.factories import World
 from tests.support import recordings
 from tests.support.figures import Figures

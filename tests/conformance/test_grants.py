@@ -15,10 +15,10 @@ from carillon.services import SANDBOX_APPS, vendors_at
 from common.errors import Consequence, PlatformError
 from common.http import create_client
 from common.models import ConnectionKind
-from common.oauth import grants
-from common.oauth.base import ANSWER_LOST, Discovered, Grant, Stored, TokenSet
-from common.oauth.pkce import challenge_of, new_verifier
 from common.settings import AppSettings, OutboundSettings
+from platforms.oauth.base import ANSWER_LOST, Discovered, Grant, Stored, TokenSet
+from platforms.oauth.pkce import challenge_of, new_verifier
+from platforms.registry import grants
 from tests.support.stack import Service
 
 BACK = "https://console.example/oauth/callback"

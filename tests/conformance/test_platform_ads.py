@@ -7,13 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from executor.platforms.ads import METRICS, AdsClient, Level, MetricRow
-from executor.platforms.credentials import FixedCredential
-from executor.platforms.facebook import Endpoint, Graph
-from executor.platforms.facebook.ads import FacebookAds
-from executor.platforms.figures import AdAccount, Days
-from executor.platforms.tiktok import App, Business, TikTokAds
-from executor.platforms.usage import UsageLimiter
+from platforms.advertising.figures import AdAccount
+from platforms.advertising.metrics import METRICS, AdsClient, Level, MetricRow
+from platforms.calls.credentials import FixedCredential
+from platforms.calls.periods import Days
+from platforms.calls.usage import UsageLimiter
+from platforms.facebook.ads import FacebookAds
+from platforms.facebook.graph import Graph
+from platforms.facebook.wire import Endpoint
+from platforms.tiktok_business.ads import TikTokAds
+from platforms.tiktok_business.advertisers import App
+from platforms.tiktok_business.client import Business
 from tests.support.channels import unique
 from tests.support.platforms.base import Site
 

@@ -19,12 +19,15 @@ from common.models import ConnectionKind
 from common.secrets.crypto import new_encryption_key
 from executor.handlers.base import RunContext
 from executor.handlers.scheduled_report import ScheduledReport
-from executor.platforms.facebook import Endpoint, FacebookClient, Graph, Page
-from executor.platforms.facebook.ads_insights import InsightsQuery, Sleep, fetch
-from executor.platforms.facebook.graph import Target
-from executor.platforms.figures import AdFigures, Days
-from executor.platforms.usage import UsageLimiter
 from executor.settings import ExecutorSettings
+from platforms.advertising.figures import AdFigures
+from platforms.calls.periods import Days
+from platforms.calls.usage import UsageLimiter
+from platforms.facebook.ads_insights import InsightsQuery, Sleep, fetch
+from platforms.facebook.client import FacebookClient
+from platforms.facebook.figures import Page
+from platforms.facebook.graph import Graph, Target
+from platforms.facebook.wire import Endpoint
 from tests.support.channels import PATIENCE, Sandbox, unique
 from tests.support.run_contexts import account, run_context
 from tests.support.stack import Service

@@ -11,12 +11,16 @@ import pytest
 
 from common.errors import Consequence, PlatformError
 from common.http import create_client
-from executor.platforms.ads import Level
-from executor.platforms.credentials import FixedCredential
-from executor.platforms.figures import AdAccount, Days
-from executor.platforms.tiktok import App, Business, Organic, TikTokAds
-from executor.platforms.tiktok.reports import Sleep
-from executor.platforms.usage import UsageLimiter
+from platforms.advertising.figures import AdAccount
+from platforms.advertising.metrics import Level
+from platforms.calls.credentials import FixedCredential
+from platforms.calls.periods import Days
+from platforms.calls.usage import UsageLimiter
+from platforms.tiktok_business.ads import TikTokAds
+from platforms.tiktok_business.advertisers import App
+from platforms.tiktok_business.client import Business
+from platforms.tiktok_business.reports import Sleep
+from platforms.tiktok_organic.client import Organic
 from tests.support.channels import Sandbox, unique
 from tests.support.platforms.base import Site
 from tests.support.stack import Service

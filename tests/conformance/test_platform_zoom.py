@@ -12,12 +12,12 @@ import pytest
 
 from common.errors import Consequence, PlatformError
 from common.http import create_client
-from common.recordings.zoom import read_meeting
-from executor.platforms.credentials import FixedCredential
-from executor.platforms.usage import UsageLimiter
-from executor.platforms.zoom import ZoomApi, ZoomClient
-from executor.platforms.zoom.api import Target
-from executor.platforms.zoom.usage import Category
+from platforms.calls.credentials import FixedCredential
+from platforms.calls.usage import UsageLimiter
+from platforms.zoom.api import Target, ZoomApi
+from platforms.zoom.client import ZoomClient
+from platforms.zoom.recordings import read_meeting
+from platforms.zoom.usage import Category
 from tests.support.channels import unique
 from tests.support.fake_clock import Timeline
 from tests.support.stack import Service

@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from carillon.services import vendors_at
 from common.ids import new_id
 from common.models import ConnectionKind
-from common.oauth.base import Stored, TokenSet
-from common.oauth.zoom import ZoomUser
 from common.secrets.crypto import KeyRing
 from common.settings import AppSettings, OutboundSettings
+from platforms.oauth.base import Stored, TokenSet
+from platforms.zoom.oauth import ZoomUser
 from tests.factories import World
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack

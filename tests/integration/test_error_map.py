@@ -16,15 +16,15 @@ from pydantic import SecretStr
 from common.database.pool import ConnectionPool
 from common.ids import new_id
 from common.models import ConnectionKind, Lane
-from common.oauth import grants
-from common.oauth.base import Grant
 from common.secrets.crypto import KeyRing
 from common.settings import AppSettings, OutboundSettings
 from executor.handlers.base import Outcome, RunContext
-from executor.platforms.usage import UsageLimiter
 from notifier.channels.base import Channel
 from notifier.channels.telegram import TelegramChannel
 from notifier.channels.webhook import WebhookChannel
+from platforms.calls.usage import UsageLimiter
+from platforms.oauth.base import Grant
+from platforms.registry import grants
 from tests.factories import Team, World
 from tests.support.channels import SECRET, notifier_settings
 from tests.support.databases import fresh_database

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from common.database.pool import ConnectionPool
-from executor.platforms.shared_usage import SharedUsageStore
-from executor.platforms.usage import Usage, UsageLimiter
+from platforms.calls.shared_usage import SharedUsageStore
+from platforms.calls.usage import Usage, UsageLimiter
 from tests.factories import World
 from tests.support.polling import eventually
 from tests.support.statements import counted_pool

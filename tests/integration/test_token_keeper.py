@@ -16,15 +16,15 @@ from common.errors import Consequence, PlatformError
 from common.events import AutomationChanged, NotificationRequested, TokenReauthRequired, TokenRefreshed
 from common.ids import new_id
 from common.models import ConnectionKind, Lane
-from common.oauth.base import Stored, TokenSet
 from common.secrets.crypto import KeyRing
 from executor.handlers.base import Outcome, RunContext
-from executor.platforms.renewal import with_renewal
 from executor.tokens import refresher
 from executor.tokens.credential import KeptCredential
 from executor.tokens.decisions import ADOPT_AFTER, Token
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.vault import Vault
+from platforms.calls.renewal import with_renewal
+from platforms.oauth.base import Stored, TokenSet
 from tests.factories import Team, World
 from tests.support.executor_harness import PUBLIC_URL, SCRIPTED, token_keeper, working
 from tests.support.fake_grants import LIFE, ScriptedGrant, ScriptedServer, answer_lost, refusal

@@ -14,7 +14,6 @@ from common.database.pool import ConnectionPool
 from common.errors import Consequence
 from common.events import TokenReauthRequired, TokenRefreshDue
 from common.models import ConnectionKind
-from common.oauth.base import Discovered, Grant
 from common.secrets.crypto import KeyRing
 from common.work.places import Stopping
 from executor.aftermath.application import AftermathWriter
@@ -22,6 +21,7 @@ from executor.tokens.attention import WAITING, Attention
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.refresher import Refresher
 from executor.tokens.vault import Vault
+from platforms.oauth.base import Discovered, Grant
 from scheduler.lease import StaleTerm
 from scheduler.token_refresh import ASK_AGAIN_SECONDS, TokenRefresh
 from tests.factories import Team, World

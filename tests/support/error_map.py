@@ -15,12 +15,14 @@ import pytest
 
 from common.models import ConnectionKind
 from executor.handlers.base import RunContext
-from executor.platforms.facebook import Endpoint, Graph
-from executor.platforms.facebook.graph import Target as GraphTarget
-from executor.platforms.tiktok import Business, Organic
-from executor.platforms.zoom import ZoomApi
-from executor.platforms.zoom.api import Target as ZoomTarget
-from executor.platforms.zoom.usage import Category
+from platforms.facebook.graph import Graph
+from platforms.facebook.graph import Target as GraphTarget
+from platforms.facebook.wire import Endpoint
+from platforms.tiktok_business.client import Business
+from platforms.tiktok_organic.client import Organic
+from platforms.zoom.api import Target as ZoomTarget
+from platforms.zoom.api import ZoomApi
+from platforms.zoom.usage import Category
 
 Ask = Callable[[RunContext, httpx.AsyncClient], Awaitable[object]]
 

@@ -15,13 +15,11 @@ from pydantic import BaseModel, ConfigDict
 from common.database.pool import ConnectionPool
 from common.messages import Message
 from common.models import ConnectionKind
-from common.oauth.base import Grant
 from common.secrets.crypto import KeyRing
 from common.work.places import Capacity
 from common.work.writing import GroupWriter
 from executor.aftermath.application import AftermathWriter
 from executor.handlers.base import Handler, Outcome, RunContext
-from executor.platforms.usage import UsageLimiter
 from executor.runs.attempts import Attempts
 from executor.runs.claims import ClaimedRun, Claims
 from executor.runs.completions import Completions
@@ -30,6 +28,8 @@ from executor.runs.results import Completion
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.refresher import Refresher
 from executor.tokens.vault import Vault
+from platforms.calls.usage import UsageLimiter
+from platforms.oauth.base import Grant
 
 SCRIPTED = "scripted"
 PUBLIC_URL = "https://carillon.example"

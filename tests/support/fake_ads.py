@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from common.errors import Consequence, PlatformError
 from executor.handlers.base import RunContext
-from executor.platforms.ads import METRICS, Level, MetricRow
-from executor.platforms.figures import AdAccount, Days
-from executor.platforms.periods import single_days
 from executor.sources.ads import AdSource
+from platforms.advertising.figures import AdAccount
+from platforms.advertising.metrics import METRICS, Level, MetricRow
+from platforms.calls.periods import Days, single_days
 
 Values = Mapping[str, Decimal | int | float | str]
 """Metric to value; a metric that is left out is not known."""

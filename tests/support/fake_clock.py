@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executor.platforms.usage import UsageLimiter
+from platforms.calls.usage import UsageLimiter
 
 
 class Timeline:

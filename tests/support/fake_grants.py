@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
-from common.oauth.base import ANSWER_LOST, Discovered, Need, Stored, TokenSet
+from platforms.oauth.base import ANSWER_LOST, Discovered, Need, Stored, TokenSet
 
 LIFE = timedelta(hours=1)
 

@@ -16,12 +16,10 @@ import httpx
 from common.database.pool import ConnectionPool
 from common.ids import new_id
 from common.models import ConnectionKind, RecordingStatus
-from common.oauth.base import Grant
 from common.recordings import intake
 from common.recordings.artifacts import Artifacts
 from common.recordings.intake import Taking
 from common.recordings.store import RecordingStore
-from common.recordings.zoom import read_meeting
 from common.secrets.crypto import KeyRing
 from executor.aftermath.application import AftermathWriter
 from executor.recordings.processing.attempts import RecordingAttempts
@@ -31,6 +29,8 @@ from executor.recordings.processing.outcomes import RecordingOutcomes
 from executor.recordings.processing.wiring import steps_of
 from executor.settings import ExecutorSettings
 from executor.tokens.credential import KeptCredential
+from platforms.oauth.base import Grant
+from platforms.zoom.recordings import read_meeting
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.executor_harness import PUBLIC_URL, token_keeper

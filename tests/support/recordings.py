@@ -9,7 +9,7 @@ from uuid import UUID
 
 from common.ids import new_id
 from common.recordings.found import FoundRecording
-from common.recordings.zoom import read_meeting
+from platforms.zoom.recordings import read_meeting
 from tests.factories import Team, World
 
 STARTED = datetime(2026, 11, 3, 11, 40, 38, tzinfo=UTC)

@@ -13,8 +13,8 @@ import structlog
 from common.database.pool import ConnectionPool
 from common.models import ConnectionKind
 from executor.handlers.base import Account, RunContext, RunLog
-from executor.platforms.credentials import Credential, FixedCredential
-from executor.platforms.usage import UsageLimiter
+from platforms.calls.credentials import Credential, FixedCredential
+from platforms.calls.usage import UsageLimiter
 
 
 def account(

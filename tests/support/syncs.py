@@ -16,8 +16,9 @@ from common.automation_config.data_sync import DataSyncConfig
 from common.database.pool import ConnectionPool
 from executor.handlers.base import Account, Outcome, RunContext
 from executor.handlers.data_sync import DataSync
-from executor.platforms.figures import AdAccount, Days
 from executor.settings import ExecutorSettings
+from platforms.advertising.figures import AdAccount
+from platforms.calls.periods import Days
 from tests.factories import Team, World
 from tests.support.fake_ads import Values
 from tests.support.run_contexts import run_context

@@ -10,8 +10,8 @@ import pytest
 from common.errors import Consequence
 from common.events import RecordingFailed, TokenReauthRequired
 from common.models import ConnectionKind
-from common.oauth.base import Stored, TokenSet
 from executor.recordings.processing.retries import LOOK_AGAIN, NOT_READY
+from platforms.oauth.base import Stored, TokenSet
 from tests.support.fake_grants import ScriptedGrant, refusal
 from tests.support.outbox import Announcements
 from tests.support.recording_harness import RecordingHarness, artifacts_of, content_of

@@ -16,11 +16,11 @@ from common.models import RunStatus
 from common.secrets.crypto import KeyRing
 from executor.aftermath.application import AftermathWriter
 from executor.handlers.base import Handler, RunLog
-from executor.platforms.usage import UsageLimiter
 from executor.runs.attempts import Attempts
 from executor.runs.claims import ClaimedRun, Claims
 from executor.runs.completions import Completions
 from executor.runs.results import HANDED_BACK, Completion
+from platforms.calls.usage import UsageLimiter
 from tests.factories import Team, World
 from tests.support.channels import Sandbox
 from tests.support.executor_harness import PUBLIC_URL, token_keeper

@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import httpx
 
 from common.errors import Consequence
-from common.oauth.base import Grant, Stored
-from executor.platforms.credentials import Credential, FixedCredential
-from executor.platforms.usage import UsageLimiter
+from platforms.calls.credentials import Credential, FixedCredential
+from platforms.calls.usage import UsageLimiter
+from platforms.oauth.base import Grant, Stored
 from tests.support.channels import unique
 
 

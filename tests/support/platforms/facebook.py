@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from common.errors import Consequence
-from executor.platforms.facebook import Endpoint, FacebookClient, Graph
-from executor.platforms.facebook.graph import Target
+from platforms.facebook.client import FacebookClient
+from platforms.facebook.graph import Graph, Target
+from platforms.facebook.wire import Endpoint
 from tests.support.platforms.base import Caller, Limited, Refused, RenewingCredential, Site
 
 _ACCOUNT = "act_402210009451117"

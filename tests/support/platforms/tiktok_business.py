@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from common.errors import Consequence
-from executor.platforms.tiktok import App, Business, TikTokAds
+from platforms.tiktok_business.ads import TikTokAds
+from platforms.tiktok_business.advertisers import App
+from platforms.tiktok_business.client import Business
 from tests.support.platforms.base import Caller, Limited, Refused, RenewingCredential, Site
 
 _ADVERTISER = "7001402301117000000"

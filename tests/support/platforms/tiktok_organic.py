@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.oauth.tiktok_organic import TikTokOrganic
 from common.settings import AppSettings, OutboundSettings
-from executor.platforms.tiktok import Organic
+from platforms.tiktok_organic.client import Organic
+from platforms.tiktok_organic.oauth import TikTokOrganic
 from tests.support.channels import unique
 from tests.support.platforms.base import Caller, Limited, Refused, RenewingCredential, Site
 

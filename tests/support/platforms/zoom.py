@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.oauth.zoom import ZoomUser
 from common.settings import AppSettings, OutboundSettings
-from executor.platforms.zoom import ZoomApi, ZoomClient
+from platforms.zoom.api import ZoomApi
+from platforms.zoom.client import ZoomClient
+from platforms.zoom.oauth import ZoomUser
 from tests.support.channels import unique
 from tests.support.platforms.base import Caller, Limited, Refused, RenewingCredential, Site
 

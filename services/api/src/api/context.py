@@ -25,9 +25,9 @@ from common import telemetry
 from common.database import outbox
 from common.events import Event, to_record
 from common.models import ConnectionKind
-from common.oauth.base import Grant
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
+from platforms.oauth.base import Grant
 
 log = structlog.get_logger()
 

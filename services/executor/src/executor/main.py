@@ -15,7 +15,6 @@ from common import broker as kafka
 from common.database.pool import create_pool
 from common.health import Health, run
 from common.http import create_client
-from common.oauth import grants
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
 from common.service import background, database_check, require_current_schema
@@ -26,8 +25,6 @@ from executor.aftermath.application import AftermathWriter
 from executor.announcement import announce
 from executor.consumers import subscribe, subscribe_to_recordings, subscribe_to_tokens
 from executor.handlers import load_handlers
-from executor.platforms.shared_usage import SharedUsageStore
-from executor.platforms.usage import UsageLimiter
 from executor.recordings.processing.wiring import processing_of
 from executor.runs.attempts import Attempts
 from executor.runs.claims import Claims
@@ -39,6 +36,9 @@ from executor.tokens.credential import KeptCredential
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.refresher import Refresher
 from executor.tokens.vault import Vault
+from platforms.calls.shared_usage import SharedUsageStore
+from platforms.calls.usage import UsageLimiter
+from platforms.registry import grants
 
 log = structlog.get_logger()
 

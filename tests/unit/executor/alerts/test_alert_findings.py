@@ -13,8 +13,8 @@ import pytest
 from common.automation_config.alert import AlertRule
 from executor.alerts.findings import Figures, Finding, Subject, Verdict, judge, questions
 from executor.alerts.rules import Condition, Rule, Window, expand
-from executor.platforms.ads import METRICS, Level, MetricRow
-from executor.platforms.figures import Days
+from platforms.advertising.metrics import METRICS, Level, MetricRow
+from platforms.calls.periods import Days
 from tests.support.fake_ads import ad_account
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)

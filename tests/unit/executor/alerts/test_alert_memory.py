@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from executor.alerts.findings import Finding, Subject, Verdict
 from executor.alerts.memory import FORGOTTEN_AFTER, Change, Event, Memory, Policy, advance
 from executor.alerts.rules import Condition, Rule, Window
-from executor.platforms.ads import Level
-from executor.platforms.figures import Days
+from platforms.advertising.metrics import Level
+from platforms.calls.periods import Days
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -14,8 +14,8 @@ from executor.alerts.memory import Change, Event
 from executor.alerts.rendering import AlertRenderer
 from executor.alerts.rules import Condition, Rule, Window
 from executor.alerts.wording import sentence
-from executor.platforms.ads import METRICS, Level
-from executor.platforms.figures import Days
+from platforms.advertising.metrics import METRICS, Level
+from platforms.calls.periods import Days
 from tests.unit.executor.reports.telegram_markup import shown
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)

@@ -6,7 +6,7 @@ import pytest
 
 from common.secrets.crypto import new_encryption_key
 from executor.settings import ExecutorSettings
-from tests.unit.executor.platforms.fake_graph import ENDPOINT
+from tests.unit.platforms.facebook.fake_graph import ENDPOINT
 
 
 @pytest.fixture

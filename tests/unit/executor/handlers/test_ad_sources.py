@@ -13,10 +13,10 @@ from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
 from common.secrets.crypto import new_encryption_key
 from executor.handlers.base import Account, RunContext
-from executor.platforms.facebook.ads import FacebookAds
 from executor.settings import ExecutorSettings
 from executor.sources.ads import AdSources
 from executor.sources.creators import CreatorSources
+from platforms.facebook.ads import FacebookAds
 from tests.support.run_contexts import account, run_context
 
 SLOT = datetime(2026, 11, 21, 9, tzinfo=UTC)

@@ -15,9 +15,10 @@ from common.automation_config.alert import AlertConfig
 from common.errors import Consequence, PlatformError
 from executor.handlers.alert import Alert
 from executor.handlers.base import Outcome
-from executor.platforms.ads import Level
-from executor.platforms.figures import AdAccount, Days
 from executor.settings import ExecutorSettings
+from platforms.advertising.figures import AdAccount
+from platforms.advertising.metrics import Level
+from platforms.calls.periods import Days
 from tests.support.fake_ads import FakeAds, FakeSources, FakeTikTok, Values, ad_account, refusal
 from tests.support.run_contexts import run_context
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from common.automation_config.alert import AlertConfig, AlertRule
 from common.automation_config.metrics import MetricName, RowLevel
-from executor.platforms.ads import METRICS, Level
+from platforms.advertising.metrics import METRICS, Level
 
 SPEND = {"metric": "spend", "max": 5}
 

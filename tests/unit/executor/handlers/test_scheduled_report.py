@@ -17,10 +17,10 @@ from common.errors import CarillonError, Consequence, PlatformError
 from common.models import ConnectionKind
 from executor.handlers.base import Account, RunContext
 from executor.handlers.scheduled_report import ScheduledReport
-from executor.platforms.usage import UsageLimiter
 from executor.settings import ExecutorSettings
+from platforms.calls.usage import UsageLimiter
 from tests.support.run_contexts import account, run_context
-from tests.unit.executor.platforms.fake_graph import TOKEN, Asked, FakeGraph, failure, page
+from tests.unit.platforms.facebook.fake_graph import TOKEN, Asked, FakeGraph, failure, page
 
 SLOT = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
 """Early on the 21st in Berlin, late on the 20th in New York and California."""

@@ -22,16 +22,15 @@ from common.messages import Attachment
 from common.models import ConnectionKind
 from executor.handlers.base import Account, Outcome
 from executor.handlers.scheduled_report import ScheduledReport
-from executor.platforms.ads import Level, MetricRow
-from executor.platforms.figures import AdAccount, Days
-from executor.platforms.periods import single_days
 from executor.reports.gather import advertising
 from executor.reports.gather.collection import MOST_PLOTTED, Collected, Source, Sources, Wanted, collect
 from executor.reports.gather.profile_memory import Memory
 from executor.reports.model.content import Subject
 from executor.settings import ExecutorSettings
-from tests.support.run_contexts import account, run_context
-from tests.unit.executor.platforms.fake_tiktok import (
+from platforms.advertising.figures import AdAccount
+from platforms.advertising.metrics import Level, MetricRow
+from platforms.calls.periods import Days, single_days
+from tests.support.platforms.fake_tiktok import (
     BUSINESS_URL,
     OPEN_URL,
     Asked,
@@ -41,6 +40,7 @@ from tests.unit.executor.platforms.fake_tiktok import (
     refusal,
     shown,
 )
+from tests.support.run_contexts import account, run_context
 
 SLOT = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -9,8 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 from common.automation_config.scheduled_report import ReportPeriod
-from executor.platforms.figures import Days
-from executor.platforms.periods import single_days
 from executor.reports.model.content import (
     AccountFigures,
     CampaignFigures,
@@ -24,6 +22,7 @@ from executor.reports.model.content import (
     VideoFigures,
     VideoList,
 )
+from platforms.calls.periods import Days, single_days
 
 WEEK = Days(date(2026, 11, 14), date(2026, 11, 20))
 YESTERDAY = Days(date(2026, 11, 20), date(2026, 11, 20))

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from executor.platforms.figures import Days
 from executor.reports.render import chart as charts
 from executor.reports.render.chart import HEIGHT, WIDTH, Chart, Value, draw
+from platforms.calls.periods import Days
 
 UNTIL = date(2026, 11, 20)
 BLUE, GREY, TINT, WASH = (0x25, 0x63, 0xEB), (0xC7, 0xD0, 0xDD), (0x93, 0xB4, 0xF5), (0xE6, 0xEE, 0xFD)

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from executor.platforms.figures import Days
 from executor.reports.render import numbers
+from platforms.calls.periods import Days
 
 
 @pytest.mark.parametrize(

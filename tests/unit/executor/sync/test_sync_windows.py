@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.automation_config.data_sync import MAX_BACKFILL_DAYS, DataSyncConfig
-from executor.platforms.figures import Days
 from executor.sync.windows import Watermarks, fingerprint, window
+from platforms.calls.periods import Days
 from tests.support.fake_ads import ad_account
 
 SLOT = datetime(2026, 11, 21, 9, tzinfo=UTC)

@@ -8,7 +8,6 @@ import pytest
 
 from common.errors import Consequence
 from common.models import ConnectionKind, RefreshOutcome
-from common.oauth.base import ANSWER_LOST, NO_TOKEN, Stored
 from executor.tokens.decisions import (
     ADOPT_AFTER,
     FIRST_PAUSE,
@@ -26,6 +25,7 @@ from executor.tokens.decisions import (
     pause_after,
     reason_for,
 )
+from platforms.oauth.base import ANSWER_LOST, NO_TOKEN, Stored
 from tests.support.fake_grants import refusal
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

@@ -17,8 +17,8 @@ from api.connections.waiting import resume_waiting
 from api.security import Principal
 from common.ids import new_id
 from common.models import Connection, ConnectionKind, OAuthAttempt
-from common.oauth.base import Discovered, Grant, TokenSet
 from common.secrets.crypto import KeyRing
+from platforms.oauth.base import Discovered, Grant, TokenSet
 
 # Two people who connect the same new account at the same time get one row, not an error each.
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('connection ' || :account, 0))")

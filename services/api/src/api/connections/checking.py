@@ -22,7 +22,7 @@ from api.security import Principal
 from common.errors import Conflict, Consequence, PlatformError
 from common.events import TokenRefreshDue
 from common.models import Connection, ConnectionKind, ConnectionStatus
-from common.oauth.base import Discovered, Grant, Stored, TokenSet
+from platforms.oauth.base import Discovered, Grant, Stored, TokenSet
 
 log = structlog.get_logger()
 

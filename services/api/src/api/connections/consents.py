@@ -26,8 +26,8 @@ from api.security import Principal
 from common.errors import Conflict, Consequence, FieldError, PlatformError
 from common.ids import new_id
 from common.models import Connection, ConnectionKind, OAuthAttempt
-from common.oauth.base import Discovered, Grant, Stored, TokenSet
-from common.oauth.pkce import challenge_of, hash_state, new_state, new_verifier
+from platforms.oauth.base import Discovered, Grant, Stored, TokenSet
+from platforms.oauth.pkce import challenge_of, hash_state, new_state, new_verifier
 
 log = structlog.get_logger()
 

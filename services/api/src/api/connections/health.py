@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from common.models import Connection, ConnectionKind, ConnectionStatus
-from common.oauth import NEEDS
-from common.oauth.base import missing_scopes
+from platforms.oauth.base import missing_scopes
+from platforms.registry import NEEDS
 
 SOON = timedelta(days=7)
 LATE_AFTER = timedelta(hours=2)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from common.errors import FieldError
 from common.models import ConnectionKind, Platform
-from common.oauth.zoom import SERVER_CREDENTIALS
+from platforms.zoom.oauth import SERVER_CREDENTIALS
 
 USUAL_KIND: Mapping[Platform, ConnectionKind] = {
     Platform.FACEBOOK: ConnectionKind.FACEBOOK_USER,

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from api.connections.kinds import CREDENTIALS, REFRESH_TOKEN, TOKEN, WEBHOOK_SECRET, Secrets
 from common.models import Connection
-from common.oauth.base import Stored, TokenSet
 from common.secrets.crypto import KeyRing
+from platforms.oauth.base import Stored, TokenSet
 
 
 def seal_pasted(keys: KeyRing, connection: Connection, secrets: Secrets) -> None:

@@ -36,8 +36,8 @@ from common.models import (
     RecordingSource,
     TokenRefresh,
 )
-from common.oauth.base import Grant, Stored, TokenSet
 from common.secrets.crypto import KeyRing
+from platforms.oauth.base import Grant, Stored, TokenSet
 
 log = structlog.get_logger()
 

@@ -12,10 +12,10 @@ from functools import reduce
 from types import MappingProxyType
 
 from executor.alerts.rules import Condition, Rule
-from executor.platforms.ads import METRICS, Level, MetricRow
-from executor.platforms.figures import ZERO, AdAccount, Days
-from executor.platforms.periods import single_days
 from executor.sources.reading import storable
+from platforms.advertising.figures import ZERO, AdAccount
+from platforms.advertising.metrics import METRICS, Level, MetricRow
+from platforms.calls.periods import Days, single_days
 
 UNREADABLE = "unreadable"
 """In the place of a rule's key: that an account could not be read."""

@@ -9,7 +9,7 @@ from typing import Any
 from executor.alerts.findings import Finding, Verdict
 from executor.alerts.memory import Event
 from executor.alerts.wording import headline, sentence
-from executor.platforms.ads import METRICS
+from platforms.advertising.metrics import METRICS
 
 MAX_RECORDED = 200
 """Breaches and events kept with a run; all of them are counted."""

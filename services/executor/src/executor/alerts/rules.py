@@ -9,9 +9,9 @@ from decimal import Decimal
 from enum import StrEnum
 
 from common.automation_config.alert import AlertRule, Comparison
-from executor.platforms.ads import Level
-from executor.platforms.figures import Days
 from executor.sources.reading import latest_day
+from platforms.advertising.metrics import Level
+from platforms.calls.periods import Days
 
 _WEEK = 7
 

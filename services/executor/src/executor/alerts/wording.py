@@ -8,10 +8,10 @@ from decimal import Decimal
 from executor.alerts.findings import Finding, Subject
 from executor.alerts.memory import Change, Event
 from executor.alerts.rules import Condition, Rule
-from executor.platforms.ads import METRICS, Unit
-from executor.platforms.figures import Days
 from executor.reports.render import numbers
 from executor.reports.render.names import shown
+from platforms.advertising.metrics import METRICS, Unit
+from platforms.calls.periods import Days
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _PLATFORMS = {"facebook": "Facebook", "tiktok": "TikTok"}

@@ -17,7 +17,6 @@ from executor.alerts.record import record, summary
 from executor.alerts.rendering import AlertRenderer
 from executor.alerts.rules import Rule, expand
 from executor.handlers.base import Handler, Outcome, RunContext
-from executor.platforms.ads import Level, MetricRow
 from executor.settings import ExecutorSettings
 from executor.sources.ads import AdSource, AdSources
 from executor.sources.reading import (
@@ -31,6 +30,7 @@ from executor.sources.reading import (
     read_each,
     storable,
 )
+from platforms.advertising.metrics import Level, MetricRow
 
 
 class Alert(Handler[AlertConfig]):

@@ -26,8 +26,8 @@ from common.database.pool import ConnectionPool
 from common.errors import PlatformError
 from common.messages import Message
 from common.telemetry import hide_secrets
-from executor.platforms.credentials import Credential
-from executor.platforms.usage import UsageLimiter
+from platforms.calls.credentials import Credential
+from platforms.calls.usage import UsageLimiter
 
 MAX_LOG_ENTRIES = 500
 C = TypeVar("C", bound=BaseModel)

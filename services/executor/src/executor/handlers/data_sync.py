@@ -12,7 +12,6 @@ from common.http import AddressGuard
 from common.models import Platform
 from common.secrets.crypto import KeyRing
 from executor.handlers.base import Account, Handler, Outcome, RunContext
-from executor.platforms.ads import Level
 from executor.settings import ExecutorSettings
 from executor.sources.ads import AdSources
 from executor.sources.reading import Sources
@@ -28,6 +27,7 @@ from executor.sync.postgresql.table import Table
 from executor.sync.postgresql.writing import Written, inspect, write
 from executor.sync.sending import Envelope, Sender, Sleep, utc_now
 from executor.sync.windows import Watermarks, fingerprint
+from platforms.advertising.metrics import Level
 
 
 class DataSync(Handler[DataSyncConfig]):

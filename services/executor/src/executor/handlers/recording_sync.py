@@ -13,12 +13,14 @@ from common.errors import Consequence, PlatformError
 from common.recordings.matching import Matcher
 from common.recordings.selection import Wanted
 from executor.handlers.base import Account, Handler, Outcome, RunContext
-from executor.platforms.zoom import PLATFORM, ZoomApi, ZoomClient
 from executor.recordings.finding import outcome as sync_outcome
 from executor.recordings.finding.outcome import NOT_CONNECTED, Tally
 from executor.recordings.finding.plan import Plan, plan, window
 from executor.recordings.finding.search import Job, RecordingSync
 from executor.settings import ExecutorSettings
+from platforms.zoom import PLATFORM
+from platforms.zoom.api import ZoomApi
+from platforms.zoom.client import ZoomClient
 
 SEARCHING = 60.0
 """Seconds of processor time that the patterns of one run's templates may take all together."""

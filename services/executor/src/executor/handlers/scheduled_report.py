@@ -14,11 +14,6 @@ from common.errors import Consequence, PlatformError
 from common.messages import Attachment, Message
 from common.models import ConnectionKind, DestinationType
 from executor.handlers.base import Handler, Outcome, RunContext
-from executor.platforms import facebook, tiktok
-from executor.platforms.ads import AdsClient
-from executor.platforms.facebook import FacebookClient
-from executor.platforms.facebook.ads import FacebookAds
-from executor.platforms.tiktok import Organic
 from executor.reports.gather.collection import Collected, Source, Sources, Wanted, collect
 from executor.reports.gather.profile_memory import Memory
 from executor.reports.gather.refusals import Refusal, tried
@@ -31,6 +26,11 @@ from executor.reports.render.text import ReportRenderer
 from executor.settings import ExecutorSettings
 from executor.sources.ads import AdSources
 from executor.sources.creators import CreatorSources
+from platforms import facebook, tiktok_business
+from platforms.advertising.metrics import AdsClient
+from platforms.facebook.ads import FacebookAds
+from platforms.facebook.client import FacebookClient
+from platforms.tiktok_organic.client import Organic
 
 _REASONS = {
     Consequence.REAUTH: "must be connected again",
@@ -150,7 +150,7 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
             if not own:
                 lost += _unconnected(await tried(self._ads.of(context, [facebook.PLATFORM])))
         if ConnectionKind.TIKTOK_BUSINESS in about.kinds:
-            found = await tried(self._ads.of(context, [tiktok.PLATFORM]))
+            found = await tried(self._ads.of(context, [tiktok_business.PLATFORM]))
             lost += _unconnected(found)
             if not isinstance(found, PlatformError):
                 ads += [Source(each.connection_id, each.name, each.client) for each in found]

@@ -21,9 +21,9 @@ from common.retry import next_attempt
 from common.telemetry import hide_secrets
 from executor.aftermath.table import AFTERMATH, ConnectionFate, Fault, RunFate
 from executor.handlers.base import Handler, Outcome, RunContext, RunLog
-from executor.platforms.usage import UsageLimiter
 from executor.runs.claims import ClaimedRun
 from executor.runs.results import CANCELLED, DELAYED, HANDED_BACK, Completion
+from platforms.calls.usage import UsageLimiter
 
 log = structlog.get_logger()
 

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
 from executor.handlers.base import Account, RunContext
-from executor.platforms.ads import AdsClient, Level, MetricRow
-from executor.platforms.facebook import Endpoint, Graph
-from executor.platforms.facebook.ads import FacebookAds
-from executor.platforms.figures import AdAccount, Days
-from executor.platforms.tiktok import App, Business, TikTokAds
 from executor.settings import ExecutorSettings
+from platforms.advertising.figures import AdAccount
+from platforms.advertising.metrics import AdsClient, Level, MetricRow
+from platforms.calls.periods import Days
+from platforms.facebook.ads import FacebookAds
+from platforms.facebook.graph import Graph
+from platforms.facebook.wire import Endpoint
+from platforms.tiktok_business.ads import TikTokAds
+from platforms.tiktok_business.advertisers import App
+from platforms.tiktok_business.client import Business
 
 _TITLES = {ConnectionKind.FACEBOOK_USER: "Facebook", ConnectionKind.TIKTOK_BUSINESS: "TikTok Ads"}
 PLATFORMS = tuple(kind.platform.value for kind in _TITLES)

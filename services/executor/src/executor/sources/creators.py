@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
 from executor.handlers.base import RunContext
-from executor.platforms.tiktok import PLATFORM, Organic
 from executor.settings import ExecutorSettings
+from platforms.tiktok_organic import PLATFORM
+from platforms.tiktok_organic.client import Organic
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from typing import Any, Protocol, TypeVar
 
 from common.errors import Consequence, PlatformError
 from executor.handlers.base import RunContext
-from executor.platforms.figures import AdAccount
 from executor.sources.ads import AdSource
+from platforms.advertising.figures import AdAccount
 
 CONCURRENCY = 5
 """Accounts one run reads at the same time."""

@@ -9,9 +9,6 @@ from datetime import date, datetime
 from common.automation_config.data_sync import DataSyncConfig
 from common.errors import Consequence, PlatformError
 from common.models import Platform
-from executor.platforms.ads import Level, MetricRow
-from executor.platforms.figures import Days
-from executor.platforms.periods import pieces
 from executor.sources.ads import AdSource
 from executor.sources.reading import (
     Found,
@@ -24,6 +21,8 @@ from executor.sources.reading import (
 )
 from executor.sync.chunks import AccountRows, Packer, Row
 from executor.sync.windows import Watermarks, account_key, window
+from platforms.advertising.metrics import Level, MetricRow
+from platforms.calls.periods import Days, pieces
 
 _DAYS_AT_A_TIME = 31
 """Days of an account whose rows are held at once."""

@@ -11,8 +11,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from common.automation_config.data_sync import MAX_BACKFILL_DAYS, DataSyncConfig
-from executor.platforms.figures import AdAccount, Days
 from executor.sources.reading import latest_day
+from platforms.advertising.figures import AdAccount
+from platforms.calls.periods import Days
 
 _DAY = timedelta(days=1)
 _VERSION = 1

@@ -15,7 +15,6 @@ import structlog
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
-from common.oauth.base import Grant, TokenSet
 from common.secrets.crypto import Undecryptable
 from common.work.places import Stopping
 from executor.aftermath.table import PROBLEMS
@@ -23,6 +22,7 @@ from executor.tokens.decisions import LOOK_AGAIN_AFTER, Move, Why, is_due, move_
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.refresher import Refresher
 from executor.tokens.vault import Kept, Vault
+from platforms.oauth.base import Grant, TokenSet
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind, RefreshOutcome
-from common.oauth.base import ANSWER_LOST, NO_TOKEN, Stored
+from platforms.oauth.base import ANSWER_LOST, NO_TOKEN, Stored
 
 MARGINS: Mapping[ConnectionKind, timedelta] = {
     ConnectionKind.ZOOM_SERVER: timedelta(seconds=60),

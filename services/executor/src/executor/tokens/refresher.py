@@ -21,7 +21,6 @@ from common.database.pool import TRANSIENT_DATABASE_ERRORS, DbSession
 from common.errors import Consequence, PlatformError
 from common.events import TokenRefreshed, to_record
 from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
-from common.oauth.base import ANSWER_LOST, Grant, TokenSet
 from executor.aftermath.application import AftermathWriter
 from executor.aftermath.table import Condemned
 from executor.tokens.decisions import (
@@ -38,6 +37,7 @@ from executor.tokens.decisions import (
     reason_for,
 )
 from executor.tokens.vault import Kept, Vault
+from platforms.oauth.base import ANSWER_LOST, Grant, TokenSet
 
 log = structlog.get_logger()
 

@@ -20,9 +20,9 @@ from common.database.pool import ConnectionPool, DbSession
 from common.errors import PlatformError
 from common.ids import new_id
 from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
-from common.oauth.base import Discovered, Stored, TokenSet
 from common.secrets.crypto import KeyRing
 from executor.tokens.decisions import Past, Token
+from platforms.oauth.base import Discovered, Stored, TokenSet
 
 LOCK_PATIENCE = 25.0
 """Seconds to wait for another refresher; longer than it may take, and less than a command may."""

@@ -18,12 +18,13 @@ from pydantic import BaseModel, Field
 from api.context import Collaborators, Wired
 from api.limits import read_body
 from api.problems import problem_responses
-from api.recordings.hooks import service, zoom_events
+from api.recordings.hooks import service
 from api.recordings.hooks.service import Receiver
-from api.recordings.hooks.signature import Claim, encrypted_token
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import Unprocessable
-from common.recordings.zoom import UnreadableRecording
+from platforms.zoom import events as zoom_events
+from platforms.zoom.recordings import UnreadableRecording
+from platforms.zoom.signature import Claim, encrypted_token
 
 log = structlog.get_logger()
 

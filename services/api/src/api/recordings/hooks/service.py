@@ -21,8 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.context import SERVICE, current_trace
 from api.quotas.limits import JOB_TYPE
-from api.recordings.hooks import zoom_events
-from api.recordings.hooks.zoom_events import ZoomEvent
+from api.recordings.hooks import known_files
 from api.recordings.service import files_of
 from api.recordings.sources.schemas import ME
 from common.automation_config.recording_sync import RecordingSyncConfig
@@ -35,8 +34,10 @@ from common.recordings.found import FoundRecording
 from common.recordings.intake import Entry, Taking
 from common.recordings.matching import Matcher, SlowPattern, SourceName, Template
 from common.recordings.selection import Verdict, Wanted, decide
-from common.recordings.zoom import read_meeting
 from common.secrets.crypto import KeyRing, Undecryptable
+from platforms.zoom import events as zoom_events
+from platforms.zoom.events import ZoomEvent
+from platforms.zoom.recordings import read_meeting
 
 log = structlog.get_logger()
 
@@ -165,7 +166,7 @@ async def _take_in(db: DbSession, keys: KeyRing, receiver: Receiver, event: Zoom
     known = await _known_files(db, sources, told.external_id)
     taken: list[tuple[SourceName, FoundRecording, Entry]] = []
     for source in sources:
-        found = zoom_events.merged(told, known.get(source.id, ()))
+        found = known_files.merged(told, known.get(source.id, ()))
         entries = await intake.record(db, receiver.tenant_id, source.id, [found])
         taken += [(source, found, entry) for entry in entries.values()]
     if event.download_token is not None:
@@ -317,7 +318,7 @@ async def _let_go(db: DbSession, receiver: Receiver, event: ZoomEvent) -> None:
         return
     rows = await db.fetch(_KNOWN, [source.id for source in sources], told.external_id)
     named = [file.id for file in told.files]
-    left = {row["id"]: zoom_events.without(files_of(row["files"]), named) for row in rows}
+    left = {row["id"]: known_files.without(files_of(row["files"]), named) for row in rows}
     gone = [recording_id for recording_id, files in left.items() if not files]
     fewer = {recording_id: files for recording_id, files in left.items() if files}
     await intake.skip(db, receiver.tenant_id, gone, automation_id=None, reason=GONE)

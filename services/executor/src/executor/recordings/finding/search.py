@@ -18,10 +18,11 @@ from common.recordings.found import FoundRecording
 from common.recordings.intake import Change, Entry, Taking
 from common.recordings.matching import Matcher, Template
 from common.recordings.selection import Standing, Verdict, Wanted, decide
-from common.recordings.zoom import UnreadableRecording, read_meeting
-from executor.platforms.zoom import PLATFORM, ZoomClient
 from executor.recordings.finding.outcome import MOST_EXAMPLES, NOT_CONNECTED, Tally, example
 from executor.recordings.finding.plan import Window
+from platforms.zoom import PLATFORM
+from platforms.zoom.client import ZoomClient
+from platforms.zoom.recordings import UnreadableRecording, read_meeting
 
 AT_ONCE = 4
 """Sources looked at at a time: what bounds a run's memory, with the size of a page."""

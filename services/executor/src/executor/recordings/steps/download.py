@@ -14,12 +14,12 @@ from common.errors import BlockedAddress, Consequence, PlatformError
 from common.http import ResponseTooLarge
 from common.recordings.files import RecordedFile
 from common.recordings.store import RecordingStore, Written
-from common.refusals import zoom as refusals
-from common.refusals.answers import Refusal
 from common.telemetry import hide_secrets, span
-from executor.platforms.credentials import Credential
-from executor.platforms.zoom.usage import seconds_to_wait
 from executor.recordings.steps.download_hosts import DownloadHosts
+from platforms.calls.answers import Refusal
+from platforms.calls.credentials import Credential
+from platforms.zoom import refusals
+from platforms.zoom.usage import seconds_to_wait
 
 PLATFORM = "zoom"
 MAX_REDIRECTS = 5

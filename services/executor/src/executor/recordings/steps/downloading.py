@@ -12,11 +12,11 @@ from common.recordings import layout
 from common.recordings.artifacts import DownloadedFile
 from common.recordings.store import RecordingStore
 from executor.aftermath.table import Condemned
-from executor.platforms.credentials import Credential
 from executor.recordings.processing.claims import SourceAccount
 from executor.recordings.processing.pipeline import Needed, is_stored, needed
 from executor.recordings.processing.progress import Work
 from executor.recordings.steps.download import PLATFORM, Downloader
+from platforms.calls.credentials import Credential
 
 
 class AccountCredential(Credential, Protocol):

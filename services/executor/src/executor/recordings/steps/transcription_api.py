@@ -14,11 +14,11 @@ from opentelemetry.trace import SpanKind
 from common.errors import BlockedAddress, Consequence, RemoteError
 from common.http import ResponseTooLarge, parse_retry_after
 from common.recordings.settings import TranscriptionSettings
-from common.refusals.answers import by_status, object_in, one_line
 from common.telemetry import hide_secrets, span
-from executor.platforms.exchange import server_attributes
 from executor.recordings.steps.multipart import FileForm
 from executor.recordings.steps.webvtt import is_vtt
+from platforms.calls.answers import by_status, object_in, one_line
+from platforms.calls.exchange import server_attributes
 
 PATH = "/v1/audio/transcriptions"
 MAX_TRANSCRIPT = 16 * 1024 * 1024

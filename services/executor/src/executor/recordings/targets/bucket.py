@@ -21,11 +21,11 @@ from obstore.store import S3Store
 from common.errors import Consequence
 from common.recordings.settings import S3Target
 from common.recordings.store import RecordingStore
-from common.refusals.answers import by_status
 from executor.recordings.processing.claims import ClaimedRecording
 from executor.recordings.steps.upload_names import OutgoingFile, prefixed
 from executor.recordings.targets.base import Parcel, Target, UploadFailed
 from executor.recordings.targets.exchange import send
+from platforms.calls.answers import by_status
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential

@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 from common.errors import Consequence, PlatformError
-from executor.platforms.ads import AdsClient, Level, MetricRow
-from executor.platforms.figures import ZERO, AdAccount, Days
 from executor.reports.gather.refusals import Refusal, together, tried
 from executor.reports.model.content import AccountFigures, CampaignFigures, Figures, Subject
+from platforms.advertising.figures import ZERO, AdAccount
+from platforms.advertising.metrics import AdsClient, Level, MetricRow
+from platforms.calls.periods import Days
 
 CONTEXT_DAYS = 14
 """Days a chart shows when the report is about one."""

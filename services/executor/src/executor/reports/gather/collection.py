@@ -15,11 +15,6 @@ from zoneinfo import ZoneInfo
 
 from common.automation_config.scheduled_report import MetricType, ScheduledReportConfig
 from common.errors import Consequence, PlatformError
-from executor.platforms import facebook, tiktok
-from executor.platforms.ads import AdsClient
-from executor.platforms.facebook import FacebookClient, Page, page_insights
-from executor.platforms.figures import AdAccount, Days
-from executor.platforms.tiktok import Organic
 from executor.reports.gather import advertising, creators, pages
 from executor.reports.gather.advertising import AdsReading, AdsRequest
 from executor.reports.gather.profile_memory import Memory
@@ -32,6 +27,14 @@ from executor.reports.model.content import (
     Subject,
     VideoList,
 )
+from platforms import facebook, tiktok_business
+from platforms.advertising.figures import AdAccount
+from platforms.advertising.metrics import AdsClient
+from platforms.calls.periods import Days
+from platforms.facebook import page_insights
+from platforms.facebook.client import FacebookClient
+from platforms.facebook.figures import Page
+from platforms.tiktok_organic.client import Organic
 
 MOST_PLOTTED = 50
 """Ad accounts whose days a chart adds up; the calls for more are worth more than a picture."""
@@ -186,7 +189,10 @@ class _Collection:
             for each in listed or ():
                 if isinstance(each, Page):
                     found_pages.setdefault(each.id, (reader.client, each))
-        chosen = {facebook.PLATFORM: self._config.accounts, tiktok.PLATFORM: self._config.advertisers}
+        chosen = {
+            facebook.PLATFORM: self._config.accounts,
+            tiktok_business.PLATFORM: self._config.advertisers,
+        }
         selected: list[tuple[AdsClient, AdAccount]] = []
         complete = not len(self._refusals)  # a list that could not be read does not say what it lacks
         for platform in dict.fromkeys(source.client.platform for source in sources.ads):
@@ -260,7 +266,7 @@ class _Collection:
                 lacking = PlatformError(
                     "its totals were not granted: connect it again and allow user.info.stats",
                     Consequence.PERM,
-                    platform=tiktok.PLATFORM,
+                    platform=tiktok_business.PLATFORM,
                     code="user.info.stats",
                     connection_id=source.id,
                 )

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, time, tzinfo
 
-from executor.platforms.figures import Days
-from executor.platforms.tiktok import Profile, Video
 from executor.reports.gather.profile_memory import Memory
 from executor.reports.model.content import Pair, ProfileFigures, VideoFigures, VideoList
+from platforms.calls.periods import Days
+from platforms.tiktok_organic.client import Profile, Video
 
 _TOTALS = ("followers", "likes", "videos")
 

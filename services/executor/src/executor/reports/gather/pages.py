@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
-from executor.platforms.facebook import DailyValues, Page
-from executor.platforms.figures import Days
 from executor.reports.model.content import PageFigures, Pair
+from platforms.calls.periods import Days
+from platforms.facebook.figures import Page
+from platforms.facebook.page_insights import DailyValues
 
 PAGE_METRICS = {
     "views": "page_media_view",

@@ -10,7 +10,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from common.automation_config.scheduled_report import ReportPeriod
-from executor.platforms.figures import ZERO, Days
+from platforms.advertising.figures import ZERO
+from platforms.calls.periods import Days
 
 
 class Subject(StrEnum):
@@ -27,7 +28,7 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What ads delivered in a period, by the names of `executor.platforms.ads.METRICS`.
+    """What ads delivered in a period, by the names of `platforms.advertising.metrics.METRICS`.
 
     A metric that is missing is not known. `spend` is in the account's currency; `reach` counts each person
     once, so that it cannot be added up.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from executor.platforms.ads import METRICS, Unit
-from executor.platforms.figures import ZERO, Days
 from executor.reports.model.content import (
     AccountFigures,
     CampaignFigures,
@@ -19,6 +17,9 @@ from executor.reports.model.content import (
     VideoList,
 )
 from executor.reports.render import numbers
+from platforms.advertising.figures import ZERO
+from platforms.advertising.metrics import METRICS, Unit
+from platforms.calls.periods import Days
 
 _COUNTS = ("impressions", "clicks", "reach")
 MOST_VIDEOS = 20

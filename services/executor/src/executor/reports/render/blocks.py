@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from executor.platforms.ads import METRICS, Unit
-from executor.platforms.figures import Days
 from executor.reports.model.content import (
     AccountFigures,
     CampaignFigures,
@@ -22,6 +20,8 @@ from executor.reports.model.content import (
 )
 from executor.reports.render import numbers
 from executor.reports.render.names import PLATFORM_TITLES, shown
+from platforms.advertising.metrics import METRICS, Unit
+from platforms.calls.periods import Days
 
 PAGE_LABELS = {
     "views": "Views",

@@ -15,9 +15,8 @@ from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
-from executor.platforms.figures import Days
-from executor.platforms.periods import single_days
 from executor.reports.render import numbers, scales
+from platforms.calls.periods import Days, single_days
 
 WIDTH, HEIGHT = 1_200, 600
 """Pixels of the picture; everything below is in these."""

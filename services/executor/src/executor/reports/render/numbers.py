@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
-from executor.platforms.figures import Days
+from platforms.calls.periods import Days
 
 _MINOR_DIGITS = {  # ISO 4217, where they are not two
     **dict.fromkeys(

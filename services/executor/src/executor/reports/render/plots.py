@@ -11,11 +11,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from executor.platforms.figures import ZERO, Days
 from executor.reports.gather.advertising import CONTEXT_DAYS
 from executor.reports.model.content import PageFigures, Report
 from executor.reports.render import numbers
 from executor.reports.render.chart import Chart, Value
+from platforms.advertising.figures import ZERO
+from platforms.calls.periods import Days
 
 _DAY = timedelta(days=1)
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from executor.platforms.ads import METRICS, Unit
-from executor.platforms.figures import Days
-from executor.platforms.periods import single_days
 from executor.reports.model.content import CampaignFigures, Figures, Report
+from platforms.advertising.metrics import METRICS, Unit
+from platforms.calls.periods import Days, single_days
 
 COLUMNS = (
     "date",

@@ -8,10 +8,10 @@ from datetime import date, datetime
 
 from common.errors import Consequence, PlatformError
 from common.models import Platform
-from executor.platforms.ads import Level
 from executor.sync.chunks import Chunk, Row
 from executor.sync.postgresql.connecting import UserConnection
 from executor.sync.postgresql.table import COLUMNS_OF, SCHEMA_EXISTS, UNIQUE_KEYS_OF, Present, Table
+from platforms.advertising.metrics import Level
 
 # In the transaction, not at its start: poolers refuse settings that come with the connection.
 _LIMITS = """

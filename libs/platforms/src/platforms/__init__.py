@@ -1,0 +1,1 @@
+"""The platforms whose accounts a team connects: a folder each, and one line in the registry."""

@@ -1,0 +1,1 @@
+"""Advertising in the words all platforms share."""

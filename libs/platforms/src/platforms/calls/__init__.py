@@ -1,0 +1,1 @@
+"""Calling a platform: the exchange, the token, the limits, and what an answer means."""

@@ -1,0 +1,3 @@
+"""Facebook: the Graph API, and how its accounts are connected."""
+
+PLATFORM = "facebook"

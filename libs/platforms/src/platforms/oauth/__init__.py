@@ -1,0 +1,1 @@
+"""Connecting an account: what a grant is, its endpoint, and PKCE."""

@@ -1,0 +1,3 @@
+"""TikTok for advertisers: the Business (Marketing) API."""
+
+PLATFORM = "tiktok"

@@ -1,0 +1,3 @@
+"""TikTok for creators: the organic API."""
+
+PLATFORM = "tiktok"

@@ -1,0 +1,3 @@
+"""Zoom: the recordings of a person or an account, found and announced."""
+
+PLATFORM = "zoom"
