@@ -12,7 +12,7 @@ import pytest
 
 from common.errors import ChannelError, Consequence
 from common.retry import TELEGRAM_SCHEDULE
-from common.telemetry import hide_secrets
+from common.secrets.redaction import hide_secrets
 from notifier.channels.base import Interrupted, OutcomeUnknown, Receipt
 from notifier.channels.telegram import TelegramChannel
 from tests.support.channels import notifier_settings

@@ -24,8 +24,8 @@ from common.broker import TOPICS, ensure_topics
 from common.database.migrate import upgrade
 from common.secrets import rotation
 from common.secrets.crypto import KeyRing, new_encryption_key
+from common.secrets.redaction import hide_secrets
 from common.settings import KafkaSettings, SecretSettings, ServiceSettings, load
-from common.telemetry import hide_secrets
 from common.tenants import bootstrap
 
 

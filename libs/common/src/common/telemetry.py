@@ -7,12 +7,10 @@ the database as a W3C `traceparent`.
 
 from __future__ import annotations
 
-import html
-import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,46 +25,12 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Gauge, Histogram
 
+from common.secrets.redaction import HIDDEN, hide_secrets
 from common.settings import LogFormat, TelemetrySettings
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _SECRET_FIELD = re.compile(r"(token|secret|password|authorization|api_?key|dsn|database_url)", re.IGNORECASE)
-_SECRET_VALUE = re.compile(
-    r"(access_token=)[^&\s\"']+|(bot)\d+(?::|%3[Aa])[A-Za-z0-9_-]{20,}|(car_)[A-Za-z0-9_-]{20,}"
-    r"|(whsec_)(?:[A-Za-z0-9+/=]|\\/|%2[BFbf]|%3[Dd])+"
-    r"|(Bearer )[A-Za-z0-9._~+/-]+|(Basic )[A-Za-z0-9+/=_-]{16,}|(postgres(?:ql)?://[^:/@\s]*:)[^@\s]+(?=@)"
-)
-_HIDDEN = "[hidden]"
-_LEAST_SECRET = 8
 _QUERY = "url.query"
-
-
-def hide_secrets(text: str, known: Iterable[str] = ()) -> str:
-    """`text` without the tokens, keys and passwords it may carry, as in a vendor's error or a URL.
-
-    `known` are secrets to hide whatever they look like, also where they are spelt as in an address, in JSON
-    or in HTML. Those of less than eight characters are not: they would be found in ordinary words. Hide
-    before anything is cut off: what is left of a secret is not known any more.
-    """
-    for secret in sorted(known, key=len, reverse=True):
-        if len(secret) >= _LEAST_SECRET:
-            text = re.sub("".join(map(_spelt, secret)), _HIDDEN, text)
-    return _SECRET_VALUE.sub(lambda match: next(filter(None, match.groups())) + _HIDDEN, text)
-
-
-def _spelt(character: str) -> str:
-    """A pattern for a character of a secret, however it is escaped. Bounded: texts may be hostile."""
-    if character.isascii() and character.isalnum():
-        return character
-    encoded = "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in character.encode(errors="replace"))
-    spellings = (
-        rf"\\{{0,8}}{re.escape(character)}",
-        rf"(?i:{encoded}|\\{{1,8}}u{ord(character):04x}|&#0{{0,4}}{ord(character)};|&#x0{{0,4}}{ord(character):x};)",
-        re.escape(html.escape(character)),
-        rf"\\{{1,8}}{re.escape(json.dumps(character)[-2])}",
-        *((r"\+",) if character == " " else ()),
-    )
-    return f"(?:{'|'.join(spellings)})"
 
 
 def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -82,7 +46,7 @@ def _shown(name: str, value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
     if _SECRET_FIELD.search(name):
-        return _HIDDEN
+        return HIDDEN
     if isinstance(value, Mapping):
         return {str(key): _shown(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -154,7 +118,7 @@ def configure(service: str, settings: TelemetrySettings, *, instance: str) -> No
 
 def _without_arguments(record: logging.LogRecord) -> bool:
     """A filter that lets everything pass, but for what the message was filled with."""
-    record.args = tuple(_HIDDEN for _ in record.args or ())
+    record.args = tuple(HIDDEN for _ in record.args or ())
     return True
 
 
@@ -167,7 +131,7 @@ class WithoutQueries(SpanProcessor):
     def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:
         """Called before anybody else sees the span."""
         if span.attributes and span.attributes.get(_QUERY):
-            span.set_attribute(_QUERY, _HIDDEN)
+            span.set_attribute(_QUERY, HIDDEN)
 
 
 def tracer() -> trace.Tracer:
@@ -214,7 +178,7 @@ def span(
         try:
             yield current
         except Exception as error:
-            current.set_status(Status(StatusCode.ERROR, hide_secrets(str(error))[:500]))
+            current.set_status(Status(StatusCode.ERROR, hide_secrets(str(error), limit=500)))
             current.set_attribute("error.type", type(error).__qualname__)
             raise
 

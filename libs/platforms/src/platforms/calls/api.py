@@ -15,7 +15,8 @@ from opentelemetry.trace import Span, SpanKind
 
 from common.errors import Consequence, PlatformError
 from common.http import parse_retry_after
-from common.telemetry import hide_secrets, span
+from common.secrets.redaction import hide_secrets
+from common.telemetry import span
 from platforms.calls.credentials import Credential
 from platforms.calls.exchange import NoAnswer, Reply, Request, exchange, server_attributes
 from platforms.calls.pace import SHORT_WAIT, Pace

@@ -12,7 +12,8 @@ import httpx
 from opentelemetry.trace import SpanKind
 
 from common.errors import Consequence, PlatformError
-from common.telemetry import hide_secrets, span
+from common.secrets.redaction import hide_secrets
+from common.telemetry import span
 from platforms.calls.exchange import NoAnswer, Reply, server_attributes
 from platforms.calls.usage import Usage, UsageLimiter
 from platforms.facebook import PLATFORM, usage

@@ -14,7 +14,8 @@ from opentelemetry.trace import SpanKind
 from common.errors import BlockedAddress, Consequence, PlatformError
 from common.http import ResponseTooLarge, parse_retry_after
 from common.models import Platform
-from common.telemetry import hide_secrets, span
+from common.secrets.redaction import hide_secrets
+from common.telemetry import span
 from platforms.calls.answers import UNREADABLE, Refusal
 from platforms.oauth.base import ANSWER_LOST, NO_TOKEN, NOT_CONFIGURED
 

@@ -14,7 +14,8 @@ import httpx
 from opentelemetry.trace import SpanKind
 
 from common.errors import Consequence, PlatformError
-from common.telemetry import hide_secrets, span
+from common.secrets.redaction import hide_secrets
+from common.telemetry import span
 from platforms.calls.answers import UNREADABLE, Refusal
 from platforms.calls.credentials import Credential
 from platforms.calls.exchange import NoAnswer, Reply, Request, exchange, server_attributes

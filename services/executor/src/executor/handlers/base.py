@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from common.database.pool import ConnectionPool
 from common.errors import PlatformError
 from common.messages import Message
-from common.telemetry import hide_secrets
+from common.secrets.redaction import hide_secrets
 from platforms.calls.credentials import Credential
 from platforms.calls.usage import UsageLimiter
 

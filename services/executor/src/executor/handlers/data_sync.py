@@ -127,7 +127,7 @@ class DataSync(Handler[DataSyncConfig]):
                     connection_id=connection_id,
                 )
         except FAILURES as error:
-            raise failure(error, connection_id=connection_id, secrets=(dsn, address.password)) from None
+            raise failure(error, connection_id=connection_id, secrets=(address.password,)) from None
         context.log.info(
             "rows stored", rows=written.rows, removed=written.removed, statements=len(written.statements)
         )

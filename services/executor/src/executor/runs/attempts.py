@@ -18,7 +18,7 @@ from common.database.pool import ConnectionPool
 from common.errors import CarillonError, PlatformError, RemoteError
 from common.models import RunStatus
 from common.retry import next_attempt
-from common.telemetry import hide_secrets
+from common.secrets.redaction import hide_secrets
 from executor.aftermath.table import AFTERMATH, ConnectionFate, Fault, RunFate
 from executor.handlers.base import Handler, Outcome, RunContext, RunLog
 from executor.runs.claims import ClaimedRun

@@ -14,6 +14,7 @@ from common import telemetry
 from common.errors import BlockedAddress, ChannelError, Consequence
 from common.http import ResponseTooLarge, parse_retry_after, port_of
 from common.http.standard_webhooks import signed_headers
+from common.secrets.redaction import hide_secrets
 from executor.sync.endpoints import WebhookEndpoint
 
 TIMEOUT = 30.0
@@ -98,7 +99,7 @@ async def _beginning(response: httpx.Response) -> str:
 
 def _shown(said: str, secrets: Sequence[str]) -> str:
     """A little of it on one line, without what it repeats of our secrets."""
-    text = telemetry.hide_secrets(said, secrets)
+    text = hide_secrets(said, secrets, limit=8 * _SHOWN)
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_SHOWN]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.errors import Consequence, PlatformError
-from common.telemetry import hide_secrets
+from common.secrets.redaction import hide_secrets
 from executor.sync.chunks import AccountRows, Chunk
 from executor.sync.collection import Collected
 

@@ -14,7 +14,8 @@ from opentelemetry.trace import Span, SpanKind
 
 from common.errors import BlockedAddress, ChannelError, Consequence
 from common.http import ResponseTooLarge, port_of
-from common.telemetry import hide_secrets, span
+from common.secrets.redaction import hide_secrets
+from common.telemetry import span
 from notifier.channels.base import OutcomeUnknown
 
 TOTAL_TIMEOUT = 15.0
@@ -137,10 +138,10 @@ def _unknown(detail: str, code: str) -> OutcomeUnknown:
 
 
 def _reason(error: httpx.TransportError) -> str:
-    return hide_secrets(f"{type(error).__name__} {error}".strip())[:200]
+    return hide_secrets(f"{type(error).__name__} {error}".strip(), limit=200)
 
 
 def excerpt(body: bytes, *, characters: int = 200, secrets: Iterable[str] = ()) -> str:
     """The beginning of a body on one line, for a person to read, without the secrets it repeats."""
-    text = hide_secrets(body.decode("utf-8", "replace"), secrets)[: characters * 8]
+    text = hide_secrets(body.decode("utf-8", "replace"), secrets, limit=8 * characters)
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:characters]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from common.errors import ChannelError, Consequence
 from common.http import bounded_wait, parse_retry_after
-from common.telemetry import hide_secrets
+from common.secrets.redaction import hide_secrets
 from notifier.channels.base import OutcomeUnknown
 from notifier.channels.exchange import Answer, excerpt
 from notifier.channels.telegram_errors import Rule, rule_for
@@ -56,7 +56,7 @@ def message_id(answer: Answer, token: str, now: datetime) -> int:
         return identifier if isinstance(identifier, int) else 0
     status = document.get("error_code")
     status = status if isinstance(status, int) else answer.status
-    description = hide_secrets(str(document.get("description", "")), [token])[:300]
+    description = hide_secrets(str(document.get("description", "")), [token], limit=300)
     parameters = document.get("parameters")
     parameters = parameters if isinstance(parameters, dict) else {}
     new_chat = parameters.get("migrate_to_chat_id")

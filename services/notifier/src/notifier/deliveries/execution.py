@@ -24,7 +24,7 @@ from common import telemetry
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError
 from common.models import Lane
-from common.telemetry import hide_secrets
+from common.secrets.redaction import hide_secrets
 from common.work.places import Capacity
 from common.work.writing import GroupWriter
 from notifier.channels.base import Channel, Interrupted

@@ -9,7 +9,7 @@ from typing import Any
 from common.errors import CarillonError, ChannelError, Consequence
 from common.models import DeliveryStatus
 from common.retry import RetrySchedule, next_attempt
-from common.telemetry import hide_secrets
+from common.secrets.redaction import hide_secrets
 from notifier.channels.base import OutcomeUnknown, Receipt
 from notifier.deliveries.claims import ClaimedDelivery
 from notifier.deliveries.outcomes import DeliveryOutcome

@@ -16,7 +16,7 @@ from common import telemetry
 from common.errors import CarillonError
 from common.recordings.artifacts import Retries
 from common.recordings.store import NotStored
-from common.telemetry import hide_secrets
+from common.secrets.redaction import hide_secrets
 from executor.recordings.processing import retries as again
 from executor.recordings.processing.claims import ClaimedRecording
 from executor.recordings.processing.failures import Exhausted, StepFailed, StepTimeout, Unprocessable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common.errors import CarillonError, RemoteError
-from common.telemetry import hide_secrets
+from common.secrets.redaction import hide_secrets
 from executor.recordings.processing.outcomes import Failure
 from executor.recordings.processing.pipeline import Step
 

@@ -14,7 +14,8 @@ from common.errors import BlockedAddress, Consequence, PlatformError
 from common.http import ResponseTooLarge
 from common.recordings.files import RecordedFile
 from common.recordings.store import RecordingStore, Written
-from common.telemetry import hide_secrets, span
+from common.secrets.redaction import hide_secrets
+from common.telemetry import span
 from executor.recordings.steps.download_hosts import DownloadHosts
 from platforms.calls.answers import Refusal
 from platforms.calls.credentials import Credential
@@ -250,7 +251,7 @@ class _Errors:
         retry_after: float | None = None,
     ) -> PlatformError:
         return PlatformError(
-            f"Zoom: {hide_secrets(detail, self._secrets)[:300]}",
+            f"Zoom: {hide_secrets(detail, self._secrets, limit=300)}",
             consequence,
             platform=PLATFORM,
             code=code,

@@ -14,7 +14,8 @@ from opentelemetry.trace import SpanKind
 from common.errors import BlockedAddress, Consequence, RemoteError
 from common.http import ResponseTooLarge, parse_retry_after
 from common.recordings.settings import TranscriptionSettings
-from common.telemetry import hide_secrets, span
+from common.secrets.redaction import hide_secrets
+from common.telemetry import span
 from executor.recordings.steps.multipart import FileForm
 from executor.recordings.steps.webvtt import is_vtt
 from platforms.calls.answers import by_status, object_in, one_line
@@ -162,7 +163,7 @@ def refusal(
         case _:
             consequence = by_status(status)
     return TranscriptionFailed(
-        f"the transcription endpoint: {hide_secrets(detail, [key] if key else ())[:300]}",
+        f"the transcription endpoint: {hide_secrets(detail, [key] if key else (), limit=300)}",
         consequence,
         code=code or str(status),
         http_status=status,

@@ -31,7 +31,7 @@ _SUBJECTS = {
     Subject.FILE: "In the file",
 }
 _MAX_REASON = 80
-_TAG = re.compile(r"<[^>]+>")
+_TAG = re.compile(r"<[^<>]+>")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import asyncpg
 
 from common.errors import BlockedAddress, Consequence, PlatformError
 from common.models import Platform
-from common.telemetry import hide_secrets
+from common.secrets.redaction import hide_secrets
 
 _BY_STATE = {
     "28000": (Consequence.REAUTH, "it refuses this user from here: give the user access, or connect anew"),
@@ -61,7 +61,7 @@ def failure(error: BaseException, *, connection_id: str, secrets: tuple[str, ...
     consequence, told, code = _meaning(error)
     said = ""
     if isinstance(error, asyncpg.PostgresError) and (code or "").startswith(_SAID_CLASSES):
-        said = f" ({hide_secrets(str(error.args[0] if error.args else ''), secrets)[:200]})"
+        said = f" ({hide_secrets(str(error.args[0] if error.args else ''), secrets, limit=200)})"
     return PlatformError(
         f"the database cannot be written to: {told}{said}",
         consequence,
