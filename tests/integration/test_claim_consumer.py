@@ -17,7 +17,8 @@ from common.ids import new_id
 from common.models import Lane, Trigger
 from common.settings import KafkaSettings
 from common.work import consumer as consuming_module
-from common.work.consumer import ClaimConsumer, DeadLetters
+from common.work.consumer import ClaimConsumer
+from common.work.dead_letters import DeadLetters
 from common.work.places import Stopping
 from tests.support.polling import eventually
 

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from common.events import MAX_EVENT_BYTES, AutomationDue, to_record
 from common.models import Lane, Trigger
-from common.work import consumer
-from common.work.consumer import DeadLetters, headers_of, oldest_poll_age, sort_batch
+from common.work import dead_letters
+from common.work.consumer import oldest_poll_age
+from common.work.dead_letters import DeadLetters
+from common.work.records import headers_of, sort_batch
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 Headers = Sequence[tuple[str, bytes | None]]
@@ -130,7 +132,7 @@ class Producer:
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumer, "RETRY_PAUSE", 0)
+    monkeypatch.setattr(dead_letters, "RETRY_PAUSE", 0)
 
 
 async def set_aside(producer: Producer, *records: ConsumerRecord[bytes, bytes]) -> None:

@@ -19,7 +19,8 @@ from common.events import (
     TokenRefreshed,
 )
 from common.models import Lane
-from common.work.consumer import ClaimConsumer, DeadLetters
+from common.work.consumer import ClaimConsumer
+from common.work.dead_letters import DeadLetters
 from executor.recordings.processing.execution import Processing
 from executor.runs.execution import Execution
 from executor.settings import ExecutorSettings

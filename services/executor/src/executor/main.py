@@ -18,7 +18,8 @@ from common.http import create_client
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
 from common.service import background, database_check, require_current_schema
-from common.work.consumer import ClaimConsumer, DeadLetters, start_consumers
+from common.work.consumer import ClaimConsumer, start_consumers
+from common.work.dead_letters import DeadLetters
 from common.work.places import Capacity
 from common.work.writing import GroupWriter
 from executor.aftermath.application import AftermathWriter

@@ -5,7 +5,8 @@ from __future__ import annotations
 from faststream.kafka import KafkaBroker
 
 from common.events import NotificationRequested
-from common.work.consumer import ClaimConsumer, DeadLetters
+from common.work.consumer import ClaimConsumer
+from common.work.dead_letters import DeadLetters
 from notifier.deliveries.execution import TOPIC, Delivering
 from notifier.settings import NotifierSettings
 

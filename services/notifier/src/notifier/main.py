@@ -15,7 +15,8 @@ from common.http import create_client
 from common.models import Lane
 from common.secrets.crypto import KeyRing
 from common.service import background, database_check, require_current_schema
-from common.work.consumer import DeadLetters, start_consumers
+from common.work.consumer import start_consumers
+from common.work.dead_letters import DeadLetters
 from common.work.places import Capacity
 from common.work.writing import GroupWriter
 from notifier.channels import build_channels

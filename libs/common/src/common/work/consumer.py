@@ -1,41 +1,31 @@
-"""Reading batches of records: every consumer validates record by record and sets the bad ones aside.
+"""Consumers of ids to claim.
 
-FastStream would discard a whole batch for one malformed record; `raw_values` as its decoder passes the
-bytes through untouched instead. An acknowledged offset means that what the batch asks for is claimed in
-PostgreSQL, never that it is done.
+An acknowledged offset means that what the batch asks for is claimed in PostgreSQL, never that it is done.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic
 from uuid import UUID
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
-from aiokafka.errors import (
-    InvalidMessageError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-)
+from aiokafka import AIOKafkaConsumer
 from faststream import AckPolicy, NoCast
 from faststream.kafka import KafkaBroker
 from faststream.kafka import KafkaMessage as InjectedMessage
 from faststream.kafka.message import KafkaMessage
 
-from common import telemetry
-from common.broker import DEAD_LETTER_SUFFIX, consumer_options
+from common.broker import consumer_options
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
-from common.errors import MalformedEvent
-from common.events import MAX_EVENT_BYTES, Event, parse
+from common.events import Event
 from common.service import Check
 from common.settings import KafkaSettings
+from common.work.dead_letters import DeadLetters
 from common.work.places import Stopping
+from common.work.records import E, raw_values, sort_batch, without_headers
 
 log = structlog.get_logger()
 
@@ -45,130 +35,6 @@ ACK_TIMEOUT = 10.0
 RETRY_PAUSE = 0.5
 STUCK_AFTER = 30.0
 """Seconds without a poll, while not waiting for a free place, after which a consumer counts as stuck."""
-
-_REFUSALS = (InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError)
-"""What a broker says about a record that it will never take."""
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-E = TypeVar("E", bound=Event)
-Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
-
-
-async def without_headers(
-    records: Any, parse_batch: Callable[[Any], Awaitable[KafkaMessage]]
-) -> KafkaMessage:
-    """A FastStream parser that leaves the headers to `sort_batch`: FastStream's own drops a whole batch for
-    one header that is not UTF-8.
-    """
-    message = await parse_batch(tuple(replace(record, headers=()) for record in records))
-    message.raw_message = records
-    return message
-
-
-async def raw_values(message: KafkaMessage) -> list[bytes | None]:
-    """A FastStream decoder that leaves the values as they came."""
-    records = message.raw_message
-    return [record.value for record in (records if isinstance(records, tuple) else (records,))]
-
-
-@dataclass(frozen=True, slots=True)
-class Received(Generic[E]):
-    """An event with the trace context of its record."""
-
-    event: E
-    traceparent: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A record nobody can process, and why."""
-
-    record: Record
-    error: MalformedEvent
-
-
-def headers_of(record: Record) -> dict[str, str]:
-    """A record's headers as text; bytes that are not UTF-8 are replaced, never fatal."""
-    return {name: value.decode(errors="replace") for name, value in record.headers if value is not None}
-
-
-def sort_batch(records: Sequence[Record], *expected: type[E]) -> tuple[list[Received[E]], list[Rejected]]:
-    """Split a batch into events and records to set aside, keeping the order."""
-    events: list[Received[E]] = []
-    rejected: list[Rejected] = []
-    for record in records:
-        headers = headers_of(record)
-        try:
-            event = parse(headers, record.value, *expected)
-        except MalformedEvent as error:
-            rejected.append(Rejected(record, error))
-        else:
-            events.append(Received(event, _trace_context(headers)))
-    return events, rejected
-
-
-def _trace_context(headers: Mapping[str, str]) -> str | None:
-    """The record's `traceparent`. What is none is left out: it would be stored, and may not be storable."""
-    traceparent = headers.get("traceparent", "")
-    return traceparent if _TRACEPARENT.fullmatch(traceparent) else None
-
-
-class DeadLetters:
-    """Sends records nobody can process to `<topic>.dlq`, with the reason in their headers."""
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
-
-    async def send(self, rejected: Sequence[Rejected]) -> None:
-        """Publish and wait for the acknowledgements; only then may the caller acknowledge the batch.
-
-        Waits for a broker that is away. A record that no broker takes is logged and left in its topic.
-        """
-        await asyncio.gather(*(self._send(one) for one in rejected))
-
-    async def _send(self, rejected: Rejected) -> None:
-        record, error = rejected.record, rejected.error
-        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        try:
-            await self._insist(rejected)
-        except _REFUSALS as refusal:
-            # Left where it is: waiting for a broker that will not have it would hold up everything behind.
-            log.error("record cannot be set aside", **place, error=type(refusal).__name__)
-            return
-        telemetry.DEAD_LETTERS.labels(record.topic, error.reason).inc()
-        log.warning("record set aside", **place, reason=error.reason, error=error.detail)
-
-    async def _insist(self, rejected: Rejected) -> None:
-        while True:
-            try:
-                return await self._publish(rejected)
-            except _REFUSALS:
-                raise
-            except KafkaError as error:
-                log.warning("dead letter delayed", topic=rejected.record.topic, error=type(error).__name__)
-                await asyncio.sleep(RETRY_PAUSE)
-
-    async def _publish(self, rejected: Rejected) -> None:
-        record, error = rejected.record, rejected.error
-        headers = [
-            *record.headers,
-            ("error_reason", error.reason.encode()),
-            ("error_message", error.detail.encode(errors="replace")),
-            ("original_topic", record.topic.encode()),
-            ("original_partition", str(record.partition).encode()),
-            ("original_offset", str(record.offset).encode()),
-        ]
-        topic = record.topic + DEAD_LETTER_SUFFIX
-        # aiokafka sends no record that has neither.
-        key = b"" if record.key is None and record.value is None else record.key
-        try:
-            await self._producer.send_and_wait(topic, record.value, key=key, headers=headers)
-        except MessageSizeTooLargeError:
-            # The broker took the original and will not take it with our headers: keep its beginning.
-            value = (record.value or b"")[:MAX_EVENT_BYTES]
-            headers.append(("truncated_to", str(len(value)).encode()))
-            await self._producer.send_and_wait(topic, value, key=record.key, headers=headers)
 
 
 async def acknowledge(message: KafkaMessage) -> None:

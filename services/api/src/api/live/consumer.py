@@ -22,7 +22,7 @@ from api.live.feed import LiveFeed
 from api.live.naming import NAMES, Names, ShownEvent, live_event, look_up
 from common.broker import BROKER_ERRORS, consumer_options
 from common.settings import KafkaSettings
-from common.work.consumer import raw_values, sort_batch
+from common.work.records import raw_values, sort_batch
 
 log = structlog.get_logger()
 
