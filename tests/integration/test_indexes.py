@@ -20,7 +20,7 @@ from executor.runs import claims as run_claims
 from executor.runs import completions, execution
 from notifier.deliveries import claims as delivery_claims
 from notifier.deliveries import outcomes
-from scheduler import admission, dispatch, failing, reign, relay, rescue
+from scheduler import admission, dispatch, duties, failing, relay, rescue
 from tests.support.databases import fresh_database
 
 ROWS = 100_000
@@ -104,8 +104,8 @@ HOT: dict[str, tuple[str, list[Any]]] = {
     "admission: who may go": (admission._ADMIT, [500, 2_000]),
     "admission: who waited too long": (admission._EXPIRE, [500]),
     "failing: what to stop": (failing._STOP, [500]),
-    "observe: runs that wait": (reign._QUEUED, []),
-    "observe: the oldest event": (reign._OUTBOX_AGE, []),
+    "observe: runs that wait": (duties._QUEUED, []),
+    "observe: the oldest event": (duties._OUTBOX_AGE, []),
     "relay: the next events": (relay._TAKE, [500]),
     "claim by event": (run_claims._CLAIM_EVENTS, [[ID], "executor-1", 15.0]),
     "claim what waits": (run_claims._CLAIM_WAITING, ["normal", "executor-1", 15.0, 15.0, 50]),

@@ -243,18 +243,6 @@ async def test_an_event_that_was_written_first_and_committed_last_is_not_passed_
         await slow.close()
 
 
-async def test_a_changed_automation_wakes_the_dispatcher_once_it_is_published(
-    pool: ConnectionPool, world: World
-) -> None:
-    one = relay(pool, FakeProducer())
-    await write(world.sql, started(new_id(), 1))
-    await one.publish_batch()
-    assert not one.schedule_changed.is_set()
-    await write(world.sql, changed())
-    await one.publish_batch()
-    assert one.schedule_changed.is_set()
-
-
 async def test_through_a_real_broker_each_key_keeps_its_order(
     pool: ConnectionPool, world: World, kafka: KafkaSettings
 ) -> None:

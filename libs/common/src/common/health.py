@@ -38,10 +38,20 @@ class Health:
     """The readiness checks of a service; not ready until start-up has filled them in."""
 
     checks: Mapping[str, Check] = field(default_factory=lambda: {"startup": _starting})
+    liveness: Mapping[str, Check] = field(default_factory=dict)
+    """What only a restart can mend. A server that is away is not of that kind."""
 
     def routes(self) -> dict[str, Route]:
         """`/healthz`, `/readyz` and `/metrics`."""
-        return {"/healthz": _alive, "/readyz": self._ready, "/metrics": _metrics}
+        return {"/healthz": self._alive, "/readyz": self._ready, "/metrics": _metrics}
+
+    async def _alive(self) -> Answer:
+        status, body = await readiness(self.liveness)
+        if status == 200:
+            body = {"status": "alive"}
+        else:
+            body["status"] = "not alive"
+        return status, json.dumps(body).encode(), "application/json"
 
     async def _ready(self) -> Answer:
         status, body = await readiness(self.checks)
@@ -107,10 +117,6 @@ async def _send(send: Send, status: int, body: bytes, content_type: str) -> None
 
 async def _nothing_here() -> Answer:
     return 404, b'{"title":"Not found","status":404}', "application/problem+json"
-
-
-async def _alive() -> Answer:
-    return 200, b'{"status":"alive"}', "application/json"
 
 
 async def _metrics() -> Answer:

@@ -106,7 +106,7 @@ async def announce(session: AsyncSession, *events: Event, at: datetime) -> None:
     session.add_all(
         outbox.row(to_record(event, source=SERVICE, time=at, traceparent=traceparent)) for event in events
     )
-    await session.execute(text(outbox.wake_statement()))
+    await session.execute(text(outbox.wake_statement(topic for event in events for topic in event.topics)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 One row, the database's clock, and a term that grows with every change of leader:
 
-    acquire   UPDATE … SET term = term + 1 WHERE expires_at < clock_timestamp()
+    acquire   UPDATE … SET term = term + 1 WHERE expired OR holder = me
     renew     UPDATE … WHERE holder = me AND term = mine AND not expired
     fence     SELECT … WHERE term = mine FOR SHARE, inside each of the leader's transactions
 
@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from common.database.pool import ConnectionPool, DbSession
 from common.errors import CarillonError
 
-# The reign's record remembers since when nobody led: it answers "why did it not run?" later.
+# A lease of this same process is one whose answer was lost, or that it gave up before it expired: the next
+# term is its own at once. The record of the reign remembers since when no process led, which answers "why did
+# it not run?" later.
 _ACQUIRE = """
 WITH before AS (SELECT expires_at FROM leadership WHERE role = $1),
 taken AS (
@@ -31,11 +33,11 @@ taken AS (
     ON CONFLICT (role) DO UPDATE
        SET term = l.term + 1, holder = $2, acquired_at = clock_timestamp(),
            expires_at = clock_timestamp() + make_interval(secs => $3)
-     WHERE l.expires_at < clock_timestamp()
+     WHERE l.expires_at < clock_timestamp() OR l.holder = $2
     RETURNING term, acquired_at
 )
 INSERT INTO reign (term, holder, vacant_since, acquired_at)
-SELECT term, $2, (SELECT expires_at FROM before), acquired_at FROM taken
+SELECT term, $2, (SELECT least(expires_at, clock_timestamp()) FROM before), acquired_at FROM taken
 ON CONFLICT (term) DO UPDATE
    SET holder = excluded.holder, vacant_since = excluded.vacant_since, acquired_at = excluded.acquired_at
 RETURNING term
@@ -74,6 +76,7 @@ class Lease:
     """One process's claim to lead."""
 
     def __init__(self, pool: ConnectionPool, *, holder: str, seconds: float) -> None:
+        """`pool` is used for the lease alone where the duties may use up their own."""
         self._pool = pool
         self.holder = holder
         self.seconds = seconds
@@ -82,7 +85,7 @@ class Lease:
         """Become the leader, or None while another one's lease lasts."""
         asked = time.monotonic()
         number = await self._pool.fetchval(_ACQUIRE, ROLE, self.holder, self.seconds)
-        # None: the row exists and has not expired; somebody else leads.
+        # None: the row exists and has not expired, so another process leads.
         return None if number is None else Term(number, asked + self.seconds)
 
     async def renew(self, term: Term) -> Term | None:
@@ -95,8 +98,12 @@ class Lease:
         """End the reign now, so that a successor need not wait for the lease to expire."""
         await self._pool.execute(_RESIGN, ROLE, self.holder, term.number)
 
+    async def forget_sessions(self) -> None:
+        """Use no session again that is open now: the network may have forgotten them."""
+        await self._pool.expire_connections()
+
     async def remaining(self) -> float:
-        """Seconds until the present leader's lease expires; 0 when nobody leads."""
+        """Seconds until the present leader's lease expires; 0 when none does."""
         seconds: float | None = await self._pool.fetchval(_REMAINING, ROLE)
         return max(0.0, seconds or 0.0)
 

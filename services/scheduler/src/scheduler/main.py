@@ -9,27 +9,34 @@ from datetime import timedelta
 from common import broker
 from common.database.pool import create_pool
 from common.health import Health, run
+from common.process.stopping import stop
 from common.recordings.store import RecordingStore
 from common.service import background, database_check, require_current_schema
 from scheduler.admission import Admission
 from scheduler.cleanup import Cleanup, Retention
 from scheduler.dispatch import Dispatcher
+from scheduler.duties import Duties
+from scheduler.election import Elector
 from scheduler.failing import Failing
 from scheduler.lease import Lease
-from scheduler.reign import Reign
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
 from scheduler.settings import SchedulerSettings
 from scheduler.stored_files import StoredFiles
 from scheduler.token_refresh import TokenRefresh
+from scheduler.wakeups import Wakeups
 from scheduler.zone_rules import ZoneRules
 
 # A stalled leader must not hold the rows its successor waits for.
 IDLE_IN_TRANSACTION_SECONDS = 2.0
+# Seconds one command of a duty may take: a silent connection must not hold a duty up for longer.
+COMMAND_LIMIT = 5.0
+# One connection for the lease, and one to turn to while the first is silent.
+LEASE_POOL_SIZE = 2
 
 
 @asynccontextmanager
-async def reigning(settings: SchedulerSettings, instance: str, health: Health) -> AsyncIterator[Reign]:
+async def scheduling(settings: SchedulerSettings, instance: str, health: Health) -> AsyncIterator[Elector]:
     """Start the scheduler's work and stop it again, resigning if it leads."""
     database_url = settings.database_url.get_secret_value()
     store = (
@@ -40,15 +47,23 @@ async def reigning(settings: SchedulerSettings, instance: str, health: Health) -
         application_name=instance,
         size=settings.database_pool_size,
         idle_in_transaction_seconds=IDLE_IN_TRANSACTION_SECONDS,
+        command_timeout=COMMAND_LIMIT,
+    )
+    # Of its own, so that duties which wait for their connections do not cost the lease.
+    lease_pool = await create_pool(
+        database_url,
+        application_name=f"{instance} lease",
+        size=LEASE_POOL_SIZE,
+        command_timeout=settings.leader_lease_seconds / 2,
     )
     producer = broker.create_producer(settings, client_id=instance)
     try:
         await require_current_schema(pool)
         await producer.start()
-        lease = Lease(pool, holder=instance, seconds=settings.leader_lease_seconds)
-        reign = Reign(
+        lease = Lease(lease_pool, holder=instance, seconds=settings.leader_lease_seconds)
+        duties = Duties(
             pool,
-            lease,
+            Wakeups(database_url),
             Dispatcher(
                 pool, lease, batch_size=settings.dispatch_batch_size, tenant_window=settings.tenant_window
             ),
@@ -73,17 +88,19 @@ async def reigning(settings: SchedulerSettings, instance: str, health: Health) -
                 interval=settings.cleanup_interval,
                 stored_files=None if store is None else StoredFiles(pool, lease, store),
             ),
-            database_url=database_url,
             check_interval=settings.automation_check_interval,
         )
-        health.checks = {"database": database_check(pool)}
-        async with background(reign.run(), name="reign"):
-            yield reign
+        elector = Elector(lease, duties)
+        health.checks = {"database": database_check(pool), "election": elector.ready}
+        health.liveness = {"election": elector.alive}
+        async with background(elector.run(), name="election"):
+            yield elector
     finally:
-        await producer.stop()
-        await pool.close()
+        await stop("producer", producer.stop())
+        await stop("database", pool.close())
+        await stop("lease", lease_pool.close())
 
 
 def main() -> None:
     """Run the scheduler until told to stop."""
-    run("scheduler", SchedulerSettings, reigning)
+    run("scheduler", SchedulerSettings, scheduling)

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind
 
 from common import telemetry
 from common.database.pool import ConnectionPool
-from common.events import AutomationChanged, RunEvent
+from common.events import RunEvent
 
 log = structlog.get_logger()
 
@@ -41,8 +41,8 @@ class Relay:
         self._producer = producer
         self._prefix = topic_prefix
         self._batch_size = batch_size
-        self.schedule_changed = asyncio.Event()
         self.run_ended = asyncio.Event()
+        """Set once the end of a run was published: one that waits may go."""
 
     async def publish_batch(self) -> int:
         """Publish up to one batch; returns how many events. Raises what the broker or database raised."""
@@ -78,8 +78,6 @@ class Relay:
             await asyncio.gather(*acknowledgements)
         for row in rows:
             telemetry.RELAYED.labels(row["topic"]).inc()
-        if any(row["topic"] in AutomationChanged.topics for row in rows):
-            self.schedule_changed.set()
         if any(row["topic"] in RunEvent.topics for row in rows):
             self.run_ended.set()
         return len(rows)

@@ -7,16 +7,19 @@ commit. Nothing is announced that did not happen, and nothing happens unannounce
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from common.database.pool import DbSession
-from common.events import EventRecord
+from common.events import AutomationChanged, EventRecord
 from common.models import Outbox
 
 WAKE_CHANNEL = "carillon_wake"
-"""NOTIFY channel that wakes the relay. An AutomationChanged among the events wakes the dispatcher too."""
+"""NOTIFY channel that wakes the leader's relay."""
 SCHEDULE_CHANGED = "schedule"
-"""Payload for whoever moves a `next_run` by SQL: `SELECT pg_notify('carillon_wake', 'schedule')`."""
+"""Payload that wakes the leader's dispatcher too, for events that change what is due when.
+
+An operator who moves a `next_run` by SQL sends it: `SELECT pg_notify('carillon_wake', 'schedule')`.
+"""
 
 # Headers travel as text: a connection that a session of SQLAlchemy's has lent encodes jsonb otherwise.
 _INSERT = """
@@ -24,7 +27,6 @@ INSERT INTO outbox (topic, key, headers, value)
 SELECT topic, key, headers::jsonb, value
   FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) AS event (topic, key, headers, value)
 """
-_WAKE = f"SELECT pg_notify('{WAKE_CHANNEL}', '')"
 
 
 async def write(db: DbSession, records: Sequence[EventRecord]) -> None:
@@ -41,7 +43,7 @@ async def write(db: DbSession, records: Sequence[EventRecord]) -> None:
         [json.dumps(record.headers) for record in records],
         [record.value for record in records],
     )
-    await db.execute(_WAKE)
+    await db.execute(wake_statement([record.topic for record in records]))
 
 
 def row(record: EventRecord) -> Outbox:
@@ -49,6 +51,7 @@ def row(record: EventRecord) -> Outbox:
     return Outbox(topic=record.topic, key=record.key, headers=record.headers, value=record.value)
 
 
-def wake_statement() -> str:
-    """SQL that wakes the relay when the transaction commits."""
-    return _WAKE
+def wake_statement(topics: Iterable[str]) -> str:
+    """SQL that wakes the leader when the transaction commits, for events of these topics."""
+    changes_schedule = any(topic in AutomationChanged.topics for topic in topics)
+    return f"SELECT pg_notify('{WAKE_CHANNEL}', '{SCHEDULE_CHANGED if changes_schedule else ''}')"

@@ -13,6 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import Pool
 
+from common.database.session import SERVER_SETTINGS, Session
+
 DbSession: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 """A session with PostgreSQL, named `db` where it is passed on: a *connection* is a team's account."""
 ConnectionPool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -48,20 +50,29 @@ async def _set_codecs(db: asyncpg.Connection[asyncpg.Record]) -> None:
 
 
 async def create_pool(
-    database_url: str, *, application_name: str, size: int = 10, idle_in_transaction_seconds: float = 30.0
+    database_url: str,
+    *,
+    application_name: str,
+    size: int = 10,
+    idle_in_transaction_seconds: float = 30.0,
+    command_timeout: float = COMMAND_TIMEOUT,
 ) -> ConnectionPool:
     """A pool whose connections speak jsonb as Python objects.
 
-    `idle_in_transaction_seconds` bounds how long a stalled process may hold row locks others wait for.
+    `idle_in_transaction_seconds` bounds how long a stalled process may hold row locks others wait for, and
+    `command_timeout` how long a command may take; a server that is silent then is given up a second later.
     """
     return await asyncpg.create_pool(
         database_url,
-        min_size=1,
+        # None are kept open for their own sake: asyncpg would log each failure to do so, with its traceback.
+        min_size=0,
         max_size=size,
         timeout=CONNECT_TIMEOUT,
-        command_timeout=COMMAND_TIMEOUT,
+        command_timeout=command_timeout,
+        connection_class=Session,
         init=_set_codecs,
         server_settings={
+            **SERVER_SETTINGS,
             "application_name": application_name,
             "timezone": "UTC",
             "idle_in_transaction_session_timeout": str(int(idle_in_transaction_seconds * 1000)),
@@ -69,15 +80,22 @@ async def create_pool(
     )
 
 
-async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection[asyncpg.Record]:
+async def connect(
+    database_url: str, *, application_name: str, command_timeout: float = COMMAND_TIMEOUT
+) -> asyncpg.Connection[asyncpg.Record]:
     """One connection outside any pool, for LISTEN and for tools."""
     db = await asyncpg.connect(
         database_url,
         timeout=CONNECT_TIMEOUT,
-        command_timeout=COMMAND_TIMEOUT,
-        server_settings={"application_name": application_name, "timezone": "UTC"},
+        command_timeout=command_timeout,
+        connection_class=Session,
+        server_settings={**SERVER_SETTINGS, "application_name": application_name, "timezone": "UTC"},
     )
-    await _set_codecs(db)
+    try:
+        await _set_codecs(db)
+    except BaseException:
+        db.terminate()
+        raise
     return db
 
 
@@ -98,7 +116,8 @@ def create_engine(
     return create_async_engine(
         url,
         connect_args={
-            "server_settings": {"application_name": application_name, "timezone": "UTC"},
+            "connection_class": Session,
+            "server_settings": {**SERVER_SETTINGS, "application_name": application_name, "timezone": "UTC"},
             "timeout": CONNECT_TIMEOUT,
             "command_timeout": command_timeout,
         },
