@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from common.scheduling.schedule import (
+from common.scheduling import (
     SchedulePolicy,
     decide_due,
     get_next_run_time,

@@ -193,6 +193,23 @@ async def test_a_cancelled_run_says_so(
     assert event.reason == "cancelled on request"
 
 
+async def test_a_run_that_a_later_slot_replaced_says_which(
+    world: World, claimed: Claimed, completions: Completions, announced: Announcements
+) -> None:
+    claim = await claimed()
+    await world.sql.execute(
+        "UPDATE automation_run SET cancel_requested = true, replaced_by = '2026-03-02T09:00:00Z'"
+    )
+    cancelled = Completion(claim, RunStatus.CANCELLED, CANCELLED, error_message="cancelled on request")
+    await completions.write([cancelled])
+    run = await world.row("automation_run", claim.id)
+    said = "replaced by the run for 2026-03-02 09:00:00 UTC"
+    assert (run["status"], run["error_code"], run["error_message"]) == ("cancelled", "replaced", said)
+    [event] = await announced.all()
+    assert isinstance(event, RunCancelled)
+    assert event.reason == said
+
+
 async def test_a_late_result_of_a_superseded_attempt_leaves_no_trace(
     world: World,
     pool: ConnectionPool,

@@ -11,7 +11,7 @@ import pytest
 from common.database.pool import ConnectionPool
 from common.events import AutomationChanged, AutomationDue, NotificationRequested, RunCancelled, RunSkipped
 from common.ids import new_id
-from common.scheduling.schedule import get_next_run_time, parse_schedule
+from common.scheduling import get_next_run_time, parse_schedule
 from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
 from scheduler.failing import Failing
@@ -112,8 +112,7 @@ async def skips(world: World, automation_id: UUID) -> list[tuple[str, int, str |
 
 class TestCatchUp:
     async def test_all_runs_every_missed_slot_in_turn(self, world: World, team: Team, leader: Leader) -> None:
-        policy = {"catch_up": "all", "overlap": "queue_all"}
-        one = await automation(world, team, policy, due=minutes_ago(45))
+        one = await automation(world, team, {"catch_up": "all"}, due=minutes_ago(45))
         await leader.dispatch()
         assert await statuses(world, one) == ["queued", "waiting", "waiting", "waiting", "waiting"]
         assert await leader.admit() == 0, "the first still goes on"
@@ -197,7 +196,37 @@ class TestOverlap:
         await finish(world, one, "cancelled")
         assert await leader.admit() == 1
 
-    async def test_a_backfill_is_nobodys_overlap(self, world: World, team: Team, leader: Leader) -> None:
+    async def test_what_a_later_slot_replaced_says_which(
+        self, world: World, team: Team, leader: Leader, announced: Announcements
+    ) -> None:
+        one = await automation(world, team, {"overlap": "cancel_running"}, due=minutes_ago(0.01))
+        await leader.dispatch()
+        newer = datetime.now(UTC)
+        await come_due(world, one, newer)
+        await leader.dispatch()
+        said = f"replaced by the run for {newer:%Y-%m-%d %H:%M:%S} UTC"
+        (row,) = await world.sql.fetch(
+            "SELECT replaced_by, error_code, error_message FROM automation_run WHERE status = 'cancelled'"
+        )
+        assert tuple(row) == (newer, "replaced", said)
+        assert [event.reason for event in await announced.of(RunCancelled)] == [said]
+
+    async def test_a_limited_number_counts_real_runs(self, world: World, team: Team, leader: Leader) -> None:
+        due = minutes_ago(0.01)
+        one = await automation(world, team, {}, due=due)
+        await world.sql.execute(
+            "UPDATE automation SET schedule_config = schedule_config || '{\"max_runs\": 2}'"
+        )
+        for _ in range(3):
+            await leader.dispatch()
+            await come_due(world, one, datetime.now(UTC))
+        assert await world.sql.fetchval("SELECT fired_count FROM automation") == 1, "two met a run that goes"
+        await finish(world, one)
+        await leader.dispatch()
+        assert await world.sql.fetchrow("SELECT fired_count, status FROM automation") == (2, "stopped")
+        assert len(await statuses(world, one)) == 2
+
+    async def test_a_backfill_overlaps_nothing(self, world: World, team: Team, leader: Leader) -> None:
         one = await automation(world, team, {}, due=minutes_ago(0.01))
         await world.sql.execute(
             "INSERT INTO automation_run (id, tenant_id, automation_id, trigger, scheduled_for, status, lane)"
@@ -368,6 +397,81 @@ class TestFailing:
 
 
 class TestZoneRules:
+    async def placed(
+        self, world: World, team: Team, schedule: dict[str, Any], slot: datetime, fires: datetime, **more: Any
+    ) -> UUID:
+        (one,) = await world.automations(team, None, schedule=schedule, next_run=fires)
+        await world.sql.execute(
+            "UPDATE automation SET next_slot = $2, created_at = now() - interval '9 days', status = $3"
+            " WHERE id = $1",
+            one,
+            slot,
+            more.get("status", "active"),
+        )
+        return one
+
+    async def places(self, world: World, automation_id: UUID) -> tuple[datetime, datetime]:
+        row = await world.sql.fetchrow(
+            "SELECT next_slot, next_run FROM automation WHERE id = $1", automation_id
+        )
+        assert row is not None
+        return row["next_slot"], row["next_run"]
+
+    @pytest.mark.parametrize("delay", [{"jitter_seconds": 600}, {}], ids=["jitter", "window"])
+    async def test_a_slot_whose_instant_has_passed_stays_and_runs(
+        self, world: World, team: Team, leader: Leader, delay: dict[str, Any]
+    ) -> None:
+        slot = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+        fires = datetime.now(UTC) + timedelta(minutes=5)
+        schedule = {"type": "daily", "hour": slot.hour, "minute": slot.minute, "timezone": "UTC", **delay}
+        if not delay:
+            closes = slot + timedelta(hours=2)
+            schedule["window"] = {"from": f"{slot:%H:%M}", "to": f"{closes:%H:%M}"}
+        one = await self.placed(world, team, schedule, slot, fires)
+        assert await leader.apply_zone_rules("2027a") == 0
+        assert await self.places(world, one) == (slot, fires)
+        await world.sql.execute(
+            "UPDATE automation SET next_run = now(),"
+            " schedule_config = schedule_config - 'jitter_seconds' - 'window'"
+        )
+        await leader.dispatch()
+        assert await statuses(world, one) == ["queued"]
+        assert await world.sql.fetchval("SELECT scheduled_for FROM automation_run") == slot
+        assert await skips(world, one) == []
+
+    async def test_a_paused_automation_moves_too(self, world: World, team: Team, leader: Leader) -> None:
+        daily = {"type": "daily", "hour": 9, "timezone": "Europe/Berlin"}
+        right = get_next_run_time(parse_schedule(daily), datetime.now(UTC))
+        assert right is not None
+        wrong = right + timedelta(hours=1)
+        one = await self.placed(world, team, daily, wrong, wrong, status="paused")
+        assert await leader.apply_zone_rules("2027a") == 1
+        assert await self.places(world, one) == (right, right)
+
+    async def test_a_slot_that_the_rules_put_into_the_past_is_due_at_once(
+        self, world: World, team: Team, leader: Leader
+    ) -> None:
+        slot = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
+        schedule = {"type": "daily", "hour": slot.hour, "minute": slot.minute, "timezone": "UTC"}
+        awaited = slot + timedelta(hours=1)
+        one = await self.placed(world, team, schedule, awaited, awaited)
+        assert await leader.apply_zone_rules("2027a") == 1
+        await leader.dispatch()
+        assert await world.sql.fetchval("SELECT scheduled_for FROM automation_run") == slot
+        assert (await self.places(world, one))[0] == slot + timedelta(days=1)
+
+    async def test_what_another_database_named_and_a_pause_left_undecided_is_told_as_paused(
+        self, world: World, team: Team, leader: Leader
+    ) -> None:
+        slot = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
+        named = slot - timedelta(hours=1)
+        schedule = {"type": "daily", "hour": slot.hour, "minute": slot.minute, "timezone": "UTC"}
+        one = await self.placed(world, team, schedule, named, named, status="paused")
+        assert await leader.apply_zone_rules("2027a") == 0
+        await world.sql.execute("UPDATE automation SET status = 'active', catch_up_on_resume = 'none'")
+        await leader.dispatch()
+        assert [(reason, slots) for reason, slots, _ in await skips(world, one)] == [("paused", 2)]
+
     async def test_a_slot_that_new_rules_move_is_moved_and_reported(
         self, world: World, team: Team, leader: Leader, announced: Announcements
     ) -> None:

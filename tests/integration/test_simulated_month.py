@@ -23,7 +23,7 @@ from api.automations.schemas import AutomationCreate, AutomationPatch
 from api.security import Principal
 from common.database.pool import ConnectionPool, create_engine, create_pool
 from common.ids import new_id
-from common.scheduling.schedule import iter_slots, parse_schedule
+from common.scheduling import iter_slots, parse_schedule
 from common.secrets.crypto import new_encryption_key
 from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher

@@ -12,7 +12,7 @@ import pytest
 
 from api.schedules.collisions import Neighbour, worst_collision
 from common.ids import new_id
-from common.scheduling.schedule import Slot
+from common.scheduling import Slot
 from tests.factories import Team, World
 
 PATH = "/api/schedules/preview"

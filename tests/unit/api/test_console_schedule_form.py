@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.web import schedule_form
-from common.scheduling.schedule import iter_slots, parse_schedule
+from common.scheduling import iter_slots, parse_schedule
 
 NOW = datetime(2026, 3, 27, 10, 7, tzinfo=UTC)
 

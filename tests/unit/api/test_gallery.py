@@ -16,7 +16,7 @@ from api.gallery.templates import TEMPLATES, AnyTemplate
 from api.web import schema_form
 from common.automation_config import BUILT_IN
 from common.errors import Unprocessable
-from common.scheduling.schedule import parse_schedule
+from common.scheduling import parse_schedule
 
 EVERY = pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
 ONLY_THE_TEAM_KNOWS: dict[str, Any] = {

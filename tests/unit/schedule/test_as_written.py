@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.scheduling.schedule import (
+from common.scheduling import (
     ScheduleError,
     TooFrequent,
     describe_schedule,

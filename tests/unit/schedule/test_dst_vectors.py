@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from common.scheduling.schedule import get_next_run_time, latest_slot_at_or_before, parse_schedule
+from common.scheduling import get_next_run_time, latest_slot_at_or_before, parse_schedule
 
 VECTORS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("dst_vectors.json").read_text())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from common.scheduling.schedule import (
+from common.scheduling import (
     ScheduleWarning,
     WarningCode,
     parse_schedule,

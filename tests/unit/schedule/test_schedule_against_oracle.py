@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.scheduling.schedule import (
+from common.scheduling import (
     count_slots_between,
     get_next_run_time,
     latest_slot_at_or_before,

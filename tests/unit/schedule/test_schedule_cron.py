@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from common.scheduling import iter_slots, parse_schedule
 from common.scheduling.cron import CronError, parse_cron
-from common.scheduling.schedule import iter_slots, parse_schedule
 
 
 def values(mask: int) -> set[int]:

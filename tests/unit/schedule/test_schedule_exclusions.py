@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.scheduling.schedule import (
+from common.scheduling import (
     ScheduleError,
     count_slots_between,
     get_next_run_time,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.scheduling.schedule import (
+from common.scheduling import (
     TooFrequent,
     iter_slots,
     parse_schedule,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from common.scheduling.schedule import (
+from common.scheduling import (
     Schedule,
     ScheduleError,
     field_errors,

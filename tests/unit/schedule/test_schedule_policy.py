@@ -13,15 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from common.scheduling.schedule import (
+from common.scheduling import (
     DueDecision,
     OverlapAction,
     SchedulePolicy,
     SkipReason,
     Slot,
+    Unfinished,
     decide_due,
     decide_overlap,
     parse_schedule,
+    pass_over,
     plan,
 )
 
@@ -44,7 +46,11 @@ def skipped(decision: DueDecision) -> list[tuple[datetime, datetime, int, SkipRe
 
 
 def ran(decision: DueDecision) -> list[datetime]:
-    return [slot.nominal for slot in decision.runs]
+    return [run.slot.nominal for run in decision.runs]
+
+
+def actions(decision: DueDecision) -> list[OverlapAction]:
+    return [run.action for run in decision.runs]
 
 
 def test_nothing_is_decided_before_the_first_slot() -> None:
@@ -145,8 +151,72 @@ def test_after_its_last_run_a_schedule_has_ended() -> None:
 def test_at_its_end_a_schedule_has_no_next_run() -> None:
     decision = decide(HOURLY | {"end_at": (START + HOUR).isoformat()}, START + 5 * HOUR)
     assert (ran(decision), decision.next_run) == ([START + HOUR], None)
-    edited = decide(HOURLY | {"end_at": (START - HOUR).isoformat()}, START + 5 * HOUR)
-    assert (edited.runs, edited.skipped, edited.next_run) == ((), (), None)
+
+
+MINUTELY = {"type": "interval", "interval_minutes": 1, "anchor": START.isoformat()}
+BUSY = Unfinished(running=1)
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue_one", "queue_all", "cancel_running"])
+def test_all_means_all_whatever_the_overlap_policy(overlap: str) -> None:
+    policy = {"catch_up": "all", "overlap": overlap}
+    idle = decide(HOURLY, START + 3 * HOUR, policy)
+    assert actions(idle) == [OverlapAction.START] + 3 * [OverlapAction.QUEUE]
+    assert idle.skipped == ()
+    late = decide(HOURLY, START + 3 * HOUR + 5 * MINUTE, policy, unfinished=BUSY)
+    assert actions(late) == 4 * [OverlapAction.QUEUE]
+    assert late.skipped == ()
+
+
+def test_what_is_missed_waits_its_turn_and_what_is_on_time_overlaps() -> None:
+    decision = decide(HOURLY, START + 3 * HOUR, {"catch_up": "all"}, unfinished=BUSY)
+    assert ran(decision) == [START, START + HOUR, START + 2 * HOUR]
+    assert skipped(decision) == [(START + 3 * HOUR, START + 3 * HOUR, 1, SkipReason.OVERLAP)]
+
+
+def test_of_several_on_time_none_runs_the_newest() -> None:
+    decision = decide(MINUTELY, START + MINUTE, {"catch_up": "none"})
+    assert ran(decision) == [START + MINUTE]
+    assert skipped(decision) == [(START, START, 1, SkipReason.CATCH_UP_NONE)]
+
+
+def test_a_run_that_overlap_lets_go_does_not_count() -> None:
+    limited = HOURLY | {"max_runs": 1}
+    refused = decide(limited, START, unfinished=BUSY)
+    assert (refused.runs, refused.next_run) == ((), START + HOUR)
+    assert skipped(refused) == [(START, START, 1, SkipReason.OVERLAP)]
+    three = decide(HOURLY | {"max_runs": 3}, START + 5 * HOUR, {"catch_up": "all"})
+    assert ran(three) == [START, START + HOUR, START + 2 * HOUR]
+    assert skipped(three) == [(START + 3 * HOUR, START + 5 * HOUR, 3, SkipReason.ENDED)]
+
+
+def test_the_only_slot_of_a_schedule_waits_for_the_run_it_meets() -> None:
+    once = {"type": "once", "at": START.isoformat()}
+    assert actions(decide(once, START, unfinished=BUSY)) == [OverlapAction.QUEUE]
+    busier = decide(once, START, {"overlap": "queue_one"}, unfinished=Unfinished(1, 1))
+    assert actions(busier) == [OverlapAction.QUEUE]
+
+
+def test_a_slot_with_a_run_gets_neither_another_nor_a_reason() -> None:
+    taken = [START + HOUR, START + 4 * HOUR]
+    decision = decide(HOURLY, START + 5 * HOUR, {"catch_up": "all"}, taken=taken)
+    assert ran(decision) == [START + hour * HOUR for hour in (0, 2, 3, 5)]
+    latest = decide(HOURLY, START + 4 * HOUR, taken=taken)
+    assert ran(latest) == []
+    assert skipped(latest) == [
+        (START, START, 1, SkipReason.CATCH_UP_LATEST),
+        (START + 2 * HOUR, START + 3 * HOUR, 2, SkipReason.CATCH_UP_LATEST),
+    ]
+
+
+def test_what_a_pause_passes_over_counts_for_nothing() -> None:
+    schedule = parse_schedule(HOURLY | {"max_runs": 1})
+    decision = pass_over(schedule, START, START + 2 * HOUR, SkipReason.PAUSED, taken=[START + HOUR])
+    assert (decision.runs, decision.next_run) == ((), START + 3 * HOUR)
+    assert skipped(decision) == [
+        (START, START, 1, SkipReason.PAUSED),
+        (START + 2 * HOUR, START + 2 * HOUR, 1, SkipReason.PAUSED),
+    ]
 
 
 def test_a_jittered_slot_waits_for_its_start() -> None:
@@ -166,9 +236,11 @@ def test_a_clock_that_jumps_back_repeats_nothing() -> None:
         assert (again.runs, again.skipped, again.next_run) == ((), (), decision.next_run)
 
 
-def test_a_cursor_between_two_slots_stands_for_the_later() -> None:
+def test_a_slot_that_an_earlier_tz_database_named_is_decided_about_too() -> None:
     decision = decide_due(parse_schedule(HOURLY), SchedulePolicy(), START + MINUTE, START + 30 * MINUTE)
-    assert (decision.runs, decision.next_run) == ((), START + HOUR)
+    assert (ran(decision), decision.next_run) == ([START + MINUTE], START + HOUR)
+    early = decide_due(parse_schedule(HOURLY), SchedulePolicy(), START + MINUTE, START)
+    assert (early.runs, early.next_run, early.fire_at) == ((), START + MINUTE, START + MINUTE)
 
 
 @pytest.mark.parametrize("field", ["catch_up_window", "expires_after"])
@@ -273,7 +345,8 @@ def test_every_slot_becomes_a_run_or_a_reason_exactly_once(
                 limit=limit,
                 grace=grace,
             )
-            for slot in decision.runs:
+            for run in decision.runs:
+                slot = run.slot
                 assert slot == planned[slot.nominal]
                 assert slot.excluded is None
                 assert slot.fire_at <= now

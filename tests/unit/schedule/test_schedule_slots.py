@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.scheduling.schedule import (
+from common.scheduling import (
     count_slots_between,
     get_next_run_time,
     iter_slots,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from common.scheduling.schedule import get_next_run_time, iter_slots, jittered, parse_schedule, plan
+from common.scheduling import get_next_run_time, iter_slots, jittered, parse_schedule, plan
 
 SLOT = datetime(2026, 3, 10, 9, tzinfo=UTC)
 WINDOW = {"type": "daily", "timezone": "Europe/Berlin", "window": {"from": "09:00", "to": "11:00"}}

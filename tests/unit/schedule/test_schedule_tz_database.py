@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.scheduling.schedule import tzdata_version, use_newest_tzdata
+from common.scheduling import tzdata_version, use_newest_tzdata
 
 
 @pytest.fixture
@@ -46,9 +46,12 @@ def test_a_newer_system_decides(system_database: Path) -> None:
     assert (str(system_database),) == zoneinfo.TZPATH
 
 
-def test_a_system_that_names_no_release_is_trusted(system_database: Path) -> None:
+def test_a_system_that_names_no_release_gives_way_to_the_package(system_database: Path) -> None:
+    packaged = tzdata_version()
     (system_database / "UTC").write_bytes(b"")
-    assert use_newest_tzdata() == "unknown"
+    assert tzdata_version() == "unknown"
+    assert use_newest_tzdata() == packaged
+    assert zoneinfo.TZPATH == ()
 
 
 def test_a_release_in_a_file_of_its_own_is_read(system_database: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from common.scheduling.schedule import describe_schedule, parse_schedule
+from common.scheduling import describe_schedule, parse_schedule
 from common.scheduling.words import duration_words
 
 

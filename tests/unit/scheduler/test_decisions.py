@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.models import AutomationStatus, RunStatus
-from common.scheduling.schedule import count_slots_between, parse_schedule
+from common.scheduling import count_slots_between, parse_schedule
 from scheduler.decisions import Due, Skip, Vacancy, decide, decide_resume, duration, merge
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -106,24 +106,28 @@ def test_the_overlap_policy_decides(
     decision = decide(due(policy={"overlap": overlap}, active=active, waiting=waiting), now=NINE)
     assert [run.status for run in decision.runs] == ([] if status is None else [status])
     assert [skip.reason for skip in decision.skips] == (["overlap"] if status is None else [])
-    assert decision.cancel_running is (overlap == "cancel_running")
+    assert decision.replaced_by == (NINE if overlap == "cancel_running" else None)
 
 
-def test_of_several_late_slots_each_is_decided_about_in_turn() -> None:
+def test_all_missed_slots_run_in_turn() -> None:
     schedule = {"type": "interval", "interval_minutes": 1, "anchor": NINE.isoformat()}
-    decision = decide(
-        due(schedule, policy={"catch_up": "all", "overlap": "queue_one"}), now=NINE + 3 * MINUTE
-    )
+    decision = decide(due(schedule, policy={"catch_up": "all"}), now=NINE + 3 * MINUTE)
     assert [(run.slot, run.status) for run in decision.runs] == [
         (NINE, RunStatus.QUEUED),
-        (NINE + MINUTE, RunStatus.WAITING),
+        *((NINE + late * MINUTE, RunStatus.WAITING) for late in (1, 2, 3)),
     ]
-    assert [(skip.first, skip.last, skip.slots) for skip in decision.skips] == [
-        (NINE + 2 * MINUTE, NINE + 3 * MINUTE, 2)
-    ]
+    assert decision.skips == []
 
 
-def test_a_slot_nobody_led_in_says_so() -> None:
+def test_a_pause_uses_up_none_of_a_limited_number_of_runs() -> None:
+    decision = decide_resume(
+        due({**DAILY, "max_runs": 1}), now=NINE + timedelta(days=1, hours=1), catch_up="none"
+    )
+    assert (decision.status, decision.next_slot) == (AutomationStatus.ACTIVE, NINE + timedelta(days=2))
+    assert [(skip.slots, skip.reason) for skip in decision.skips] == [(2, "paused")]
+
+
+def test_a_slot_without_a_leader_says_so() -> None:
     vacancy = Vacancy(NINE - timedelta(minutes=5), NINE + timedelta(days=1, minutes=5))
     decision = decide(due(), now=NINE + timedelta(days=1, minutes=6), vacancies=[vacancy])
     [skip] = decision.skips

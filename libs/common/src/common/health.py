@@ -14,7 +14,7 @@ from common import telemetry
 from common.broker import BROKER_ERRORS
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError
-from common.scheduling.schedule import use_newest_tzdata
+from common.scheduling import use_newest_tzdata
 from common.service import Check, instance_name, metrics_page, readiness, serve
 from common.settings import ServiceSettings, load
 

@@ -39,7 +39,7 @@ from common import telemetry
 from common.database.pool import create_engine, create_pool
 from common.http import create_client
 from common.recordings.store import RecordingStore
-from common.scheduling.schedule import use_newest_tzdata
+from common.scheduling import use_newest_tzdata
 from common.secrets.crypto import KeyRing
 from common.service import background, instance_name, require_current_schema, serve
 from common.settings import load

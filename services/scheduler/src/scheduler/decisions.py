@@ -10,28 +10,29 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from common.automation_policy import AutomationPolicy
 from common.models import AutomationStatus, RunStatus
-from common.scheduling.automation_policy import AutomationPolicy
-from common.scheduling.schedule import (
+from common.scheduling import (
+    DueDecision,
+    DueRun,
     OverlapAction,
     ScheduleError,
     SkippedRange,
     SkipReason,
+    Slot,
+    Unfinished,
     decide_due,
     decide_overlap,
     parse_schedule,
+    pass_over,
 )
-
-OVERLAP = "overlap"
-PAUSED = "paused"
-UNSCHEDULABLE = "unschedulable"
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
     """What is known about an automation whose `next_run` has come.
 
-    `first_slot` is the first slot nobody has decided about; `next_run` when it was to fire.
+    `first_slot` is the first undecided slot; `next_run` when it was to fire.
     """
 
     id: UUID
@@ -45,6 +46,8 @@ class Due:
     """Its runs that are queued, running or to be retried."""
     waiting: int
     """Its runs that wait for those."""
+    taken: Sequence[datetime] = ()
+    """Slots from `first_slot` on that have a run already: a person started one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of one due automation. `cancel_running`: its unfinished runs make room."""
+    """What becomes of one due automation. `replaced_by`: the slot for which its unfinished runs make room."""
 
     runs: Sequence[PlannedRun] = ()
     skips: Sequence[Skip] = ()
@@ -78,7 +81,7 @@ class Decision:
     next_run: datetime | None = None
     status: AutomationStatus = AutomationStatus.ACTIVE
     status_reason: str | None = None
-    cancel_running: bool = False
+    replaced_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +103,7 @@ def decide(due: Due, *, now: datetime, vacancies: Sequence[Vacancy] = (), limit:
         schedule = parse_schedule(due.schedule_config)
         policy = AutomationPolicy.model_validate(due.policy)
     except (ScheduleError, ValidationError) as error:
-        slot = due.first_slot if due.first_slot <= now else due.next_run
-        return Decision(
-            skips=[Skip(slot, slot, 1, UNSCHEDULABLE)],
-            status=AutomationStatus.ERROR,
-            status_reason=f"cannot be scheduled: {error}"[:500],
-        )
+        return _unreadable(due, error, now)
     decided = decide_due(
         schedule,
         policy,
@@ -114,59 +112,59 @@ def decide(due: Due, *, now: datetime, vacancies: Sequence[Vacancy] = (), limit:
         automation_id=due.id,
         default_anchor=due.created_at,
         run_count=due.fired_count,
+        unfinished=Unfinished(due.active, due.waiting),
+        taken=due.taken,
         limit=limit,
     )
-    slots = [slot.nominal for slot in decided.runs]
-    if not slots and not decided.skipped and due.next_run <= now:
-        slots = [due.next_run]
-    tally = _Tally(due.active, due.waiting)
-    runs = [_plan_run(slot, policy, tally) for slot in slots]
-    skips = [_late(skip, vacancies) for skip in decided.skipped]
-    skips += [
-        Skip(slot, slot, 1, OVERLAP, "the previous run had not finished")
-        for slot, run in zip(slots, runs, strict=True)
-        if run is None
-    ]
-    slots_with_runs = [run.slot for run in runs if run is not None]
+    planned, skipped = list(decided.runs), list(decided.skipped)
+    if not planned and not skipped and not due.taken and due.next_run <= now:
+        action = decide_overlap(policy.overlap, running=due.active, queued=due.waiting)
+        if action is OverlapAction.SKIP:
+            skipped = [SkippedRange(due.next_run, due.next_run, 1, SkipReason.OVERLAP)]
+        else:
+            planned = [DueRun(Slot(due.next_run, due.next_run), action)]
+    runs = _plan_runs(planned, policy, due.active)
+    replaced_by = next((run.slot.nominal for run in planned if run.action is OverlapAction.REPLACE), None)
+    return replace(
+        _conclude(due, decided, [_explained(skip, vacancies) for skip in skipped], runs),
+        replaced_by=replaced_by,
+    )
+
+
+def _unreadable(due: Due, error: ValueError, now: datetime) -> Decision:
+    slot = due.first_slot if due.first_slot <= now else due.next_run
     return Decision(
-        runs=[run for run in runs if run is not None],
-        skips=merge(skips, slots_with_runs),
+        skips=[Skip(slot, slot, 1, SkipReason.UNSCHEDULABLE)],
+        status=AutomationStatus.ERROR,
+        status_reason=f"cannot be scheduled: {error}"[:500],
+    )
+
+
+def _conclude(
+    due: Due, decided: DueDecision, skips: Sequence[Skip], runs: Sequence[PlannedRun] = ()
+) -> Decision:
+    return Decision(
+        runs=runs,
+        skips=merge(skips, [*(run.slot for run in runs), *due.taken]),
         next_slot=decided.next_run,
         next_run=decided.fire_at,
         status=AutomationStatus.ACTIVE if decided.next_run else AutomationStatus.STOPPED,
         status_reason=None if decided.next_run else "the schedule has no further slot",
-        cancel_running=tally.replaced,
     )
 
 
-@dataclass(slots=True)
-class _Tally:
-    """The automation's unfinished runs, as the decisions about several slots at once add to them."""
-
-    active: int
-    waiting: int
-    replaced: bool = False
-
-
-def _plan_run(slot: datetime, policy: AutomationPolicy, tally: _Tally) -> PlannedRun | None:
-    """A run for this slot, or None where the overlap policy skips it."""
-    match decide_overlap(policy.overlap, running=tally.active, queued=tally.waiting):
-        case OverlapAction.SKIP:
-            return None
-        case OverlapAction.QUEUE:
-            tally.waiting += 1
-            status = RunStatus.WAITING
-        case OverlapAction.REPLACE:
-            # It waits until what it replaces has ended; of several due at once, only the last need run.
-            tally.replaced = True
-            tally.waiting += 1
-            status = RunStatus.WAITING
-        case OverlapAction.START:
-            limited = policy.max_concurrent_runs is not None and tally.active >= policy.max_concurrent_runs
-            tally.active += 1
-            status = RunStatus.WAITING if limited else RunStatus.QUEUED
-    expires = None if policy.expires_after is None else slot + policy.expires_after
-    return PlannedRun(slot, status, expires, policy.retry.max_attempts)
+def _plan_runs(due_runs: Sequence[DueRun], policy: AutomationPolicy, active: int) -> list[PlannedRun]:
+    """The runs to insert. One that replaces others waits until those have ended."""
+    runs = []
+    limit = policy.max_concurrent_runs
+    for run in due_runs:
+        starts = run.action is OverlapAction.START and (limit is None or active < limit)
+        active += run.action is OverlapAction.START
+        slot = run.slot.nominal
+        expires = None if policy.expires_after is None else slot + policy.expires_after
+        status = RunStatus.QUEUED if starts else RunStatus.WAITING
+        runs.append(PlannedRun(slot, status, expires, policy.retry.max_attempts))
+    return runs
 
 
 def decide_resume(due: Due, *, now: datetime, catch_up: str) -> Decision:
@@ -175,22 +173,33 @@ def decide_resume(due: Due, *, now: datetime, catch_up: str) -> Decision:
     `catch_up` is what its owner chose for them: `none` records them as paused, `latest` and `all` run what
     the automation's other policies allow.
     """
-    chosen = {**due.policy, "catch_up": "latest" if catch_up == "none" else catch_up}
-    decision = decide(replace(due, policy=chosen), now=now)
-    if catch_up != "none" or decision.status is AutomationStatus.ERROR:
-        return decision
-    passed = [
-        skip if skip.reason == SkipReason.EXCLUDED else replace(skip, reason=PAUSED)
-        for skip in decision.skips
-    ]
-    passed += [Skip(run.slot, run.slot, 1, PAUSED) for run in decision.runs]
-    return replace(decision, runs=(), skips=merge(passed, ()), cancel_running=False)
+    if catch_up != "none":
+        return decide(replace(due, policy={**due.policy, "catch_up": catch_up}), now=now)
+    try:
+        schedule = parse_schedule(due.schedule_config)
+    except ScheduleError as error:
+        return _unreadable(due, error, now)
+    decided = pass_over(
+        schedule,
+        due.first_slot,
+        now,
+        SkipReason.PAUSED,
+        automation_id=due.id,
+        default_anchor=due.created_at,
+        taken=due.taken,
+    )
+    skipped = list(decided.skipped)
+    if not skipped and not due.taken and due.next_run <= now:
+        skipped = [SkippedRange(due.next_run, due.next_run, 1, SkipReason.PAUSED)]
+    return _conclude(due, decided, [_explained(skip, ()) for skip in skipped])
 
 
-def _late(skip: SkippedRange, vacancies: Sequence[Vacancy]) -> Skip:
-    """A skipped range, with the time without a leader that made it late."""
+def _explained(skip: SkippedRange, vacancies: Sequence[Vacancy]) -> Skip:
+    """A skipped range in words; a late one with the time without a leader that made it late."""
     detail = skip.detail
-    if detail is None and skip.reason is not SkipReason.ENDED:
+    if skip.reason is SkipReason.OVERLAP:
+        detail = "the previous run had not finished"
+    elif detail is None and skip.reason is not SkipReason.ENDED:
         for vacancy in vacancies:
             if vacancy.since <= skip.last and skip.first <= vacancy.until:
                 detail = f"no leader for {duration(vacancy.until - vacancy.since)}"

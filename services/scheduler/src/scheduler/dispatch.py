@@ -7,6 +7,7 @@ with what is due, never with what exists.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,9 +34,9 @@ HORIZON = 10_000
 LATE = timedelta(seconds=5)
 """From here on a slot is late enough to ask whether nobody led."""
 
-# Fair: the first due of every team, then the second of every team, and so on. Backfills and dry runs are
-# nobody's overlap. A row somebody edits at this moment is locked and skipped: the edit decides about its
-# next slot, and we look again at once.
+# Fair: the first due of every team, then the second of every team, and so on. Backfills and dry runs overlap
+# nothing. `taken`: undecided slots that have a run already, because a person started one for them. A row that
+# is edited at this moment is locked and skipped: the edit decides about its next slot, and we look again.
 _DUE = f"""
 WITH due AS (
     SELECT id, tenant_id, next_run FROM automation
@@ -49,6 +50,9 @@ fair AS (
 SELECT a.id, a.tenant_id, a.name, a.type, a.schedule_config, a.policy, a.priority, a.next_run,
        coalesce(a.next_slot, a.next_run) AS first_slot, a.created_at, a.version, a.fired_count,
        a.catch_up_on_resume, clock_timestamp() AS now, unfinished.active, unfinished.waiting,
+       ARRAY(SELECT r.scheduled_for FROM automation_run r
+              WHERE r.automation_id = a.id AND r.scheduled_for >= coalesce(a.next_slot, a.next_run)
+                AND r.scheduled_for <= clock_timestamp()) AS taken,
        {TENANT_LIMIT} AS tenant_limit
   FROM automation a
   JOIN fair USING (id)
@@ -74,7 +78,7 @@ SELECT vacant_since AS since, acquired_at AS until FROM reign
  WHERE acquired_at >= $1 AND vacant_since IS NOT NULL AND acquired_at - vacant_since >= interval '1 second'
  ORDER BY acquired_at DESC LIMIT 100
 """
-# A conflict means that the slot already has its run, for example by a backfill: one slot, one run.
+# A conflict means that the slot has had its run since `taken` was read: one slot, one run. It is not counted.
 _INSERT_RUNS = """
 INSERT INTO automation_run (id, tenant_id, automation_id, trigger, scheduled_for, status, expires_at,
                             max_attempts, lane, trace_id, traceparent)
@@ -103,15 +107,17 @@ UPDATE automation a
 """
 # Those that run are asked to stop and do so at their next heartbeat; those that do not are over at once.
 _MAKE_ROOM = """
-UPDATE automation_run
+UPDATE automation_run r
    SET cancel_requested = true,
        status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
+       replaced_by = n.slot,
        error_code = CASE WHEN status = 'running' THEN error_code ELSE 'replaced' END,
-       error_message = CASE WHEN status = 'running' THEN error_message ELSE 'a later slot took its place' END,
+       error_message = CASE WHEN status = 'running' THEN error_message ELSE n.message END,
        completed_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END
- WHERE automation_id = ANY($1::uuid[]) AND status IN ('waiting', 'queued', 'running', 'retrying')
+  FROM unnest($1::uuid[], $2::timestamptz[], $3::text[]) AS n (newer_of, slot, message)
+ WHERE r.automation_id = n.newer_of AND status IN ('waiting', 'queued', 'running', 'retrying')
    AND trigger NOT IN ('backfill', 'dry_run')
-RETURNING id, tenant_id, automation_id, attempt, trace_id, traceparent, status
+RETURNING id, tenant_id, automation_id, attempt, trace_id, traceparent, status, n.message
 """
 # What to do about slots that passed is only asked where some did: the next one is an ordinary slot.
 _RESUME = """
@@ -139,7 +145,7 @@ class Plan:
     runs: list[tuple[object, ...]] = field(default_factory=list)
     skips: list[tuple[UUID, Skip]] = field(default_factory=list)
     advances: list[tuple[UUID, Decision]] = field(default_factory=list)
-    make_room: list[UUID] = field(default_factory=list)
+    make_room: list[tuple[UUID, datetime]] = field(default_factory=list)
     events: list[EventRecord] = field(default_factory=list)
 
 
@@ -212,7 +218,13 @@ async def _vacancies(db: DbSession, rows: Sequence[asyncpg.Record]) -> list[Vaca
 async def _write(db: DbSession, plan: Plan, now: datetime) -> list[asyncpg.Record]:
     events = list(plan.events)
     if plan.make_room:
-        for row in await db.fetch(_MAKE_ROOM, plan.make_room):
+        replaced = await db.fetch(
+            _MAKE_ROOM,
+            [automation_id for automation_id, _ in plan.make_room],
+            [slot for _, slot in plan.make_room],
+            [f"replaced by the run for {slot:%Y-%m-%d %H:%M:%S} UTC" for _, slot in plan.make_room],
+        )
+        for row in replaced:
             if row["status"] == RunStatus.CANCELLED:
                 events.append(_cancelled(row, now))
     inserted: list[asyncpg.Record] = []
@@ -229,6 +241,7 @@ async def _write(db: DbSession, plan: Plan, now: datetime) -> list[asyncpg.Recor
             [skip.reason for _, skip in plan.skips],
             [skip.detail for _, skip in plan.skips],
         )
+    fired = Counter(row["automation_id"] for row in inserted)
     await db.execute(
         _ADVANCE,
         [automation_id for automation_id, _ in plan.advances],
@@ -236,7 +249,7 @@ async def _write(db: DbSession, plan: Plan, now: datetime) -> list[asyncpg.Recor
         [decision.next_run for _, decision in plan.advances],
         [str(decision.status) for _, decision in plan.advances],
         [decision.status_reason for _, decision in plan.advances],
-        [len(decision.runs) for _, decision in plan.advances],
+        [fired[automation_id] for automation_id, _ in plan.advances],
     )
     queued = [due_event(row, now) for row in inserted if row["status"] == RunStatus.QUEUED]
     await outbox.write(db, [*queued, *events])
@@ -258,14 +271,15 @@ def make_plan(rows: Sequence[asyncpg.Record], room: dict[UUID, int], vacancies: 
             fired_count=row["fired_count"],
             active=row["active"],
             waiting=row["waiting"],
+            taken=row["taken"],
         )
         if row["catch_up_on_resume"] is None:
             decision = decide(due, now=now, vacancies=vacancies)
         else:
             decision = decide_resume(due, now=now, catch_up=row["catch_up_on_resume"])
         plan.advances.append((due.id, decision))
-        if decision.cancel_running:
-            plan.make_room.append(due.id)
+        if decision.replaced_by is not None:
+            plan.make_room.append((due.id, decision.replaced_by))
         for run in decision.runs:
             status = run.status
             if status is RunStatus.QUEUED:
@@ -329,7 +343,7 @@ def _cancelled(row: asyncpg.Record, now: datetime) -> EventRecord:
         tenant_id=row["tenant_id"],
         attempt=row["attempt"],
         trace_id=row["trace_id"],
-        reason="a later slot took its place",
+        reason=row["message"],
     )
     return to_record(event, source="scheduler", time=now, traceparent=row["traceparent"])
 

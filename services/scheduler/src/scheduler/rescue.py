@@ -30,9 +30,14 @@ UPDATE automation_run r
    SET status = CASE WHEN r.cancel_requested THEN 'cancelled'
                      WHEN r.attempt < r.max_attempts THEN 'queued' ELSE 'failed' END,
        completed_at = CASE WHEN r.cancel_requested OR r.attempt >= r.max_attempts THEN clock_timestamp() END,
-       error_code = CASE WHEN r.cancel_requested THEN 'cancelled'
+       error_code = CASE WHEN r.replaced_by IS NOT NULL THEN 'replaced'
+                         WHEN r.cancel_requested THEN 'cancelled'
                          WHEN r.attempt >= r.max_attempts THEN 'executor_lost' END,
-       error_message = CASE WHEN r.cancel_requested THEN 'cancelled on request; its executor was lost'
+       error_message = CASE WHEN r.replaced_by IS NOT NULL
+                            THEN 'replaced by the run for '
+                                 || to_char(r.replaced_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                                 || ' UTC; its executor was lost'
+                            WHEN r.cancel_requested THEN 'cancelled on request; its executor was lost'
                             WHEN r.attempt >= r.max_attempts
                             THEN 'the executor fell silent during the last attempt' END,
        worker = NULL, lease_expires_at = NULL, available_at = clock_timestamp()

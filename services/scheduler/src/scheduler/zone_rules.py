@@ -1,4 +1,8 @@
-"""Computing `next_run` again when the tz database changes: governments move clocks at short notice."""
+"""Computing `next_run` again when the tz database changes: governments move clocks at short notice.
+
+Only slots still to come move. A slot whose instant has passed was named by the rules that held then: one that
+waits for its jitter or its window, or that a pause has left undecided, keeps its place.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +17,23 @@ from common.database import outbox
 from common.database.pool import ConnectionPool, DbSession
 from common.events import AutomationChanged, to_record
 from common.ids import new_id
-from common.scheduling.planning import upcoming
-from common.scheduling.schedule import ScheduleError, Slot, parse_schedule, tzdata_version
+from common.scheduling import ScheduleError, SkipReason, Slot, parse_schedule, tzdata_version
+from common.scheduling.timetable import Timetable
 from scheduler.lease import Lease, Term
 
 log = structlog.get_logger()
 
 FACT = "tzdata_version"
 BATCH = 500
-MOVED = "moved"
 
 _PAGE = """
-SELECT id, tenant_id, schedule_config, next_slot, next_run, created_at, fired_count, version,
-       clock_timestamp() AS now
-  FROM automation
- WHERE id > $1 AND status = 'active' AND next_run > clock_timestamp()
+SELECT id, tenant_id, schedule_config, coalesce(next_slot, next_run) AS slot, created_at, fired_count,
+       status, version, clock_timestamp() AS now,
+       greatest((SELECT max(scheduled_for) FROM automation_run r
+                  WHERE r.automation_id = a.id AND r.scheduled_for < coalesce(a.next_slot, a.next_run)),
+                (SELECT max(last_slot) FROM slot_skip s WHERE s.automation_id = a.id)) AS decided
+  FROM automation a
+ WHERE id > $1 AND status IN ('active', 'paused') AND coalesce(next_slot, next_run) > clock_timestamp()
    AND schedule_config ->> 'timezone' IS NOT NULL
  ORDER BY id LIMIT $2 FOR UPDATE
 """
@@ -85,20 +91,22 @@ class ZoneRules:
 
 
 def moved_slot(row: asyncpg.Record) -> Move | None:
-    """Where the rules in use put the next slot, when that is not where it is."""
-    before: datetime = row["next_slot"] or row["next_run"]
+    """Where the rules in use put the awaited slot, when that is not where it is."""
+    before: datetime = row["slot"]
     try:
         schedule = parse_schedule(row["schedule_config"])
     except ScheduleError:
         return None  # the dispatcher stops it with the reason when it comes due
-    slot = upcoming(
-        schedule,
-        row["now"],
-        automation_id=row["id"],
-        created_at=row["created_at"],
-        fired_count=row["fired_count"],
-    )
-    return None if slot is None or slot.nominal == before else Move(row, before, slot)
+    if schedule.runs_left(row["fired_count"]) == 0:
+        return None
+    timetable = Timetable(schedule, automation_id=row["id"], default_anchor=row["created_at"])
+    now: datetime = row["now"]
+    slot = timetable.next_after(now)
+    passed = timetable.latest_at_or_before(now)
+    undecided = passed is not None and passed > (row["decided"] or row["created_at"])
+    if passed is not None and undecided and (slot is None or before - passed < abs(slot - before)):
+        slot = passed  # the new rules put the awaited slot itself into the past: it is due at once, not lost
+    return None if slot is None or slot == before else Move(row, before, timetable.slot(slot))
 
 
 async def _write(db: DbSession, moves: list[Move], version: str) -> None:
@@ -115,7 +123,7 @@ async def _write(db: DbSession, moves: list[Move], version: str) -> None:
         [new_id() for _ in moves],
         [move.row["id"] for move in moves],
         [move.before for move in moves],
-        MOVED,
+        SkipReason.MOVED,
         [f"tz database {version}: now at {move.after.nominal:%Y-%m-%d %H:%M} UTC" for move in moves],
     )
     await outbox.write(
@@ -125,8 +133,8 @@ async def _write(db: DbSession, moves: list[Move], version: str) -> None:
                 AutomationChanged(
                     automation_id=move.row["id"],
                     tenant_id=move.row["tenant_id"],
-                    change=MOVED,
-                    status="active",
+                    change="moved",
+                    status=move.row["status"],
                     version=move.row["version"],
                     next_run=move.after.fire_at,
                 ),

@@ -133,6 +133,7 @@ class AutomationRun(SQLModel, table=True):
     """One execution of an automation, for one slot (`scheduled_for`) or one manual trigger (NULL).
 
     `as_of` is the instant a run without a slot of its own works for. `expires_at`: not to start later.
+    `replaced_by`: the slot for which it was cancelled, where `overlap` is `cancel_running`.
 
     While running, `worker`, `attempt` and `lease_expires_at` say who holds it and until when; every write of
     a worker is conditional on the first two.
@@ -177,6 +178,7 @@ class AutomationRun(SQLModel, table=True):
     scheduled_for: datetime | None = instant()
     as_of: datetime | None = instant()
     expires_at: datetime | None = instant()
+    replaced_by: datetime | None = instant()
     backfill_id: UUID | None = ref("backfill.id", nullable=True, ondelete="SET NULL")
     status: str = text_column("queued")
     lane: str = text_column("normal")

@@ -131,3 +131,22 @@ class BoundedGrid:
         if self.end is not None:
             last = min(last, self.end)
         return self.inner.count(first, last) if first <= last else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedGrid:
+    """Another grid and one more instant, which it does not name."""
+
+    inner: Grid
+    extra: datetime
+
+    def next_after(self, after: datetime) -> datetime | None:
+        found = self.inner.next_after(after)
+        return self.extra if after < self.extra and (found is None or self.extra < found) else found
+
+    def latest_at_or_before(self, instant: datetime) -> datetime | None:
+        found = self.inner.latest_at_or_before(instant)
+        return self.extra if self.extra <= instant and (found is None or found < self.extra) else found
+
+    def count(self, first: datetime, last: datetime) -> int:
+        return self.inner.count(first, last) + (first <= self.extra <= last)

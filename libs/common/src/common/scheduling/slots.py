@@ -121,3 +121,17 @@ def slots_between(
 def never_fires(schedule: Schedule, after: datetime, *, default_anchor: datetime | None = None) -> bool:
     """Whether no run follows `after`: its bounds have passed, or they or its exclusions leave nothing."""
     return get_next_run_time(schedule, after, default_anchor=default_anchor) is None
+
+
+def upcoming(
+    schedule: Schedule, after: datetime, *, automation_id: UUID, created_at: datetime, fired_count: int = 0
+) -> Slot | None:
+    """The first slot later than `after`, excluded ones included: the scheduler records why those do not run.
+
+    `nominal` becomes `next_slot`, `fire_at` becomes `next_run`. None when the schedule has ended.
+    """
+    if schedule.runs_left(fired_count) == 0:
+        return None
+    timetable = Timetable(schedule, automation_id=automation_id, default_anchor=created_at)
+    nominal = timetable.next_after(after)
+    return None if nominal is None else timetable.slot(nominal)

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from common.scheduling.bounds import Window
 from common.scheduling.fields import minutes_of_day
-from common.scheduling.grids import Grid
+from common.scheduling.grids import ExtendedGrid, Grid
 from common.scheduling.instants import to_instant, to_seconds
+from common.scheduling.jitter import jittered, spread
 from common.scheduling.kinds import Schedule, WindowedKind
-from common.scheduling.moves import MovedGrid, end_of_local_day, local_day
-from common.scheduling.spread import jittered, spread
+from common.scheduling.working_days import MovedGrid, end_of_local_day, local_day
 from common.scheduling.zones import Zone, zone
 
 _DAY = 86400
@@ -50,7 +50,11 @@ class SlotRange:
 
 
 class Timetable:
-    """The slots of one automation, in order; excluded ones are slots too, so that nothing goes unrecorded."""
+    """The slots of one automation, in order; excluded ones are slots too, so that nothing goes unrecorded.
+
+    `undecided` is a slot whatever the schedule says: an earlier tz database or an operator named it, and it
+    has not been decided about.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Timetable:
         *,
         automation_id: str | UUID = "",
         default_anchor: datetime | None = None,
+        undecided: datetime | None = None,
     ) -> None:
         self.schedule = schedule
         self._automation_id = automation_id
@@ -68,6 +73,8 @@ class Timetable:
         self._moves: MovedGrid | None = None
         if self._exclude is not None and self._exclude.policy == "next_working_day":
             self._grid = self._moves = MovedGrid(self._grid, self._exclude, self._zone, schedule.end_at)
+        if undecided is not None and self._grid.latest_at_or_before(undecided) != undecided:
+            self._grid = ExtendedGrid(self._grid, undecided)
 
     def next_after(self, after: datetime) -> datetime | None:
         """The first slot later than `after`."""

@@ -2,7 +2,8 @@
 
 `zoneinfo` takes the system's database where `zoneinfo.TZPATH` has one and the `tzdata` package only
 otherwise, so an old system beats a new package. Governments change the clocks at short notice: a process that
-schedules calls `use_newest_tzdata` when it starts.
+schedules calls `use_newest_tzdata` when it starts. A system whose database names no release gives way too:
+the package's release is known and kept up to date, that one's age is not.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from pathlib import Path
 
 from common.scheduling import zones
 
+UNKNOWN = "unknown"
+"""The release of a system's database that does not say."""
+
 
 def tzdata_version() -> str:
-    """The release in use, such as `2026a`; stored instants are to be computed anew when it changes."""
+    """The release in use, such as `2026a`; stored instants are computed again when it changes."""
     return _system_version() or _packaged_version()
 
 
@@ -28,7 +32,7 @@ def use_newest_tzdata() -> str:
         The release in use from now on.
     """
     system = _system_version()
-    if system is not None and system < _packaged_version():
+    if system is not None and (system == UNKNOWN or system < _packaged_version()):
         zoneinfo.reset_tzpath(to=())
         zoneinfo.ZoneInfo.clear_cache()
         zones.zone.cache_clear()
@@ -51,5 +55,5 @@ def _system_version() -> str | None:
             if file.is_file():
                 with file.open(encoding="utf-8") as lines:
                     return lines.readline().removeprefix("# version ").strip()
-        return "unknown"
+        return UNKNOWN
     return None

@@ -18,6 +18,7 @@ from api.problems import unacceptable
 from api.quotas.service import require_room
 from api.rows import Lock, owned
 from api.security import Principal
+from common.automation_policy import AutomationPolicy
 from common.errors import Conflict, FieldError
 from common.events import AutomationDue
 from common.models import (
@@ -30,8 +31,7 @@ from common.models import (
     Tenant,
     Trigger,
 )
-from common.scheduling.automation_policy import AutomationPolicy
-from common.scheduling.policy import CatchUp
+from common.scheduling.due import CatchUp
 
 _LIMIT = "max_concurrent_runs"
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from api.automations.schemas import MovedSlots
-from common.scheduling.schedule import ScheduleError, parse_schedule
+from common.scheduling import ScheduleError, parse_schedule
 from common.scheduling.timetable import Timetable
 
 SHOWN = 5

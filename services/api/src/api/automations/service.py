@@ -20,6 +20,7 @@ from api.problems import PreconditionFailed, unacceptable
 from api.quotas.service import require_interval, require_room
 from api.rows import Lock, find_owned, newest_first, owned, owned_page
 from api.security import Principal
+from common.automation_policy import AutomationPolicy
 from common.errors import FieldError, Forbidden
 from common.events import AutomationChanged, Event, RunSkipped
 from common.models import (
@@ -28,8 +29,7 @@ from common.models import (
     Destination,
     SlotSkip,
 )
-from common.scheduling.automation_policy import AutomationPolicy
-from common.scheduling.schedule import Slot
+from common.scheduling import Slot
 
 _NOT_YOURS = "no destination of yours has this id"
 

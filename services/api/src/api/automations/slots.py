@@ -14,8 +14,7 @@ from typing import Any
 from api.problems import pointer
 from common.errors import FieldError
 from common.models import Automation
-from common.scheduling.planning import upcoming
-from common.scheduling.schedule import (
+from common.scheduling import (
     Schedule,
     ScheduleError,
     Slot,
@@ -24,6 +23,7 @@ from common.scheduling.schedule import (
     latest_slot_at_or_before,
     never_fires,
     parse_schedule,
+    upcoming,
 )
 
 PAUSED = "paused"

@@ -19,12 +19,12 @@ from api.problems import unacceptable
 from api.rows import Lock, owned
 from api.security import Principal
 from api.slots.service import history_kept_since
+from common.automation_policy import AutomationPolicy
 from common.errors import Conflict, FieldError
 from common.events import RunCancelled
 from common.ids import new_id
 from common.models import Automation, AutomationRun, Backfill, BackfillStatus, Lane, RunStatus, Trigger
-from common.scheduling.automation_policy import AutomationPolicy
-from common.scheduling.schedule import slots_between
+from common.scheduling import slots_between
 from common.scheduling.timetable import Timetable
 
 MAX_SLOTS = 1_000

@@ -12,9 +12,9 @@ from sqlmodel import col
 
 from api.automations.lifecycle import resume
 from api.security import Principal
+from common.automation_policy import AutomationPolicy
 from common.errors import RequestError
 from common.models import Automation, AutomationStatus
-from common.scheduling.automation_policy import AutomationPolicy
 
 log = structlog.get_logger()
 

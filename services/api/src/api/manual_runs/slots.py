@@ -8,7 +8,7 @@ from api.automations.slots import read_schedule
 from api.problems import unacceptable
 from common.errors import Conflict, FieldError
 from common.models import Automation
-from common.scheduling.schedule import Schedule, iter_slots, latest_slot_at_or_before
+from common.scheduling import Schedule, iter_slots, latest_slot_at_or_before
 
 _FIELD = "/slot"
 

@@ -17,7 +17,7 @@ from api.quotas.schemas import QuotaOut, QuotaUse
 from api.security import Principal
 from common.errors import FieldError, Forbidden
 from common.models import Automation, AutomationRun, AutomationStatus, Plan, RunStatus, Tenant, UserAccount
-from common.scheduling.schedule import ScheduleError, TooFrequent, parse_schedule, validate_min_interval
+from common.scheduling import ScheduleError, TooFrequent, parse_schedule, validate_min_interval
 
 _SCHEDULE = "schedule_config"
 _GOING_ON = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.RETRYING)

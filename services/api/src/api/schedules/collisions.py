@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from common.scheduling.schedule import ScheduleError, Slot, parse_schedule
+from common.scheduling import ScheduleError, Slot, parse_schedule
 from common.scheduling.timetable import Timetable
 
 _MINUTE = timedelta(minutes=1)

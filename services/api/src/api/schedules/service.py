@@ -20,7 +20,7 @@ from api.schedules.schemas import SchedulePreviewOut, SchedulePreviewRequest, Up
 from api.security import Principal
 from common.errors import FieldError
 from common.models import Automation, AutomationStatus
-from common.scheduling.schedule import (
+from common.scheduling import (
     PreviewedRun,
     Schedule,
     ScheduleError,

@@ -25,7 +25,7 @@ from api.slots.timeline import (
 from common.history import KEPT_SINCE
 from common.models import Automation, AutomationRun, AutomationStatus, Fact, Reign, SlotSkip
 from common.models import Leadership as LeadershipRow
-from common.scheduling.schedule import (
+from common.scheduling import (
     Schedule,
     ScheduleError,
     Slot,

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from common.models import AutomationStatus, RunStatus, Trigger
-from common.scheduling.schedule import Slot
+from common.scheduling import Slot
 from common.scheduling.words import duration_words
 
 LATE = timedelta(seconds=5)

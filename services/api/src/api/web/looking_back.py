@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from api.automations.slots import read_schedule
 from common.models import Automation
-from common.scheduling.schedule import count_slots_between
+from common.scheduling import count_slots_between
 
 SHOWN = 40
 _REACHES = tuple(

@@ -13,11 +13,11 @@ import asyncpg
 import structlog
 
 from common import telemetry
+from common.automation_policy import AutomationPolicy
 from common.database import outbox
 from common.database.pool import ConnectionPool, DbSession
 from common.events import RunStarted, to_record
 from common.models import ConnectionKind, Lane, Platform, Trigger
-from common.scheduling.automation_policy import AutomationPolicy
 from common.secrets.crypto import Undecryptable
 from executor.handlers.base import Account
 from executor.tokens.credential import KeptCredential

@@ -29,11 +29,19 @@ log = structlog.get_logger()
 
 ERROR_LENGTH = 2_000
 
-# A run that somebody asked to cancel gets no other attempt, however this one ended.
+# A run with a request to cancel it gets no other attempt, however this one ended. Where a later slot asked,
+# the record says which.
 _SETTLE = """
 UPDATE automation_run r
    SET status = CASE WHEN d.status = 'retrying' AND r.cancel_requested THEN 'cancelled' ELSE d.status END,
-       result = d.result, error_code = d.error_code, error_message = d.error_message,
+       result = d.result,
+       error_code = CASE WHEN d.status IN ('cancelled', 'retrying') AND r.replaced_by IS NOT NULL
+                         THEN 'replaced' ELSE d.error_code END,
+       error_message = CASE WHEN d.status IN ('cancelled', 'retrying') AND r.replaced_by IS NOT NULL
+                            THEN 'replaced by the run for '
+                                 || to_char(r.replaced_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                                 || ' UTC'
+                            ELSE d.error_message END,
        logs = r.logs || d.logs::jsonb, worker = NULL, lease_expires_at = NULL,
        max_attempts = r.max_attempts + d.more_attempts,
        completed_at = CASE WHEN d.status <> 'retrying' OR r.cancel_requested THEN clock_timestamp() END,
@@ -43,7 +51,7 @@ UPDATE automation_run r
               $9::float8[], $10::int[])
        AS d (id, attempt, status, result, error_code, error_message, logs, delay, more_attempts)
  WHERE r.id = d.id AND r.worker = $1 AND r.attempt = d.attempt AND r.status = 'running'
-RETURNING r.id, r.attempt, r.status, r.completed_at, r.available_at
+RETURNING r.id, r.attempt, r.status, r.error_code, r.error_message, r.completed_at, r.available_at
 """
 _END_ATTEMPTS = """
 UPDATE run_attempt t
@@ -123,7 +131,14 @@ class Completions:
         for late in (c for c in group if c.attempt not in settled):
             log.warning("late result rejected", run_id=str(late.run.id), attempt=late.run.attempt)
         accepted = [
-            replace(c, status=RunStatus(settled[c.attempt]["status"])) for c in group if c.attempt in settled
+            replace(
+                c,
+                status=RunStatus(settled[c.attempt]["status"]),
+                error_code=settled[c.attempt]["error_code"],
+                error_message=settled[c.attempt]["error_message"],
+            )
+            for c in group
+            if c.attempt in settled
         ]
         if not accepted:
             return set()

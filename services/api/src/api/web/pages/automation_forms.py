@@ -27,9 +27,9 @@ from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render, timezones
 from api.web.sessions import SignedIn, Viewer
+from common.automation_policy import AutomationPolicy
 from common.errors import RequestError
 from common.models import SOURCE_PLATFORMS, Automation, Destination, Lane
-from common.scheduling.automation_policy import AutomationPolicy
 
 router = APIRouter(prefix="/automations")
 _LOOK_AHEAD = 5

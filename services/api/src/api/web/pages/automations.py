@@ -26,9 +26,9 @@ from api.web.outcomes import strip, strip_in_words
 from api.web.rendering import render
 from api.web.sessions import SignedIn
 from api.web.times import in_zone
+from common.automation_policy import AutomationPolicy
 from common.models import Automation, AutomationStatus, Destination
-from common.scheduling.automation_policy import AutomationPolicy
-from common.scheduling.schedule import preview
+from common.scheduling import preview
 
 router = APIRouter(prefix="/automations")
 ON_PAGE = 25

@@ -598,6 +598,7 @@ def upgrade() -> None:
         sa.Column("scheduled_for", _TIME, nullable=True),
         sa.Column("as_of", _TIME, nullable=True),
         sa.Column("expires_at", _TIME, nullable=True),
+        sa.Column("replaced_by", _TIME, nullable=True),
         sa.Column("backfill_id", sa.Uuid(), nullable=True),
         sa.Column("status", sa.Text(), server_default=sa.text("'queued'"), nullable=False),
         sa.Column("lane", sa.Text(), server_default=sa.text("'normal'"), nullable=False),
