@@ -191,6 +191,18 @@ def pass_over(
     return _decision(timetable, [], skipped, timetable.next_after(latest))
 
 
+def skip_slots(
+    timetable: Timetable,
+    first: datetime,
+    last: datetime,
+    reason: SkipReason,
+    *,
+    taken: Sequence[datetime] = (),
+) -> list[SkippedRange]:
+    """The slots in [first, last] as skipped, without those taken; excluded ones for that reason instead."""
+    return _DueSlots(timetable, sorted(taken)).skip(first, last, reason)
+
+
 class _Admission:
     """What the overlap policy says about one slot after another.
 

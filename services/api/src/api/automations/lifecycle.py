@@ -31,7 +31,7 @@ from common.models import (
     Tenant,
     Trigger,
 )
-from common.scheduling.due import CatchUp
+from common.scheduling import CatchUp
 
 _LIMIT = "max_concurrent_runs"
 

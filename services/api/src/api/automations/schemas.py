@@ -19,7 +19,7 @@ from pydantic.config import JsonDict
 from api.fields import UNSET, Input, Moment, Name, Patch
 from common.automation_policy import AutomationPolicy
 from common.models import AutomationStatus, Lane, Platform
-from common.scheduling.due import CatchUp
+from common.scheduling import CatchUp
 
 TypeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
