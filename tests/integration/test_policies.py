@@ -223,7 +223,8 @@ class TestOverlap:
         assert await world.sql.fetchval("SELECT fired_count FROM automation") == 1, "two met a run that goes"
         await finish(world, one)
         await leader.dispatch()
-        assert await world.sql.fetchrow("SELECT fired_count, status FROM automation") == (2, "stopped")
+        assert await world.sql.fetchval("SELECT fired_count FROM automation") == 2
+        assert await world.sql.fetchval("SELECT status FROM automation") == "stopped"
         assert len(await statuses(world, one)) == 2
 
     async def test_a_backfill_overlaps_nothing(self, world: World, team: Team, leader: Leader) -> None:
