@@ -1,4 +1,4 @@
-"""The README's code blocks, and how each says that it is tested."""
+"""The code blocks of README.md and of the pages in docs/, and how each says that it is tested."""
 
 from __future__ import annotations
 
@@ -6,7 +6,26 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = (
+    README,
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in (
+            "first-automation",
+            "handlers",
+            "connections",
+            "reports",
+            "recordings",
+            "servers",
+            "deployment",
+            "how-it-works",
+            "figures",
+        )
+    ),
+)
+"""In reading order: a block may use what an earlier block has set."""
 
 _BLOCK = re.compile(r"(?:^<!-- (\w+): ([^\n]+?) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -32,8 +51,9 @@ class Block:
 
 
 def blocks(text: str | None = None) -> list[Block]:
-    """All fenced blocks of the README, in order."""
-    found = _BLOCK.findall(README.read_text(encoding="utf-8") if text is None else text)
+    """All fenced blocks of a text, or else of all pages, in order."""
+    given = "\n".join(page.read_text(encoding="utf-8") for page in PAGES) if text is None else text
+    found = _BLOCK.findall(given)
     return [Block(language, body, kind or None, value or None) for kind, value, language, body in found]
 
 
@@ -41,5 +61,5 @@ def script(tested: str) -> str:
     """The shell blocks that are tested in this way, as one script."""
     parts = [block.text for block in blocks() if block.language == "sh" and block.tested == tested]
     if not parts:
-        raise LookupError(f"the README has no block that is `tested: {tested}`")
+        raise LookupError(f"no page has a block that is `tested: {tested}`")
     return "".join(parts)

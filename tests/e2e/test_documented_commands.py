@@ -1,7 +1,7 @@
-"""Every command of the README is run: as it stands there, but for addresses, ports and the key.
+"""Every command of README.md and docs/ is run as written, except for addresses, ports and the key.
 
-The comment above a block says which of these tests runs it. Docker and kubectl are the exception, as no
-engine can be expected here: stand-ins take their place and note what they are asked for.
+The comment above a block says which of these tests runs it. Docker and kubectl are replaced by stand-ins that
+record their arguments, because no container engine can be expected here.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ import yaml
 
 from carillon.ports import free_port
 from common.settings import KafkaSettings
+from tests.support.documents import ROOT, blocks, script
 from tests.support.polling import eventually
-from tests.support.readme import README, blocks, script
 
-ROOT = README.parent
 BIN = Path(sys.executable).parent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -121,13 +120,13 @@ class Running:
         places = {"localhost:8000": f"localhost:{self.console_port}", "car_…": self.api_key}
         places |= {f"{host}:8090": f"127.0.0.1:{self.sandbox_port}" for host in ("localhost", "127.0.0.1")}
         for written, meant in places.items():
-            assert written in text, f"the README does not say {written} any more"
+            assert written in text, f"the pages do not contain {written} any more"
             text = text.replace(written, meant)
         return text
 
 
 async def _install_heartbeat(folder: Path) -> Path:
-    """Install the README's handler by its own command, into a folder that can be thrown away."""
+    """Install the handler of docs/handlers.md by its documented command, into a temporary folder."""
     for block in blocks():
         if block.file:
             path = folder / block.file
@@ -152,7 +151,7 @@ def _uv() -> Path:
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    """`make up`, with the handler of the README installed."""
+    """`make up`, with the handler of docs/handlers.md installed."""
     handler = await _install_heartbeat(tmp_path)
     environment = {
         "PORT": str(free_port()),
@@ -186,7 +185,7 @@ async def test_the_first_automation_runs_and_so_does_the_handler(running: Runnin
     assert report["type"] == "report.completed"
     assert report["data"]
 
-    # The automation of the README's own type is the last the script made; run it by the same command.
+    # The last automation that the script creates is of the page's own type; run it by the same command.
     heartbeat = output.split()[-1]
     again = f"{shlex.quote(str(BIN / 'carillon'))} automations run {heartbeat}"
     run = json.loads(await _run(again, within=30, environment=running.environment))
@@ -202,6 +201,15 @@ async def test_the_first_automation_runs_and_so_does_the_handler(running: Runnin
         return document["status"] == "completed" and "answered 200 in" in shown
 
     await eventually(completed, within=60, every=0.5)
+
+
+async def test_the_suite_of_handlers_passes_with_a_handler_of_a_users(tmp_path: Path) -> None:
+    """A team tests Carillon in the environment where its own handlers are installed."""
+    handler = await _install_heartbeat(tmp_path)
+    suite = "tests/conformance/test_handlers.py::test_every_handler_has_a_driver tests/unit/executor/handlers"
+    command = f"{shlex.quote(sys.executable)} -m pytest -q -p no:cacheprovider {suite}"
+    output = await _run(command, within=180, environment={"PYTHONPATH": str(handler)})
+    assert " passed" in output
 
 
 async def test_the_demo_passes(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the README says, as far as no server is needed to see that it is true."""
+"""README.md and the pages in docs/: links, commands and listings name things that exist."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import pytest
 import typer.main
 
 from carillon.cli import app
-from tests.support.readme import README, Block, blocks
+from tests.support.documents import PAGES, README, ROOT, Block, blocks
 
-ROOT = README.parent
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
-# Each of these is a test in tests/e2e/test_readme.py.
+EVERY_PAGE = sorted({*PAGES, *ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
+# Each of these is a test in tests/e2e/test_documented_commands.py.
 WAYS = {"up", "demo", "terminal", "servers", "services", "install", "stand-ins"}
 
 
@@ -22,6 +21,22 @@ def test_every_command_says_how_it_is_tested() -> None:
     shell = [block for block in blocks() if block.language in {"sh", "bash", "shell", "console"}]
     assert {block.language for block in shell} == {"sh"}
     assert {block.tested for block in shell} == WAYS
+
+
+def test_every_page_with_commands_is_tested() -> None:
+    """A page outside `PAGES` would have commands that no test runs. CONTRIBUTING's are CI's own."""
+    others = {page for page in EVERY_PAGE if page.parent == ROOT / "docs"} - set(PAGES)
+    assert not [page for page in others if "```sh" in page.read_text(encoding="utf-8")]
+
+
+def test_the_readme_is_two_screens() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 100
+
+
+def test_pictures_are_small() -> None:
+    pictures = list((ROOT / "docs" / "pictures").glob("*.png"))
+    assert len(pictures) == 2
+    assert all(picture.stat().st_size < 200_000 for picture in pictures)
 
 
 def test_a_block_without_a_comment_is_seen() -> None:
@@ -32,15 +47,15 @@ def test_a_block_without_a_comment_is_seen() -> None:
     ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
     for link in links:
         if "://" not in link:
-            assert (ROOT / link).exists(), link
+            assert (page.parent / link).exists(), link
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_make_targets_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     text = page.read_text(encoding="utf-8")
@@ -65,7 +80,8 @@ def test_carillon_commands_exist() -> None:
 
 
 def test_the_tree_shows_what_is_there() -> None:
-    [tree] = [block.text for block in blocks() if block.language == "text"]
+    text = README.read_text(encoding="utf-8")
+    [tree] = [block.text for block in blocks(text) if block.language == "text"]
     shown = {line.split()[0] for line in tree.splitlines()}
     assert all((ROOT / folder).is_dir() for folder in shown)
     members = {
