@@ -1,4 +1,4 @@
-"""The decisions: numbered without gaps, of one shape, short enough to be read, and about files that exist."""
+"""Decision pages: numbered without gaps, one format, short, indexed, and the names in them exist."""
 
 from __future__ import annotations
 
@@ -16,12 +16,27 @@ def test_they_are_numbered_without_gaps() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_each_says_what_led_to_it_and_what_follows(page: Path) -> None:
+def test_each_has_the_sections_status_and_date(page: Path) -> None:
     text = page.read_text()
     assert re.match(rf"# {int(page.name[:4])}\. \S", text)
+    assert re.search(r"^- Status: (accepted|superseded by \[\d+\]\(\d{4}-[\w-]+\.md\))$", text, re.MULTILINE)
+    assert re.search(r"^- Date: \d{4}-\d\d-\d\d$", text, re.MULTILINE)
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
-    assert headings[:3] == ["Context", "Decision", "Consequences"]
-    assert len(text.split()) < 700
+    assert headings == ["Context", "Decision", "Consequences", "Rejected alternatives"]
+    assert text.rsplit("## Rejected alternatives\n", 1)[1].count("\n- ") >= 1
+    assert len(text.split()) < 750
+
+
+def test_the_index_lists_every_decision_with_status_and_date() -> None:
+    lines = (ROOT / "docs" / "decisions" / "README.md").read_text().splitlines()
+    rows = [line for line in lines if re.match(r"\| \[\d", line)]
+    assert len(rows) == len(PAGES)
+    for page, row in zip(PAGES, rows, strict=True):
+        text = page.read_text()
+        title = text.split("\n", 1)[0].split(". ", 1)[1]
+        [status] = re.findall(r"^- Status: (\w+)", text, re.MULTILINE)
+        [date] = re.findall(r"^- Date: (\S+)", text, re.MULTILINE)
+        assert row == f"| [{int(page.name[:4])}]({page.name}) | {title} | {status} | {date} |"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
