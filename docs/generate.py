@@ -1,11 +1,11 @@
-"""Write the documents that follow from the code: settings.md, events/*.schema.json and asyncapi.yaml.
+"""Write the generated documents: settings.md, events/*.schema.json, asyncapi.yaml and decisions/README.md.
 
     python docs/generate.py            write them
     python docs/generate.py --check    change nothing; fail if one is out of date
 
-An event's schema is a promise to people we do not know. What would break them is refused in both cases: such
-a change takes a new event type ending in `.v2`, beside the old one. Only a schema that was never released may
-be withdrawn, by deleting its file first.
+An event's schema is a contract with readers outside this project. A breaking change is rejected in both cases: it
+takes a new event type ending in `.v2` beside the old one. Only a schema that was never released may be withdrawn,
+by deleting its file first.
 """
 
 from __future__ import annotations
@@ -38,6 +38,16 @@ SERVICES: dict[str, type[BaseSettings]] = {
 }
 REQUIRED = "**required**"
 SIGNS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+DECISIONS = "decisions"
+DECISIONS_HEAD = """\
+# Decisions
+
+<!-- Written by docs/generate.py from the pages beside it. -->
+
+One page for each decision that could be undone by mistake: the situation, the decision, its consequences, and the
+alternatives that were rejected. A decision is not edited once it no longer holds: a later page supersedes it, and both
+say so in their status.
+"""
 SETTINGS_HEAD = """\
 # Settings
 
@@ -87,11 +97,28 @@ def documents() -> dict[str, str]:
         **schemas,
         "asyncapi.yaml": yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=110),
         "settings.md": settings_page(),
+        f"{DECISIONS}/README.md": decisions_page(DOCS / DECISIONS),
     }
 
 
+def decisions_page(folder: Path) -> str:
+    """The index of the decisions: number, title, status and date of each."""
+    rows = []
+    for page in sorted(folder.glob("[0-9]*.md")):
+        text = page.read_text(encoding="utf-8")
+        number, title = text.split("\n", 1)[0].removeprefix("# ").split(". ", 1)
+        status, date = (_field(name, text) for name in ("Status", "Date"))
+        rows.append((f"[{number}]({page.name})", title, status, date))
+    return "\n".join([DECISIONS_HEAD, *_table(("", "Decision", "Status", "Date"), rows), ""])
+
+
+def _field(name: str, text: str) -> str:
+    prefix = f"- {name}: "
+    return next((line.removeprefix(prefix) for line in text.splitlines() if line.startswith(prefix)), "")
+
+
 def broken_promises(folder: Path) -> list[str]:
-    """What would break who reads our events, going by the schemas in `folder`; one line each."""
+    """Breaking changes between the schemas in `folder` and the current events; one line each."""
     current = event_schemas()
     return [
         f"{name}: {fault}"
