@@ -24,6 +24,8 @@ def main() -> None:
     outdated = [name for name, module in GENERATORS.items() if differs(ROOT / name, module, write=not check)]
     if outdated and check:
         sys.exit(f"out of date: {', '.join(outdated)}; run `make generate`")
+    documents = [sys.executable, str(ROOT / "docs" / "generate.py"), *(["--check"] if check else [])]
+    sys.exit(subprocess.run(documents, check=False).returncode)
 
 
 def differs(document: Path, module: str, *, write: bool) -> bool:

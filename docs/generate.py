@@ -3,9 +3,9 @@
     python docs/generate.py            write them
     python docs/generate.py --check    change nothing; fail if one is out of date
 
-An event's schema is a contract with readers outside this project. A breaking change is rejected in both cases: it
-takes a new event type ending in `.v2` beside the old one. Only a schema that was never released may be withdrawn,
-by deleting its file first.
+An event's schema is a contract with readers outside this project. A breaking change is rejected in both
+cases: it takes a new event type ending in `.v2` beside the old one. Only a schema that was never released may
+be withdrawn, by deleting its file first.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ DECISIONS_HEAD = """\
 
 <!-- Written by docs/generate.py from the pages beside it. -->
 
-One page for each decision that could be undone by mistake: the situation, the decision, its consequences, and the
-alternatives that were rejected. A decision is not edited once it no longer holds: a later page supersedes it, and both
-say so in their status.
+One page for each decision that could be undone by mistake: the situation, the decision, its consequences, and
+the alternatives that were rejected. A decision that no longer holds is not edited: a later page supersedes
+it, and both say so in their status.
 """
 SETTINGS_HEAD = """\
 # Settings
@@ -76,7 +76,7 @@ def main() -> None:
     wanted = documents()
     stale = [name for name, text in wanted.items() if _read(DOCS / name) != text]
     if check and stale:
-        sys.exit(f"out of date: {', '.join(sorted(stale))}; run `python docs/generate.py`")
+        sys.exit(f"out of date: {', '.join(sorted(stale))}; run `make generate`")
     for name in stale:
         (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
         (DOCS / name).write_text(wanted[name], encoding="utf-8")
