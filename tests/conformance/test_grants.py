@@ -235,36 +235,6 @@ async def test_a_renewal_whose_answer_is_lost_says_so_and_has_happened(
     assert error.consequence is Consequence.REAUTH
 
 
-@pytest.mark.parametrize("kind", [ConnectionKind.FACEBOOK_USER, *ROTATING, ConnectionKind.ZOOM_SERVER])
-@pytest.mark.parametrize(
-    ("fault", "consequence", "lost"),
-    [
-        ({"kind": "reset", "stage": "request"}, Consequence.TRANSIENT, True),
-        ({"kind": "slow", "seconds": PATIENCE + 3}, Consequence.TRANSIENT, True),
-        ({"kind": "truncated"}, Consequence.TRANSIENT, True),
-        ({"kind": "server_error"}, Consequence.TRANSIENT, False),
-        ({"kind": "rate_limit"}, Consequence.RATE, False),
-        ({"kind": "status", "status": 503, "body": "down"}, Consequence.TRANSIENT, False),
-        ({"kind": "status", "status": 502, "body": "<html>"}, Consequence.TRANSIENT, False),
-    ],
-)
-async def test_trouble_at_the_token_endpoint_is_told_for_what_it_is(
-    harness: GrantHarness,
-    kind: ConnectionKind,
-    fault: dict[str, object],
-    consequence: Consequence,
-    lost: bool,
-) -> None:
-    tokens = await harness.consent(kind)
-    stored = stored_of(kind, tokens)
-    await harness.fault(TOKEN_PATHS[kind], **fault)
-    error = await refused(harness.known[kind].renew(stored, now=await harness.now()))
-    assert error.consequence is consequence
-    assert (error.code == ANSWER_LOST) is lost
-    for secret in (tokens.access_token, tokens.refresh_token):
-        assert secret is None or secret not in error.detail
-
-
 @pytest.mark.parametrize("kind", [*LASTING, *ROTATING])
 async def test_a_code_is_good_for_one_exchange(harness: GrantHarness, kind: ConnectionKind) -> None:
     grant = harness.known[kind]
@@ -289,22 +259,6 @@ async def test_a_code_without_its_verifier_is_worth_nothing(
         grant.exchange(code, redirect_uri=BACK, verifier=new_verifier(), now=await harness.now())
     )
     assert error.permanent
-
-
-@pytest.mark.parametrize("kind", [*LASTING, *ROTATING])
-async def test_an_app_with_a_wrong_secret_is_told_so_and_nobody_has_to_connect_again(
-    harness: GrantHarness, kind: ConnectionKind
-) -> None:
-    wrong = {
-        name.lower(): f"wrong-{value}" if "SECRET" in name else value for name, value in SANDBOX_APPS.items()
-    }
-    app = AppSettings.model_validate(wrong)
-    grant = grants(harness.http, settings_for(harness.service), app)[kind]
-    verifier = new_verifier() if grant.uses_pkce else None
-    query = await harness.agree(grant, verifier)
-    (code,) = query.get("auth_code") or query["code"]
-    error = await refused(grant.exchange(code, redirect_uri=BACK, verifier=verifier, now=await harness.now()))
-    assert error.consequence is Consequence.INVALID
 
 
 async def test_an_advertisers_token_is_looked_at_until_it_is_revoked(harness: GrantHarness) -> None:
@@ -336,26 +290,3 @@ async def test_zoom_is_given_back_what_it_granted(harness: GrantHarness) -> None
     error = await refused(grant.renew(stored_of(kind, tokens), now=await harness.now()))
     assert error.consequence is Consequence.REAUTH
     await grant.revoke(stored_of(kind, tokens))
-
-
-@pytest.mark.parametrize(
-    ("kind", "token", "consequence"),
-    [
-        (ConnectionKind.FACEBOOK_USER, "expired-x", Consequence.REAUTH),
-        (ConnectionKind.FACEBOOK_USER, "revoked-x", Consequence.REAUTH),
-        (ConnectionKind.FACEBOOK_USER, "password-changed-x", Consequence.REAUTH),
-        (ConnectionKind.FACEBOOK_USER, "uninstalled-x", Consequence.REAUTH),
-        (ConnectionKind.TIKTOK_BUSINESS, "expired-x", Consequence.REAUTH),
-        (ConnectionKind.TIKTOK_BUSINESS, "revoked-x", Consequence.REAUTH),
-        (ConnectionKind.TIKTOK_BUSINESS, "mismatched-x", Consequence.REAUTH),
-        (ConnectionKind.TIKTOK_BUSINESS, "unscoped-x", Consequence.PERM),
-        (ConnectionKind.TIKTOK_BUSINESS, "blocked-x", Consequence.PERM),
-        (ConnectionKind.ZOOM_USER, "expired-x", Consequence.REFRESH),
-        (ConnectionKind.ZOOM_USER, "unscoped-x", Consequence.PERM),
-        (ConnectionKind.TIKTOK_ORGANIC, "nobodys", Consequence.REFRESH),
-    ],
-)
-async def test_what_a_pasted_token_is_worth(
-    harness: GrantHarness, kind: ConnectionKind, token: str, consequence: Consequence
-) -> None:
-    assert (await refused(harness.discover(kind, TokenSet(token)))).consequence is consequence

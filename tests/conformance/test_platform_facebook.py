@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
 
-from carillon.ports import free_port
 from common.automation_config.scheduled_report import ScheduledReportConfig
 from common.errors import Consequence, PlatformError
 from common.http import create_client
@@ -181,37 +178,6 @@ class TestReading:
 
 
 class TestTokens:
-    @pytest.mark.parametrize(
-        ("prefix", "code"),
-        [
-            ("expired", "190/463"),
-            ("revoked", "190/467"),
-            ("password-changed", "190/460"),
-            ("uninstalled", "190/458"),
-            ("checkpointed", "190/459"),
-            ("unconfirmed", "190/464"),
-            ("role-lost", "190/492"),
-            ("idle", "190/493"),
-            ("x", "190"),
-            ("a-malformed-token-that-is-told-in-the-message", "190"),
-        ],
-    )
-    async def test_a_dead_token_needs_a_person(
-        self, outbound: httpx.AsyncClient, sandbox_server: Service, prefix: str, code: str
-    ) -> None:
-        token = prefix if prefix == "x" else f"{prefix}-{unique()}"
-        refused = await _refused(_graph(outbound, sandbox_server, token))
-        assert (refused.consequence, refused.code) == (REAUTH, code)
-        assert refused.permanent
-        assert token == "x" or token not in str(refused)
-
-    async def test_a_missing_permission_is_told_as_one(
-        self, outbound: httpx.AsyncClient, sandbox_server: Service
-    ) -> None:
-        unscoped = _graph(outbound, sandbox_server, f"unscoped-{unique()}")
-        assert (await _refused(unscoped)).consequence is PERM
-        assert (await _refused(unscoped, INSIGHTS)).consequence is PERM
-
     async def test_a_page_wants_its_own_token(self, client: FacebookClient, token: str) -> None:
         first, second, _ = await client.pages()
         for wrong, consequence in ((token, REAUTH), (second.token, PERM)):
@@ -219,125 +185,8 @@ class TestTokens:
                 await client.page_insights(Page(first.id, first.name, wrong), ("page_follows",), WEEK)
             assert refused.value.consequence is consequence
 
-    async def test_expiry_by_the_clock(self, graph: Graph, sandbox: Sandbox, token: str) -> None:
-        await sandbox.fault(kind="expired_token", match={"token": token})
-        assert (await _refused(graph)).consequence is REAUTH
-        assert await graph.get(ME, {})
-
-
-class TestErrors:
-    @pytest.mark.parametrize(
-        ("code", "subcode", "status", "consequence"),
-        [
-            (1, None, 500, T),
-            (1, 99, 500, SPLIT),
-            (2, None, 503, T),
-            (2, 1504038, 500, SPLIT),
-            (2, 1504041, 400, INVALID),
-            (2, 1504043, 500, T),
-            (-2, 2490547, 400, T),
-            (3, None, 400, PERM),
-            (4, None, 403, RATE),
-            (4, 1504022, 403, RATE),
-            (10, None, 403, PERM),
-            (17, 2446079, 400, RATE),
-            (32, None, 403, RATE),
-            (33, None, 404, GONE),
-            (100, None, 400, INVALID),
-            (100, 33, 400, GONE),
-            (100, 1487534, 400, SPLIT),
-            (100, 1504018, 400, SPLIT),
-            (102, None, 401, REAUTH),
-            (190, 463, 401, REAUTH),
-            (190, 463, 200, REAUTH),
-            (200, None, 403, PERM),
-            (294, None, 403, PERM),
-            (341, None, 400, RATE),
-            (368, None, 403, BLOCKED),
-            (506, None, 400, INVALID),
-            (613, 1487742, 400, RATE),
-            (803, None, 404, GONE),
-            (960, None, 400, T),
-            (2500, None, 400, INVALID),
-            (2601, None, 400, INVALID),
-            (2650, None, 400, T),
-            (3001, 1504028, 400, INVALID),
-            (3018, None, 400, INVALID),
-            (80000, None, 400, RATE),
-            (80000, None, 200, RATE),
-            (80014, None, 400, RATE),
-            (424242, None, 500, T),
-            (424242, None, 429, RATE),
-            (424242, None, 403, PERM),
-        ],
-    )
-    async def test_every_code_has_its_consequence(
-        self,
-        graph: Graph,
-        sandbox: Sandbox,
-        token: str,
-        code: int,
-        subcode: int | None,
-        status: int,
-        consequence: Consequence,
-    ) -> None:
-        error: dict[str, Any] = {"message": "told by the vendor", "type": "OAuthException", "code": code}
-        if subcode is not None:
-            error["error_subcode"] = subcode
-        await sandbox.fault(
-            kind="status",
-            status=status,
-            body=json.dumps({"error": error}),
-            headers={"content-type": "application/json; charset=UTF-8"},
-            match={"token": token},
-        )
-        refused = await _refused(graph)
-        assert refused.consequence is consequence
-        assert refused.code == (f"{code}/{subcode}" if subcode else str(code))
-        assert "told by the vendor" in refused.detail
-        assert (refused.retry_after is None) == (consequence is not RATE)
-
-    async def test_real_mistakes_are_told_as_such(self, graph: Graph, client: FacebookClient) -> None:
-        missing = await _refused(graph, Target("act_999999999/insights", "", "act_999999999"))
-        assert (missing.consequence, missing.code) == (GONE, "100/33")
-        with pytest.raises(PlatformError) as too_old:
-            await client.account_insights(ACCOUNT, Days.ending(WEEK.until - timedelta(days=1500), 7))
-        assert (too_old.value.consequence, too_old.value.code) == (INVALID, "3018")
-
 
 class TestTrouble:
-    @pytest.mark.parametrize(
-        ("fault", "consequence"),
-        [
-            ({"kind": "reset"}, T),
-            ({"kind": "reset", "stage": "answer"}, T),
-            ({"kind": "truncated"}, T),
-            ({"kind": "slow", "seconds": PATIENCE * 3}, T),
-            ({"kind": "html", "status": 200}, INVALID),
-            ({"kind": "html", "status": 404}, INVALID),
-            ({"kind": "html", "status": 429}, RATE),
-            ({"kind": "html", "status": 502}, T),
-            ({"kind": "html", "status": 503}, T),
-            ({"kind": "html", "status": 200, "body": "Service Unavailable"}, T),
-            ({"kind": "html", "status": 200, "body": '{"data":[{"id":"act_1'}, T),
-            ({"kind": "server_error"}, T),
-        ],
-    )
-    async def test_it_has_its_consequence_and_the_next_call_works(
-        self,
-        graph: Graph,
-        sandbox: Sandbox,
-        token: str,
-        fault: dict[str, Any],
-        consequence: Consequence,
-    ) -> None:
-        await sandbox.fault(**fault, match={"token": token})
-        refused = await _refused(graph)
-        assert refused.consequence is consequence
-        assert token not in str(refused)
-        if consequence is not RATE:
-            assert (await graph.get(ME, {}))["data"]
-
     @pytest.mark.parametrize("kind", ["reset", "truncated", "slow"])
     async def test_a_batch_in_trouble_is_each_of_its_calls_in_trouble(
         self, graph: Graph, sandbox: Sandbox, token: str, kind: str
@@ -347,15 +196,6 @@ class TestTrouble:
         )
         answers = await asyncio.gather(*(graph.get(ME, {}) for _ in range(3)), return_exceptions=True)
         assert [each.consequence for each in answers if isinstance(each, PlatformError)] == [T, T, T]
-
-    async def test_a_slow_answer_is_waited_for(self, graph: Graph, sandbox: Sandbox, token: str) -> None:
-        await sandbox.fault(kind="slow", seconds=PATIENCE / 4, match={"token": token})
-        assert (await graph.get(ME, {}))["data"]
-
-    async def test_nobody_there(self, outbound: httpx.AsyncClient, anywhere: httpx.AsyncClient) -> None:
-        endpoint = Endpoint(f"http://127.0.0.1:{free_port()}", "v26.0")
-        graph = Graph(anywhere, endpoint, "sandbox-fb-nobody", limiter=UsageLimiter(), scope="t")
-        assert (await _refused(graph)).consequence is T
 
 
 class TestBatches:

@@ -151,12 +151,6 @@ class TestNames:
         assert document["download_access_token"]
         assert "download_access_token" not in await caller.client().meeting_recordings("4711")
 
-    async def test_what_is_gone(self, caller: Caller) -> None:
-        for meeting, code in (("1", "3001"), ("AAAAAAAAAAAAAAAAAAAAAA==", "3301")):
-            with pytest.raises(PlatformError) as refused:
-                await caller.client().meeting_recordings(meeting)
-            assert (refused.value.consequence, refused.value.code) == (Consequence.GONE, code)
-
 
 class TestPeople:
     async def test_an_account_lists_everybody(self, zoom: SandboxZoom, caller: Caller) -> None:
@@ -172,63 +166,6 @@ class TestPeople:
 
         assert (me.name, me.email) == ("Dana Demo", "dana.demo@brightpath.example")
         assert me.account_id
-
-    @pytest.mark.parametrize(
-        ("user", "consequence", "code"),
-        [
-            ("nobody@brightpath.example", Consequence.GONE, "1001"),
-            ("elsewhere-1", Consequence.PERM, "1010"),
-        ],
-    )
-    async def test_others(self, caller: Caller, user: str, consequence: Consequence, code: str) -> None:
-        error = await refusal(caller.client(), user)
-
-        assert (error.consequence, error.code) == (consequence, code)
-
-
-class TestErrors:
-    @pytest.mark.parametrize(("old_wording", "code", "status"), [(False, "4711", 400), (True, "4700", 401)])
-    async def test_a_missing_scope_in_both_wordings(
-        self, zoom: SandboxZoom, caller: Caller, old_wording: bool, code: str, status: int
-    ) -> None:
-        await zoom.habit(old_wording=old_wording)
-
-        error = await refusal(caller.client("unscoped-1"))
-
-        assert (error.consequence, error.code, error.http_status) == (Consequence.PERM, code, status)
-        assert "cloud_recording:read:list_user_recordings" in error.detail
-
-    @pytest.mark.parametrize(
-        ("status", "code", "consequence"),
-        [
-            (401, "124", Consequence.REAUTH),
-            (401, "9999", Consequence.REAUTH),
-            (401, "4711", Consequence.PERM),
-            (400, "4711", Consequence.PERM),
-            (401, "4700", Consequence.PERM),
-            (400, "200", Consequence.PERM),
-            (400, "1010", Consequence.PERM),
-            (403, "3001", Consequence.PERM),
-            (403, "9999", Consequence.PERM),
-            (400, "300", Consequence.INVALID),
-            (400, "9999", Consequence.INVALID),
-            (409, "9999", Consequence.INVALID),
-            (404, "1001", Consequence.GONE),
-            (404, "3001", Consequence.GONE),
-            (404, "3301", Consequence.GONE),
-            (500, "9999", Consequence.TRANSIENT),
-            (503, "124", Consequence.TRANSIENT),
-        ],
-    )
-    async def test_every_row_of_the_table(
-        self, zoom: SandboxZoom, caller: Caller, status: int, code: str, consequence: Consequence
-    ) -> None:
-        await zoom.fault(kind="code", code=code, status=status, match={"token": caller.token})
-
-        with pytest.raises(PlatformError) as refused:
-            await caller.api().get(ME, {})
-
-        assert refused.value.consequence is consequence
 
 
 class TestLimits:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +18,6 @@ from tests.support.platforms.base import (
     Caller,
     Limited,
     PlatformDriver,
-    Refused,
     RenewingCredential,
     Site,
     caller,
@@ -36,7 +34,6 @@ def _driving(*those: type[PlatformDriver]) -> pytest.MarkDecorator:
 
 EVERY = _driving(*DRIVINGS)
 RENEWED = _driving(*(each for each in DRIVINGS if each.renewing is not None))
-LASTING = _driving(*(each for each in DRIVINGS if each.renewing is None))
 COUNTED_BY_THE_SECOND = _driving(*(each for each in DRIVINGS if each.moment is not None))
 
 
@@ -79,54 +76,7 @@ class TestPaging:
         assert len(rows) == len(set(rows)) == await client.counted() > 1
 
 
-class TestErrors:
-    @pytest.mark.parametrize(
-        ("driver", "refusal"),
-        [
-            pytest.param(driver, refusal, id=f"{driver.name}-{refusal.code}")
-            for driver in DRIVINGS
-            for refusal in driver.refusals
-        ],
-    )
-    async def test_every_code_has_its_consequence(
-        self, driver: type[PlatformDriver], refusal: Refused, site: Site, sandbox: Sandbox
-    ) -> None:
-        who = caller(driver)
-        client = driver(site, who)
-        words = f"told of {who.token} by the vendor"
-        await sandbox.fault(kind="code", code=refusal.code, message=words, match={"token": who.token})
-        refused = await _refused(client)
-        assert (refused.consequence, refused.code) == (refusal.consequence, refusal.code)
-        assert (refused.platform, refused.connection_id) == (driver.platform, str(who.connection_id))
-        assert "told of [hidden] by the vendor" in refused.detail
-        assert (refused.retry_after is not None) or refusal.consequence is not RATE
-        if refusal.consequence is not RATE:
-            assert await client.ask(), "the next call works"
-
-    @EVERY
-    def test_every_consequence_is_among_them(self, driver: type[PlatformDriver]) -> None:
-        told = {refusal.consequence for refusal in driver.refusals} | {RATE for _ in driver.limits}
-        assert {T, RATE, INVALID, Consequence.PERM} <= told
-
-
 class TestTokens:
-    @EVERY
-    async def test_a_revoked_one_needs_a_person(self, driver: type[PlatformDriver], site: Site) -> None:
-        who = caller(driver, f"{driver.dead}{unique()}")
-        refused = await _refused(driver(site, who))
-        assert refused.consequence is REAUTH
-        assert refused.permanent
-        assert refused.connection_id == str(who.connection_id)
-        assert who.token not in str(refused)
-
-    @LASTING
-    async def test_an_expired_one_that_cannot_be_renewed_needs_a_person(
-        self, driver: type[PlatformDriver], site: Site, sandbox: Sandbox
-    ) -> None:
-        who = caller(driver)
-        await sandbox.fault(kind="expired_token", match={"token": who.token})
-        assert (await _refused(driver(site, who))).consequence is REAUTH
-
     @RENEWED
     async def test_an_expired_one_is_renewed_once(
         self, driver: type[PlatformDriver], elsewhere: Site
@@ -175,45 +125,6 @@ async def _advance(site: Site, seconds: float) -> None:
 
 
 class TestTrouble:
-    @EVERY
-    @pytest.mark.parametrize(
-        ("fault", "consequence"),
-        [
-            ({"kind": "reset"}, T),
-            ({"kind": "reset", "stage": "answer"}, T),
-            ({"kind": "truncated"}, T),
-            ({"kind": "slow", "seconds": PATIENCE * 3}, T),
-            ({"kind": "slow", "seconds": PATIENCE * 3, "stage": "answer"}, T),
-            ({"kind": "html", "status": 200}, INVALID),
-            ({"kind": "html", "status": 404}, INVALID),
-            ({"kind": "html", "status": 429}, RATE),
-            ({"kind": "html", "status": 502}, T),
-            ({"kind": "html", "status": 503}, T),
-            ({"kind": "html", "status": 200, "body": "Service Unavailable"}, T),
-            ({"kind": "html", "status": 200, "body": '{"data":{"list":[{"id":"1'}, T),
-            ({"kind": "status", "status": 200, "body": ""}, T),
-            ({"kind": "server_error"}, T),
-        ],
-        ids=lambda each: "-".join(map(str, each.values())) if isinstance(each, dict) else "",
-    )
-    async def test_it_has_its_consequence_and_the_next_call_works(
-        self,
-        driver: type[PlatformDriver],
-        site: Site,
-        sandbox: Sandbox,
-        fault: dict[str, Any],
-        consequence: Consequence,
-    ) -> None:
-        who = caller(driver)
-        client = driver(site, who)
-        await sandbox.fault(**fault, match={"token": who.token})
-        refused = await _refused(client)
-        assert refused.consequence is consequence
-        assert refused.connection_id == str(who.connection_id)
-        assert who.token not in str(refused)
-        if consequence is not RATE:
-            assert await client.ask()
-
     @EVERY
     async def test_a_slow_answer_is_waited_for(
         self, driver: type[PlatformDriver], site: Site, sandbox: Sandbox
@@ -294,12 +205,11 @@ class TestSecrets:
     ) -> None:
         who = caller(driver)
         client = driver(site, who)
-        code = driver.refusals[-1].code
         with recorded_spans(monkeypatch) as spans, caplog.at_level(logging.INFO):
             await client.ask()
             await client.listed()
             for fault in (
-                {"kind": "code", "code": code, "message": f"about {who.token}"},
+                {"kind": "code", "code": driver.mistake, "message": f"about {who.token}"},
                 {"kind": "html", "status": 200, "body": f"<html>{who.token}</html>"},
                 {"kind": "truncated"},
             ):

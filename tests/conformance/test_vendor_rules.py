@@ -12,6 +12,10 @@ import pytest_asyncio
 
 from common.errors import PlatformError
 from common.http import create_client
+from platforms.facebook import refusals as facebook_refusals
+from platforms.tiktok_business import refusals as business_refusals
+from platforms.tiktok_organic import refusals as organic_refusals
+from platforms.zoom import refusals as zoom_refusals
 from sandbox.settings import Settings
 from tests.conformance.vendors import facebook, tiktok_business, tiktok_organic, zoom
 from tests.conformance.vendors.rules import (
@@ -34,7 +38,8 @@ from tests.unit.sandbox.conftest import SandboxApp, sandbox_app
 
 RULES: Sequence[Rule] = [*facebook.RULES, *tiktok_business.RULES, *tiktok_organic.RULES, *zoom.RULES]
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+EVERY_RULE = pytest.mark.parametrize("rule", RULES, ids=str)
+ONE_LOOP = pytest.mark.asyncio(loop_scope="module")
 
 
 SECRETS = ("hush-facebook", "hush-tiktok", "hush-organic", "hush-zoom")
@@ -81,7 +86,8 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@ONE_LOOP
+@EVERY_RULE
 async def test_the_sandbox_gives_the_documented_answer(
     rule: Rule, sandboxes: Callable[[Rule], SandboxApp]
 ) -> None:
@@ -101,7 +107,8 @@ async def test_the_sandbox_gives_the_documented_answer(
             assert differences(value, answer.headers.get(name)) == []
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@ONE_LOOP
+@EVERY_RULE
 async def test_our_client_draws_the_conclusion(rule: Rule, http: httpx.AsyncClient) -> None:
     answers = [rule.answer, *([rule.concludes.answer] if isinstance(rule.concludes, Renewed) else [])]
     credential = Renewable(rule.token)
@@ -118,10 +125,32 @@ async def test_our_client_draws_the_conclusion(rule: Rule, http: httpx.AsyncClie
             case Renewed():
                 await rule.ask(Site(http, server.url), who)
                 assert credential.rejected == [rule.token]
+                assert [each.headers["authorization"] for each in server.received] == [
+                    f"Bearer {rule.token}",
+                    "Bearer renewed-1",
+                ]
             case Returns(value):
                 assert await rule.ask(Site(http, server.url), who) == value
     if rule.is_ours:
         _is(rule, server.received[0])
+
+
+def test_every_code_our_clients_know_has_a_rule() -> None:
+    """A code without a rule would be known to our client alone."""
+
+    def codes(rules: Sequence[Rule]) -> set[str]:
+        return {rule.concludes.code or "" for rule in rules if isinstance(rule.concludes, Refused)}
+
+    facebook_codes = codes(facebook.RULES)
+    assert {str(code) for code in facebook_refusals.BY_CODE} <= facebook_codes
+    assert {f"{code}/{subcode}" for code, subcode in facebook_refusals.BY_SUBCODE} <= facebook_codes
+    assert {str(code) for code in business_refusals.BY_CODE} <= codes(tiktok_business.RULES)
+    renewed = {"access_token_invalid"}
+    assert set(organic_refusals.BY_CODE) | set(organic_refusals.OAUTH) <= (
+        codes(tiktok_organic.RULES) | renewed
+    )
+    assert {str(code) for _, code in zoom_refusals.BY_CODE} <= codes(zoom.RULES) | {"124"}
+    assert set(zoom_refusals.OAUTH) <= codes(zoom.RULES)
 
 
 def _is(rule: Rule, received: Received) -> None:

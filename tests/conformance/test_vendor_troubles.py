@@ -11,9 +11,9 @@ import pytest_asyncio
 from carillon.ports import free_port
 from common.errors import Consequence, PlatformError
 from common.http import create_client
-from common.oauth.base import ANSWER_LOST, Stored
-from common.oauth.zoom import ZoomServer
 from common.settings import OutboundSettings
+from platforms.oauth.base import ANSWER_LOST, Stored
+from platforms.zoom.oauth import ZoomServer
 from tests.conformance.vendors import facebook, tiktok_business, tiktok_organic, zoom
 from tests.conformance.vendors.rules import Ask
 from tests.support.fake_clock import Timeline

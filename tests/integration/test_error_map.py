@@ -1,4 +1,4 @@
-"""Every row of the platforms' error map: what becomes of the run and of the account, and what owners hear."""
+"""What follows from each consequence of a vendor's answer: for the run, the account and the owner."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ CHECKS: dict[str, Callable[[After], None]] = {
 }
 
 
-@pytest.mark.parametrize(("platform", "row"), CALLS)
+@pytest.mark.parametrize(("platform", "row"), CALLS, ids=str)
 async def test_what_follows_from_a_refused_call(harness: Callable[..., Any], platform: str, row: Row) -> None:
     """REFRESH here is what is refused again after the token was renewed."""
     made: RunHarness = await harness(PLATFORMS[platform].kind)
@@ -247,7 +247,7 @@ async def test_what_follows_from_a_refused_call(harness: Callable[..., Any], pla
     CHECKS[row.expected](after)
 
 
-@pytest.mark.parametrize(("platform", "row"), REFRESHED)
+@pytest.mark.parametrize(("platform", "row"), REFRESHED, ids=str)
 async def test_a_token_that_was_refused_is_renewed_under_the_run(
     harness: Callable[..., Any], platform: str, row: Row
 ) -> None:
@@ -257,7 +257,7 @@ async def test_a_token_that_was_refused_is_renewed_under_the_run(
     assert after.connection["token_version"] == 2
 
 
-@pytest.mark.parametrize(("platform", "row"), RENEWALS)
+@pytest.mark.parametrize(("platform", "row"), RENEWALS, ids=str)
 async def test_what_follows_from_a_refused_renewal(
     harness: Callable[..., Any], platform: str, row: Row
 ) -> None:
@@ -277,7 +277,7 @@ async def test_what_follows_from_a_refused_renewal(
     assert api.requests == [], "a dead token is not even tried"
 
 
-@pytest.mark.parametrize(("platform", "row"), MISCONFIGURED)
+@pytest.mark.parametrize(("platform", "row"), MISCONFIGURED, ids=str)
 async def test_the_operators_own_mistake_costs_no_run_while_the_token_lives(
     harness: Callable[..., Any], platform: str, row: Row
 ) -> None:

@@ -1,18 +1,15 @@
-"""Every row of the platforms' error map, and how each platform tells it: real clients over a fake wire.
-
-The expectations are written down here once more, from the vendors' documents, and not taken from the tables
-under test.
-"""
+"""One of the vendors' rules for each consequence, to test what follows, and every answer of a channel."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import httpx
 import pytest
 
+from common.errors import Consequence
 from common.models import ConnectionKind
 from executor.handlers.base import RunContext
 from platforms.facebook.graph import Graph
@@ -23,6 +20,8 @@ from platforms.tiktok_organic.client import Organic
 from platforms.zoom.api import Target as ZoomTarget
 from platforms.zoom.api import ZoomApi
 from platforms.zoom.usage import Category
+from tests.conformance.vendors import facebook, tiktok_business, tiktok_organic, zoom
+from tests.conformance.vendors.rules import Answer, Refused, Rule, body_of, example
 
 Ask = Callable[[RunContext, httpx.AsyncClient], Awaitable[object]]
 
@@ -33,6 +32,10 @@ class Row:
 
     answer: httpx.Response
     expected: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -109,166 +112,57 @@ PLATFORMS: Mapping[str, Platform] = {
 }
 
 
-def facebook_error(code: str, status: int = 400) -> httpx.Response:
-    """`code` or `code/subcode`."""
-    number, _, subcode = code.partition("/")
-    error: dict[str, object] = {
-        "message": f"(#{number}) Something",
-        "type": "OAuthException",
-        "code": int(number),
-        "fbtrace_id": "A1b2C3d4E5f",
-    }
-    if subcode:
-        error["error_subcode"] = int(subcode)
-    return httpx.Response(status, json={"error": error})
+def _response(answer: Answer) -> httpx.Response:
+    headers = {name: str(example(value)) for name, value in answer.headers.items() if value is not None}
+    return httpx.Response(answer.status, content=body_of(answer), headers=headers)
 
 
-def business_error(code: int) -> httpx.Response:
-    """Nearly always under HTTP 200."""
-    document = {"code": code, "message": f"Error {code}", "request_id": "2026110410", "data": {}}
-    return httpx.Response(200, json=document)
+def _one_of_each(vendor: str, rules: Iterable[Rule]) -> Iterable[tuple[str, Row]]:
+    """The first rule of each consequence."""
+    seen: set[str] = set()
+    for rule in rules:
+        consequence = (
+            rule.concludes.consequence if isinstance(rule.concludes, Refused) else Consequence.REFRESH
+        )
+        if consequence not in seen:
+            seen.add(consequence)
+            yield vendor, Row(_response(rule.answer), consequence.name, rule.name)
 
 
-def organic_error(code: str, status: int) -> httpx.Response:
-    """The envelope of a resource."""
-    return httpx.Response(
-        status, json={"data": {}, "error": {"code": code, "message": f"Error {code}", "log_id": "2026"}}
+_MODULES = {
+    "facebook": facebook,
+    "tiktok_business": tiktok_business,
+    "tiktok_organic": tiktok_organic,
+    "zoom": zoom,
+}
+CALLS = [
+    row
+    for vendor, module in _MODULES.items()
+    for row in _one_of_each(
+        vendor, [rule for rule in module.RULES if rule.is_ours and rule.ask is module.ask]
     )
-
-
-def zoom_error(status: int, code: int | None = None, **headers: str) -> httpx.Response:
-    """`code` is the number in the body."""
-    body = {"message": "Something"} if code is None else {"code": code, "message": "Something"}
-    return httpx.Response(status, json=body, headers=headers)
-
-
-def oauth_error(error: str, status: int = 400, **more: str) -> httpx.Response:
-    """RFC 6749, as both TikTok and Zoom have it."""
-    return httpx.Response(status, json={"error": error, **more})
-
-
-_FACEBOOK: Mapping[str, Iterable[str]] = {
-    "RATE": [
-        "4",
-        "17",
-        "32",
-        "341",
-        "613",
-        "80000",
-        "80001",
-        "80002",
-        "80003",
-        "80004",
-        "80005",
-        "80006",
-        "80008",
-        "80009",
-        "80014",
-    ],
-    "TRANSIENT": ["1", "2", "960", "2650", "2/1504043", "2/1504044", "-2/2490547"],
-    "SPLIT": ["1/99", "100/1504018", "2/1504038", "100/1487534"],
-    "REAUTH": ["102", "190", "190/458", "190/460", "190/463", "190/467", "190/492"],
-    "PERM": ["3", "10", "200", "294", "299"],
-    "GONE": ["33", "803", "100/33"],
-    "INVALID": ["100", "506", "2500", "2601", "3001", "3018", "2/1504041", "2/1504042"],
-    "BLOCKED": ["368"],
-}
-_BUSINESS: Mapping[str, Iterable[int]] = {
-    "OK": (0,),
-    "RATE": (40016, 40100, 40132, 40133),
-    "TRANSIENT": (40201, 40202, 40902, 40903, 40913, 50000, 50002, 51000, 51999, 60001, 20001),
-    "SPLIT": (40011,),
-    # An advertiser's token has no successor: what asks a creator's to be renewed asks for a person.
-    "REAUTH": (40102, 40103, 40105, 40106, 40107, 40110, 40114, 40119, 40120),
-    "PERM": (40001, 40003, 40113, 40118, 40124, 40125, 40130, 40131, 41000),
-    "GONE": (40007, 40300, 40301, 40302),
-    "INVALID": (
-        *(40000, 40002, 40006, 40008, 40009, 40010, 40013, 40014, 40050, 40051, 40101, 40104, 40108),
-        *(40115, 40116, 40117, 40200, 40400, 40700, 41001, 41002),
-    ),
-}
-_ORGANIC = {
-    "access_token_invalid": (401, "REFRESH"),
-    "scope_not_authorized": (401, "PERM"),
-    "scope_permission_missed": (400, "PERM"),
-    "rate_limit_exceeded": (429, "RATE"),
-    "internal_error": (500, "TRANSIENT"),
-    "invalid_params": (400, "INVALID"),
-    "invalid_file_upload": (400, "INVALID"),
-}
-_ZOOM: Mapping[tuple[int, int | None], str] = {
-    (401, 124): "REFRESH",
-    (400, 4711): "PERM",
-    (401, 4711): "PERM",
-    (401, 4700): "PERM",
-    (400, 200): "PERM",
-    (400, 1010): "PERM",
-    (403, 3): "PERM",
-    (403, None): "PERM",
-    (400, 300): "INVALID",
-    (409, 1234): "INVALID",
-    (404, 1001): "GONE",
-    (404, 3001): "GONE",
-    (404, 3301): "GONE",
-    (500, None): "TRANSIENT",
-    (503, 1): "TRANSIENT",
-    (429, 429): "RATE",
-}
-
-_ROWS: Sequence[tuple[str, str, Row]] = [
-    *(
-        ("facebook", f"facebook {code}", Row(facebook_error(code), name))
-        for name, codes in _FACEBOOK.items()
-        for code in codes
-    ),
-    *(
-        ("tiktok_business", f"tiktok business {code}", Row(business_error(code), name))
-        for name, numbers in _BUSINESS.items()
-        for code in numbers
-    ),
-    *(
-        ("tiktok_organic", f"tiktok organic {code}", Row(organic_error(code, status), name))
-        for code, (status, name) in _ORGANIC.items()
-    ),
-    *(
-        ("zoom", f"zoom {status} {code}", Row(zoom_error(status, code), name))
-        for (status, code), name in _ZOOM.items()
-    ),
 ]
-CALLS = [pytest.param(platform, row, id=label) for platform, label, row in _ROWS]
-"""Every row about a call, by platform."""
-REFRESHED = [
-    pytest.param(platform, row, id=label) for platform, label, row in _ROWS if row.expected == "REFRESH"
-]
+"""One rule about a call for each consequence a vendor's answers have."""
+REFRESHED = [row for row in CALLS if row[1].expected == "REFRESH"]
 """Those that ask for another token."""
-
-_OAUTH_INVALID = (
-    "invalid_client",
-    "invalid_request",
-    "invalid_scope",
-    "unauthorized_client",
-    "unsupported_grant_type",
-)
-_RENEWALS: Sequence[tuple[str, str, Row]] = [
-    *(
-        ("tiktok_organic", error, Row(oauth_error(error), "REAUTH"))
-        for error in ("invalid_grant", "access_denied")
-    ),
-    *(("tiktok_organic", error, Row(oauth_error(error), "INVALID")) for error in _OAUTH_INVALID),
-    ("zoom", "invalid_grant", Row(oauth_error("invalid_grant"), "REAUTH")),
-    ("zoom", "dead token", Row(oauth_error("invalid_request", reason="Invalid Token!"), "REAUTH")),
-    *(
-        ("zoom", error, Row(oauth_error(error, 401), "INVALID"))
-        for error in ("invalid_client", "unauthorized_client")
-    ),
+RENEWALS = [
+    row
+    for vendor, rules, renew in (
+        ("tiktok_organic", tiktok_organic.OAUTH, tiktok_organic.renew),
+        ("zoom", zoom.OAUTH, zoom.renew),
+    )
+    for row in _one_of_each(
+        vendor,
+        [
+            rule
+            for rule in rules
+            if rule.is_ours and rule.ask is renew and isinstance(rule.concludes, Refused)
+        ],
+    )
+    if row[1].expected in ("REAUTH", "INVALID")
 ]
-RENEWALS = [pytest.param(platform, row, id=f"{platform} {label}") for platform, label, row in _RENEWALS]
-"""Every row about a renewal, by platform."""
-MISCONFIGURED = [
-    pytest.param(platform, row, id=f"{platform} {label}")
-    for platform, label, row in _RENEWALS
-    if row.expected == "INVALID"
-]
+"""One rule about a renewal for each consequence that ends it."""
+MISCONFIGURED = [row for row in RENEWALS if row[1].expected == "INVALID"]
 """Those that are the operator's own mistake."""
 
 

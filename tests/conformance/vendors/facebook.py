@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.oauth.base import Stored, TokenSet
-from common.oauth.facebook import FacebookUser
 from common.settings import AppSettings, OutboundSettings
+from platforms.facebook.oauth import FacebookUser
+from platforms.oauth.base import Stored, TokenSet
 from tests.conformance.vendors.rules import (
     TOKEN,
     Answer,

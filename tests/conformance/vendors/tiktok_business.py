@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.oauth.base import Stored, TokenSet
-from common.oauth.tiktok_business import TikTokBusiness
 from common.settings import AppSettings, OutboundSettings
+from platforms.oauth.base import Stored, TokenSet
+from platforms.tiktok_business.oauth import TikTokBusiness
 from tests.conformance.vendors.rules import (
     TOKEN,
     Answer,
@@ -66,7 +66,7 @@ def post(path: str, document: Mapping[str, object], *, headers: Mapping[str, str
 
 def refusal(code: int, says: str | Like | Containing, *, status: int = 200) -> Answer:
     """The envelope, with the code in the body. The API has no Retry-After."""
-    body = {
+    body: dict[str, object] = {
         "code": code,
         "message": says,
         "request_id": Like("20261121120000000000000000000000AB"),

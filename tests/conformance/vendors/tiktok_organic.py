@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.oauth.base import Stored, TokenSet
-from common.oauth.tiktok_organic import TikTokOrganic
 from common.settings import AppSettings, OutboundSettings
+from platforms.oauth.base import Stored, TokenSet
+from platforms.tiktok_organic.oauth import TikTokOrganic
 from tests.conformance.vendors.rules import (
     TOKEN,
     Answer,
@@ -239,6 +239,13 @@ OAUTH = [
     ),
     oauth_rule("limit", REFRESHED, no_token("rate_limit_exceeded", 429), RATE, given=[fault("rate_limit")]),
     oauth_rule("server error", REFRESHED, no_token("server_error", 500), T, given=[fault("server_error")]),
+    oauth_rule(
+        "a pause",
+        REFRESHED,
+        no_token("temporarily_unavailable", 503),
+        T,
+        given=[fault("code", code="temporarily_unavailable", status=503)],
+    ),
     oauth_rule(
         "an unknown server error",
         REFRESHED,

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.oauth.base import Stored, TokenSet
-from common.oauth.zoom import ZoomUser
 from common.settings import AppSettings, OutboundSettings
+from platforms.oauth.base import Stored, TokenSet
+from platforms.zoom.oauth import ZoomUser
 from tests.conformance.vendors.rules import (
     TOKEN,
     Answer,
@@ -345,7 +345,7 @@ QUERIES = [
 ]
 
 
-def token(*, headers: Mapping[str, str] = BASIC, **form: str) -> Request:
+def token(headers: Mapping[str, str] = BASIC, /, **form: str) -> Request:
     """The token endpoint, which takes a form."""
     return Request("POST", "/zoom/oauth/token", form=form, headers=headers)
 
@@ -465,7 +465,7 @@ OAUTH = [
     ),
     oauth_rule(
         "no credentials of an app",
-        token(headers={}, **_SERVER),
+        token({}, **_SERVER),
         401,
         "invalid_client",
         "Invalid client_id or client_secret",

@@ -10,19 +10,10 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from common.errors import Consequence
 from platforms.calls.credentials import Credential, FixedCredential
 from platforms.calls.usage import UsageLimiter
 from platforms.oauth.base import Grant, Stored
 from tests.support.channels import unique
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """One of a platform's errors, by its own code, and what has to follow from it."""
-
-    code: str
-    consequence: Consequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +56,8 @@ class PlatformDriver(Protocol):
     """What a token begins with that the sandbox takes."""
     dead: ClassVar[str]
     """What a token begins with that was revoked."""
-    refusals: ClassVar[Sequence[Refused]]
-    """Every row of the platform's table, as a token that cannot be renewed meets it."""
+    mistake: ClassVar[str]
+    """The code of a request that was wrong."""
     limits: ClassVar[Sequence[Limited]]
     moment: ClassVar[Mapping[str, Any] | None]
     """The fault of a limit that is over in a second; None where there is none."""

@@ -7,19 +7,11 @@ from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
-from common.errors import Consequence
 from common.settings import AppSettings, OutboundSettings
 from platforms.tiktok_organic.client import Organic
 from platforms.tiktok_organic.oauth import TikTokOrganic
 from tests.support.channels import unique
-from tests.support.platforms.base import Caller, Limited, Refused, RenewingCredential, Site
-
-_TABLE = {
-    Consequence.RATE: "rate_limit_exceeded",
-    Consequence.TRANSIENT: "internal_error",
-    Consequence.PERM: "scope_not_authorized scope_permission_missed",
-    Consequence.INVALID: "invalid_params invalid_file_upload",
-}
+from tests.support.platforms.base import Caller, Limited, RenewingCredential, Site
 
 
 def _renewing(site: Site) -> RenewingCredential:
@@ -39,9 +31,7 @@ class TikTokOrganicDriver:
     platform: ClassVar[str] = "tiktok"
     prefix: ClassVar[str] = "act.sandbox-"
     dead: ClassVar[str] = "act.revoked-"
-    refusals: ClassVar[Sequence[Refused]] = [
-        Refused(code, consequence) for consequence, codes in _TABLE.items() for code in codes.split()
-    ]
+    mistake: ClassVar[str] = "invalid_params"
     limits: ClassVar[Sequence[Limited]] = [
         Limited("of a minute", {"kind": "rate_limit"}, "rate_limit_exceeded", 60.0),
         Limited(

@@ -8,21 +8,14 @@ from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
-from common.errors import Consequence
 from common.settings import AppSettings, OutboundSettings
 from platforms.zoom.api import ZoomApi
 from platforms.zoom.client import ZoomClient
 from platforms.zoom.oauth import ZoomUser
 from tests.support.channels import unique
-from tests.support.platforms.base import Caller, Limited, Refused, RenewingCredential, Site
+from tests.support.platforms.base import Caller, Limited, RenewingCredential, Site
 
 _DAYS = 65
-_TABLE = {
-    Consequence.TRANSIENT: "500",
-    Consequence.PERM: "200 1010 4711",
-    Consequence.GONE: "1001 3001 3301",
-    Consequence.INVALID: "300",
-}
 
 
 def _renewing(site: Site) -> RenewingCredential:
@@ -42,9 +35,7 @@ class ZoomDriver:
     platform: ClassVar[str] = "zoom"
     prefix: ClassVar[str] = "sandbox-zoom-"
     dead: ClassVar[str] = "revoked-"
-    refusals: ClassVar[Sequence[Refused]] = [
-        Refused(code, consequence) for consequence, codes in _TABLE.items() for code in codes.split()
-    ]
+    mistake: ClassVar[str] = "300"
     limits: ClassVar[Sequence[Limited]] = [
         Limited(
             "of a proxy, told in a header",

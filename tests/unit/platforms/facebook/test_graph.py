@@ -57,25 +57,6 @@ class TestOneCall:
         (request,) = facebook.requests
         assert (request.method, request.content) == ("POST", b"level=ad")
 
-    @pytest.mark.parametrize(
-        "error",
-        [
-            httpx.ConnectError("refused"),
-            httpx.ConnectTimeout(""),
-            httpx.ReadTimeout(""),
-            httpx.PoolTimeout(""),
-            httpx.ReadError(""),
-            httpx.RemoteProtocolError("peer closed connection without sending complete message body"),
-            httpx.DecodingError("bad gzip"),
-        ],
-    )
-    async def test_no_answer_is_transient(self, facebook: FakeGraph, graph: Graph, error: Exception) -> None:
-        facebook.on("act_1/insights", error)
-        refused = await _refused(graph)
-        assert refused.consequence is Consequence.TRANSIENT
-        assert not refused.permanent
-        assert type(error).__name__ in refused.detail
-
     async def test_an_answer_too_large_asks_for_less(self, facebook: FakeGraph, graph: Graph) -> None:
         facebook.on("act_1/insights", ResponseTooLarge(1000))
         assert (await _refused(graph)).consequence is Consequence.SPLIT
@@ -102,13 +83,6 @@ class TestOneCall:
         )
         assert refused.platform == "facebook"
         assert refused.retry_after is None
-
-    async def test_a_rate_limit_says_how_long_to_wait(self, facebook: FakeGraph, graph: Graph) -> None:
-        usage = '{"1":[{"type":"ads_insights","call_count":100,"estimated_time_to_regain_access":7}]}'
-        facebook.on("act_1/insights", failure(80000, headers={"x-business-use-case-usage": usage}))
-        facebook.on("act_2/insights", failure(80000))
-        assert (await _refused(graph)).retry_after == 420
-        assert (await _refused(graph, Target("act_2/insights", "", "act_2"))).retry_after == 60
 
 
 class TestSecrets:

@@ -17,7 +17,6 @@ from tests.support.platforms.fake_tiktok import (
     APP_SECRET,
     RENEWED,
     TOKEN,
-    Asked,
     FakeTikTok,
     Tokens,
     business,
@@ -224,18 +223,6 @@ class TestLimits:
         refused = await _refused(business(http, limiter=time.limiter(), now=lambda: evening))
         assert refused.retry_after == 90 * 60
 
-    async def test_a_proxys_limit_is_told_in_its_header(
-        self, http: httpx.AsyncClient, tiktok: FakeTikTok, time: Timeline
-    ) -> None:
-        tiktok.on(PATH, httpx.Response(429, text="<html>slow down</html>", headers={"retry-after": "90"}))
-        refused = await _refused(business(http, limiter=time.limiter()))
-        assert (refused.consequence, refused.retry_after) == (Consequence.RATE, 90)
-
-    async def test_maintenance_takes_its_time(self, http: httpx.AsyncClient, tiktok: FakeTikTok) -> None:
-        tiktok.on(PATH, failure(60001, "The system is under maintenance."))
-        refused = await _refused(business(http))
-        assert (refused.consequence, refused.retry_after) == (Consequence.TRANSIENT, 300)
-
 
 class TestTelling:
     async def test_spans_name_the_call_and_the_refusal(
@@ -268,13 +255,3 @@ class TestTelling:
         assert secret not in refused.detail
         assert "[hidden]" in refused.detail
         assert len(refused.detail) < 400
-
-    @pytest.mark.parametrize("error", [httpx.ReadTimeout("slow"), httpx.ConnectError("nobody")])
-    async def test_no_answer_is_worth_another_try(
-        self, http: httpx.AsyncClient, tiktok: FakeTikTok, error: Exception
-    ) -> None:
-        def never(asked: Asked) -> httpx.Response:
-            raise error
-
-        tiktok.on(PATH, never)
-        assert (await _refused(business(http))).consequence is Consequence.TRANSIENT

@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from common.errors import Consequence, PlatformError
-from platforms.oauth.base import ANSWER_LOST, NO_TOKEN, NOT_CONFIGURED, Stored, TokenSet
+from platforms.oauth.base import NO_TOKEN, NOT_CONFIGURED, Stored, TokenSet
 from platforms.tiktok_business.oauth import LOOK_EVERY, TikTokBusiness
 from platforms.tiktok_business.refusals import consequence_of
 from platforms.tiktok_organic.oauth import TikTokOrganic
@@ -21,10 +20,8 @@ from tests.support.fake_vendor import (
     UNCONFIGURED,
     Answer,
     Vendor,
-    breaks,
     document_of,
     form_of,
-    raw,
     says,
 )
 
@@ -137,12 +134,6 @@ async def test_advertisers_are_discovered_a_hundred_at_a_time(
     assert {each.headers["access-token"] for each in vendor.requests} == {TOKEN}
 
 
-async def test_the_daily_look_keeps_the_token(vendor: Vendor, business: TikTokBusiness) -> None:
-    vendor.on(ADVERTISERS, ok({"list": [{"advertiser_id": "7000", "advertiser_name": "Shop"}]}))
-    assert await business.renew(Stored(TOKEN), now=NOW) == TokenSet(TOKEN)
-    assert not vendor.asked(INFO)
-
-
 async def test_without_the_apps_secret_known_advertisers_are_looked_at(vendor: Vendor) -> None:
     grant = TikTokBusiness(vendor.client(), OUTBOUND, UNCONFIGURED)
     vendor.on(INFO, ok({"list": [{"advertiser_id": "7000", "name": "Shop", "currency": "USD"}]}))
@@ -152,39 +143,6 @@ async def test_without_the_apps_secret_known_advertisers_are_looked_at(vendor: V
         await grant.renew(Stored(TOKEN), now=NOW)
     assert (caught.value.consequence, caught.value.code) == (INVALID, NOT_CONFIGURED)
     assert "TIKTOK_APP_ID and TIKTOK_APP_SECRET" in caught.value.detail
-
-
-@pytest.mark.parametrize(
-    ("answer", "consequence", "code"),
-    [
-        (failed(40105, f"Access token {TOKEN} is incorrect or has been revoked."), REAUTH, "40105"),
-        (failed(40102), REAUTH, "40102"),
-        (failed(40106), REAUTH, "40106"),
-        (failed(40101), INVALID, "40101"),
-        (failed(40113), PERM, "40113"),
-        (failed(40100, "App reaches the QPS limit."), Consequence.RATE, "40100"),
-        (failed(40133), Consequence.RATE, "40133"),
-        (failed(50000), T, "50000"),
-        (failed(51007), T, "51007"),
-        (failed(60001), T, "60001"),
-        (failed(40300), Consequence.GONE, "40300"),
-        (failed(49999), INVALID, "49999"),
-        (raw(404, b"404 page not found"), INVALID, "unreadable"),
-        (raw(502, b"<html>"), T, "unreadable"),
-        (raw(200, b'{"code": 0, "da'), T, ANSWER_LOST),
-        (says(200, {"ok": True}), T, ANSWER_LOST),
-        (breaks(httpx.ReadTimeout), T, ANSWER_LOST),
-        (breaks(httpx.ConnectError), T, "unreachable"),
-    ],
-)
-async def test_what_a_refused_look_asks_of_us(
-    vendor: Vendor, business: TikTokBusiness, answer: Answer, consequence: Consequence, code: str
-) -> None:
-    vendor.on(ADVERTISERS, answer)
-    with pytest.raises(PlatformError) as caught:
-        await business.renew(Stored(TOKEN), now=NOW)
-    assert (caught.value.consequence, caught.value.code) == (consequence, code)
-    assert "canary" not in caught.value.detail
 
 
 async def test_a_used_auth_code_is_a_dead_grant(vendor: Vendor, business: TikTokBusiness) -> None:
@@ -257,52 +215,6 @@ async def test_lifetimes_are_those_of_the_answer(vendor: Vendor, organic: TikTok
 async def test_a_refresh_token_that_is_not_renewed_stays(vendor: Vendor, organic: TikTokOrganic) -> None:
     vendor.on(ORGANIC, {name: value for name, value in PAIR.items() if name != "refresh_token"})
     assert (await organic.renew(Stored("old", REFRESH), now=NOW)).refresh_token is None
-
-
-@pytest.mark.parametrize("status", [200, 400, 401])
-@pytest.mark.parametrize(
-    ("error", "consequence"),
-    [
-        ("invalid_grant", REAUTH),
-        ("access_denied", REAUTH),
-        ("invalid_client", INVALID),
-        ("invalid_request", INVALID),
-        ("invalid_scope", INVALID),
-        ("unauthorized_client", INVALID),
-        ("unsupported_grant_type", INVALID),
-        ("unheard_of", INVALID),
-    ],
-)
-async def test_an_error_is_told_by_its_key_whatever_the_status(
-    vendor: Vendor, organic: TikTokOrganic, status: int, error: str, consequence: Consequence
-) -> None:
-    vendor.on(ORGANIC, told(status, error, f"{REFRESH} is not what tt-client-secret-canary may use"))
-    with pytest.raises(PlatformError) as caught:
-        await organic.renew(Stored("old", REFRESH), now=NOW)
-    assert (caught.value.consequence, caught.value.code) == (consequence, error)
-    assert "canary" not in caught.value.detail
-
-
-@pytest.mark.parametrize(
-    ("answer", "consequence", "code"),
-    [
-        (told(429, "rate_limit_exceeded"), Consequence.RATE, "rate_limit_exceeded"),
-        (told(500, "server_error"), T, "server_error"),
-        (told(503, "unheard_of"), T, "unheard_of"),
-        (raw(200, b"<html>"), T, ANSWER_LOST),
-        (raw(200, b""), T, ANSWER_LOST),
-        (raw(500, b"<html>"), T, "unreadable"),
-        (breaks(httpx.ReadError), T, ANSWER_LOST),
-        (breaks(httpx.ConnectTimeout), T, "unreachable"),
-    ],
-)
-async def test_what_a_failed_renewal_asks_of_us(
-    vendor: Vendor, organic: TikTokOrganic, answer: Answer, consequence: Consequence, code: str
-) -> None:
-    vendor.on(ORGANIC, answer)
-    with pytest.raises(PlatformError) as caught:
-        await organic.renew(Stored("old", REFRESH), now=NOW)
-    assert (caught.value.consequence, caught.value.code) == (consequence, code)
 
 
 async def test_a_pasted_token_without_a_refresh_token_must_be_connected_again(

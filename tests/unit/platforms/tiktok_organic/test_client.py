@@ -188,16 +188,6 @@ class TestVideos:
 
 
 class TestTokens:
-    async def test_a_dead_one_is_renewed_once(self, http: httpx.AsyncClient, tiktok: FakeTikTok) -> None:
-        tiktok.on(USER, refusal("access_token_invalid", 401), shown({"user": {"open_id": "o"}}))
-        tokens = Tokens(TOKEN, RENEWED)
-        assert (await organic(http, tokens).profile()).open_id == "o"
-        assert tokens.rejected == [TOKEN]
-        assert [asked.headers["authorization"] for asked in tiktok.asked] == [
-            f"Bearer {TOKEN}",
-            f"Bearer {RENEWED}",
-        ]
-
     async def test_a_renewed_one_that_is_refused_needs_a_person(
         self, http: httpx.AsyncClient, tiktok: FakeTikTok
     ) -> None:

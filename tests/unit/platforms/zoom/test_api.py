@@ -44,28 +44,6 @@ async def refused(zoom: FakeZoom, target: Target = ME, credential: Credential | 
     return raised.value
 
 
-async def test_the_token_travels_in_a_header() -> None:
-    zoom = FakeZoom(PERSON)
-
-    assert await zoom.api().get(ME, {"page_size": "1"}) == {"id": "u"}
-
-    [request] = zoom.requests
-    assert request.headers["authorization"] == f"Bearer {TOKEN}"
-    assert str(request.url) == "https://zoom.example.com/v2/users/me?page_size=1"
-
-
-async def test_a_refused_token_is_renewed_once_and_the_call_made_again() -> None:
-    zoom, credential = FakeZoom(failure(401, 124, "Access token is expired."), PERSON), Renewable()
-
-    await zoom.api(credential).get(ME, {})
-
-    assert credential.rejected == [TOKEN]
-    assert [request.headers["authorization"] for request in zoom.requests] == [
-        f"Bearer {TOKEN}",
-        f"Bearer {TOKEN}-2",
-    ]
-
-
 async def test_a_token_that_is_refused_again_needs_a_person() -> None:
     zoom, credential = FakeZoom(failure(401, 124)), Renewable()
 
@@ -178,25 +156,6 @@ async def test_an_answer_may_say_that_a_call_counts_as_another_category() -> Non
     assert len(zoom.requests) == 1
     assert await zoom.limiter.admit("zoom/acme/heavy") > 0
     assert await zoom.limiter.admit("zoom/acme/medium") == 0
-
-
-@pytest.mark.parametrize(
-    ("answer", "consequence"),
-    [
-        (httpx.ReadTimeout("slow"), Consequence.TRANSIENT),
-        (httpx.ConnectError("refused"), Consequence.TRANSIENT),
-        (httpx.RemoteProtocolError("cut off"), Consequence.TRANSIENT),
-        (httpx.Response(200, text='{"meetings": ['), Consequence.TRANSIENT),
-        (httpx.Response(200, text=""), Consequence.TRANSIENT),
-        (httpx.Response(502, text="<html>Bad gateway</html>"), Consequence.TRANSIENT),
-        (httpx.Response(404, text="<html>Not found</html>"), Consequence.INVALID),
-        (httpx.Response(429, text="slow down"), Consequence.RATE),
-    ],
-)
-async def test_what_is_no_answer_of_zooms(
-    answer: httpx.Response | Exception, consequence: Consequence
-) -> None:
-    assert (await refused(FakeZoom(answer))).consequence is consequence
 
 
 async def test_no_error_tells_a_token() -> None:

@@ -6,14 +6,13 @@ import base64
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from common.errors import Consequence, PlatformError
-from platforms.oauth.base import ANSWER_LOST, NO_TOKEN, Stored, TokenSet
+from platforms.oauth.base import NO_TOKEN, Stored, TokenSet
 from platforms.oauth.pkce import challenge_of, new_verifier
 from platforms.zoom.oauth import RENEW_SERVER_BEFORE, RENEW_USER_BEFORE, ZoomServer, ZoomUser
-from tests.support.fake_vendor import APP, OUTBOUND, UNCONFIGURED, Answer, Vendor, breaks, form_of, raw, says
+from tests.support.fake_vendor import APP, OUTBOUND, UNCONFIGURED, Answer, Vendor, form_of, says
 
 NOW = datetime(2026, 11, 4, 10, tzinfo=UTC)
 TOKEN = "/oauth/token"
@@ -93,47 +92,6 @@ async def test_a_code_becomes_a_pair(vendor: Vendor, user: ZoomUser) -> None:
     expected = base64.b64encode(b"zoomclient:zoom-client-secret-canary").decode()
     assert request.headers["authorization"] == f"Basic {expected}"
     assert not request.url.query
-
-
-async def test_a_refresh_token_becomes_the_next_pair(vendor: Vendor, user: ZoomUser) -> None:
-    vendor.on(TOKEN, PAIR)
-    tokens = await user.renew(Stored("old", REFRESH), now=NOW)
-    assert tokens.refresh_token == "eyJrefresh-canary"
-    assert form_of(vendor.requests[0]) == {"grant_type": "refresh_token", "refresh_token": REFRESH}
-
-
-@pytest.mark.parametrize(
-    ("answer", "consequence", "code"),
-    [
-        (refused(400, "invalid_grant", "Invalid Token!"), REAUTH, "invalid_grant"),
-        (refused(401, "invalid_request", "Invalid Token!"), REAUTH, "invalid_request"),
-        (refused(400, "invalid_grant", "Invalid authorization code"), REAUTH, "invalid_grant"),
-        (refused(401, "invalid_client", "Invalid client_id or client_secret"), INVALID, "invalid_client"),
-        (refused(400, "unauthorized_client", "no"), INVALID, "unauthorized_client"),
-        (refused(400, "invalid_request", "Missing grant type."), INVALID, "invalid_request"),
-        (refused(400, "invalid_request", "Token revoked. (4,741)"), REAUTH, "invalid_request"),
-        (refused(400, "invalid_request", "Redirect mismatch (4709)"), INVALID, "invalid_request"),
-        (refused(401, "unheard_of", "no"), INVALID, "unheard_of"),
-        (refused(429, "too_many_requests", "slow down"), Consequence.RATE, "too_many_requests"),
-        (refused(500, "server_error", "Internal server error."), T, "server_error"),
-        (raw(503, b"<html>down</html>"), T, "unreadable"),
-        (raw(404, b"<html>not here</html>"), INVALID, "unreadable"),
-        (raw(200, b"<html>sign in</html>"), T, ANSWER_LOST),
-        (raw(200, b'{"access_token": "eyJ'), T, ANSWER_LOST),
-        (says(200, {"refresh_token": "eyJ"}), T, ANSWER_LOST),
-        (breaks(httpx.ReadTimeout), T, ANSWER_LOST),
-        (breaks(httpx.RemoteProtocolError), T, ANSWER_LOST),
-        (breaks(httpx.ConnectError), T, "unreachable"),
-    ],
-)
-async def test_what_a_refused_renewal_asks_of_us(
-    vendor: Vendor, user: ZoomUser, answer: Answer, consequence: Consequence, code: str
-) -> None:
-    vendor.on(TOKEN, answer)
-    with pytest.raises(PlatformError) as caught:
-        await user.renew(Stored("old", REFRESH), now=NOW)
-    assert (caught.value.consequence, caught.value.code) == (consequence, code)
-    assert REFRESH not in caught.value.detail
 
 
 async def test_the_wait_a_limit_asks_for_is_kept(vendor: Vendor, user: ZoomUser) -> None:
