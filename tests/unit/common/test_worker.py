@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from common.errors import ConfigurationError
-from common.health import Health, Worker
+from common.process.worker import Health, Worker
 
 
 class Server:

@@ -53,6 +53,12 @@ class ServiceSettings(TelemetrySettings):
     database_url: SecretStr = Field(description="`postgresql://user:password@host:port/database`")
     database_pool_size: int = Field(10, ge=2, le=100, description="Connections each process may open")
     drain_timeout: float = Field(8.0, gt=0, description="Seconds a stopping service gives work in progress")
+    event_loop_stall_limit: float = Field(
+        10.0,
+        ge=1,
+        le=600,
+        description="Seconds the event loop may stand still before the process ends",
+    )
 
     @field_validator("database_url")
     @classmethod

@@ -219,6 +219,7 @@ RECORDING_STEP_DURATION = Histogram(
 )
 RECORDING_BYTES = Counter("carillon_recording_bytes_total", "Bytes of recordings moved, by step", ["step"])
 QUEUE_DEPTH = Gauge("carillon_queue_depth", "Runs waiting to be claimed", ["lane"])
+LOOP_STALLS = Counter("carillon_event_loop_stalls_total", "Times the event loop stood still for too long")
 LEADER_TERM = Gauge("carillon_leader_term", "Term this process leads in; 0 when it does not lead")
 OUTBOX_AGE = Gauge("carillon_outbox_age_seconds", "Age of the oldest event not yet published")
 RELAYED = Counter("carillon_events_published_total", "Events published to Kafka", ["topic"])

@@ -38,10 +38,11 @@ from api.web import console
 from common import telemetry
 from common.database.pool import create_engine, create_pool
 from common.http import create_client
+from common.process.checks import require_current_schema
+from common.process.serving import background, instance_name, serve
 from common.recordings.store import RecordingStore
 from common.scheduling import use_newest_tzdata
 from common.secrets.crypto import KeyRing
-from common.service import background, instance_name, require_current_schema, serve
 from common.settings import load
 from platforms.registry import grants
 

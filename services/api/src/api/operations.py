@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.context import Wired
-from common.service import Check, metrics_page, readiness
+from common.process.checks import Check, metrics_page, readiness
 
 router = APIRouter(tags=["operations"])
 

@@ -13,11 +13,12 @@ from faststream.kafka import KafkaBroker
 
 from common import broker as kafka
 from common.database.pool import create_pool
-from common.health import Health, run
 from common.http import create_client
+from common.process.checks import database_check, require_current_schema
+from common.process.serving import background
+from common.process.worker import Health, run
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
-from common.service import background, database_check, require_current_schema
 from common.work.consumer import ClaimConsumer, start_consumers
 from common.work.dead_letters import DeadLetters
 from common.work.places import Capacity

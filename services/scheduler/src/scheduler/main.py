@@ -8,10 +8,11 @@ from datetime import timedelta
 
 from common import broker
 from common.database.pool import create_pool
-from common.health import Health, run
+from common.process.checks import database_check, require_current_schema
+from common.process.serving import background
 from common.process.stopping import stop
+from common.process.worker import Health, run
 from common.recordings.store import RecordingStore
-from common.service import background, database_check, require_current_schema
 from scheduler.admission import Admission
 from scheduler.cleanup import Cleanup, Retention
 from scheduler.dispatch import Dispatcher

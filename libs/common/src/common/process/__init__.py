@@ -1,1 +1,1 @@
-"""How a process runs its work: loops that survive faults, tasks that end together, steps with a limit."""
+"""A service's process: how it starts, runs its loops and tasks, says how it is, and ends."""

@@ -21,7 +21,7 @@ from faststream.kafka.message import KafkaMessage
 from common.broker import consumer_options
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.events import Event
-from common.service import Check
+from common.process.checks import Check
 from common.settings import KafkaSettings
 from common.work.dead_letters import DeadLetters
 from common.work.places import Stopping

@@ -7,9 +7,10 @@ import signal
 
 import pytest
 
-from common import service
 from common.errors import ConfigurationError
-from common.service import background, instance_name, readiness
+from common.process import checks, serving
+from common.process.checks import readiness
+from common.process.serving import background, instance_name
 
 
 async def well() -> None:
@@ -40,7 +41,7 @@ async def test_a_service_is_ready_when_every_check_is_well() -> None:
 
 
 async def test_each_check_says_what_is_wrong_in_a_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "CHECK_TIMEOUT", 0.05)
+    monkeypatch.setattr(checks, "CHECK_TIMEOUT", 0.05)
     status, body = await readiness(
         {"database": away, "kafka": unwell, "keys": refused, "sandbox": silent, "clock": well}
     )
@@ -62,7 +63,7 @@ def signals(monkeypatch: pytest.MonkeyPatch) -> list[signal.Signals]:
     """The signals this process sends itself, which it does not get."""
     sent: list[signal.Signals] = []
     monkeypatch.setattr(signal, "raise_signal", sent.append)
-    monkeypatch.setattr(service, "_failed", False)
+    monkeypatch.setattr(serving, "_failed", False)
     return sent
 
 
@@ -94,7 +95,7 @@ async def test_work_that_ends_by_itself_ends_the_process(
         await asyncio.wait([task])
         await asyncio.sleep(0)
     assert signals == [signal.SIGTERM]
-    assert service._failed
+    assert serving._failed
 
 
 def test_no_two_processes_have_one_name() -> None:

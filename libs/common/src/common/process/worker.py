@@ -1,4 +1,7 @@
-"""The three operational routes, and the application of a service that has no others."""
+"""The application of a service whose only routes are `/healthz`, `/readyz` and `/metrics`.
+
+The first says that the process is alive, the second that it can do its work, the third how it does.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ from common import telemetry
 from common.broker import BROKER_ERRORS
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError
+from common.process.checks import Check, metrics_page, readiness
+from common.process.serving import instance_name, serve
 from common.scheduling import use_newest_tzdata
-from common.service import Check, instance_name, metrics_page, readiness, serve
 from common.settings import ServiceSettings, load
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
