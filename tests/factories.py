@@ -12,8 +12,9 @@ import asyncpg
 
 from common.database.pool import connect
 from common.ids import new_id
-from common.models import ConnectionKind
+from common.models import ConnectionKind, platform_of
 from common.secrets.crypto import KeyRing, hash_api_key, new_api_key
+from platforms.facebook import FACEBOOK_USER
 
 REPORT = {"period": "daily", "days": 1, "metric_types": ["ad_account", "pages"], "format": "html"}
 MESSAGE = {"type": "report.completed", "title": "Daily report", "text": "Spend 12.00 EUR", "data": {}}
@@ -64,7 +65,7 @@ class World:
 
     async def facebook(self, team: Team, token: str = "sandbox-fb-test") -> UUID:
         """A connected Facebook account."""
-        return await self.connection(team, ConnectionKind.FACEBOOK_USER, token, name="Facebook")
+        return await self.connection(team, FACEBOOK_USER, token, name="Facebook")
 
     async def connection(
         self, team: Team, kind: ConnectionKind, token: str | None = None, **columns: Any
@@ -83,9 +84,9 @@ class World:
         }
         named = {
             "tenant_id": team.tenant_id,
-            "platform": kind.platform.value,
-            "kind": kind.value,
-            "name": kind.value,
+            "platform": platform_of(kind),
+            "kind": kind,
+            "name": kind,
             **sealed,
             **columns,
         }

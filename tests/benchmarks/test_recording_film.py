@@ -15,10 +15,10 @@ from moto.server import ThreadedMotoServer
 
 from common.database.pool import ConnectionPool, create_pool
 from common.http import create_client
-from common.models import ConnectionKind
 from common.recordings import intake
 from common.recordings.intake import Taking
 from common.secrets.crypto import new_webhook_secret
+from platforms.zoom import ZOOM_USER
 from platforms.zoom.recordings import read_meeting
 from tests.factories import World
 from tests.support import recordings
@@ -98,7 +98,7 @@ async def test_a_film_of_200_mib_through_every_step(
     """Downloaded, listened to in its whole length, copied within the store and sent to a webhook."""
     zoom = SandboxZoom(sandbox_server, http)
     team = await world.team()
-    connection_id = await world.connection(team, ConnectionKind.ZOOM_USER, "sandbox-zoom-film")
+    connection_id = await world.connection(team, ZOOM_USER, "sandbox-zoom-film")
     source_id = await recordings.source(world, team, connection_id)
     document = await zoom.record("A long day", files=[{"file_type": "MP4", "size": FILM}])
     environment: dict[str, str] = {"RECORDING_STORE_URL": (tmp_path / "store").as_uri()}

@@ -11,7 +11,7 @@ import pytest
 
 from common.events import RecordingProcessingRequested
 from common.http import create_client
-from common.models import ConnectionKind
+from platforms.zoom import ZOOM_SERVER
 from tests.factories import World
 from tests.support import recordings
 from tests.support.figures import Figures
@@ -54,7 +54,7 @@ async def test_ten_thousand_recordings_of_forty_sources(
     zoom = SandboxZoom(sandbox_server, http)
     _, *people = await zoom.people(SOURCES + 1)
     team = await world.team()
-    connection_id = await world.connection(team, ConnectionKind.ZOOM_SERVER, "sandbox-zoom-account-volume")
+    connection_id = await world.connection(team, ZOOM_SERVER, "sandbox-zoom-account-volume")
     for number, person in enumerate(people, start=1):
         await zoom.plan(person, RECORDINGS // SOURCES, days=9.5, blank=0)
         await recordings.source(world, team, connection_id, external_user=person, number=number)

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from carillon.services import vendors_at
-from common.models import ConnectionKind
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import new_webhook_secret
+from platforms.zoom import ZOOM_USER
 from tests.chaos.ledger import Ledger
 from tests.chaos.recording_checker import LEFTOVER, Expectation, Verdict, check
 from tests.factories import World
@@ -80,7 +80,7 @@ class Archive:
         """Have the recordings made, and a job take them that is due now."""
         await self.zoom.plan("me", RECORDINGS, days=20, file_bytes=MEAN_BYTES, blank=0.0, transcripts=0.5)
         team = await self.world.team()
-        connection_id = await self.world.connection(team, ConnectionKind.ZOOM_USER, TOKEN)
+        connection_id = await self.world.connection(team, ZOOM_USER, TOKEN)
         await recordings.source(self.world, team, connection_id)
         destination = await self.world.webhook(team, self.receiver.url, new_webhook_secret())
         targets = [

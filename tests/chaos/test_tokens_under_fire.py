@@ -20,9 +20,10 @@ from carillon.services import vendors_at
 from common.database.pool import connect
 from common.events import TokenReauthRequired, TokenRefreshDue, TokenRefreshed
 from common.ids import new_id
-from common.models import ConnectionKind
 from common.secrets.crypto import new_webhook_secret
 from executor.tokens.decisions import ADOPT_AFTER
+from platforms.facebook import FACEBOOK_USER
+from platforms.zoom import ZOOM_USER
 from scheduler.token_refresh import ASK_AGAIN_SECONDS
 from tests.chaos.ledger import Ledger
 from tests.factories import World
@@ -82,7 +83,7 @@ class Office:
         now = datetime.now(UTC)
         connection_id = await self.world.connection(
             team,
-            ConnectionKind.ZOOM_USER,
+            ZOOM_USER,
             f"expired-{new_id().hex}",
             refresh_token=f"sandbox-zoom-refresh-{new_id().hex}",
             expires_at=now - timedelta(seconds=1),
@@ -245,7 +246,7 @@ async def test_reminders_outlive_the_leaders_that_gave_them(
     due = datetime.now(UTC) - timedelta(seconds=1)
     for number in range(REMINDED):
         await office.world.connection(
-            team, ConnectionKind.FACEBOOK_USER, f"sandbox-fb-{number}-{new_id().hex}", refresh_at=due
+            team, FACEBOOK_USER, f"sandbox-fb-{number}-{new_id().hex}", refresh_at=due
         )
 
     async def reminded(times: int) -> bool:

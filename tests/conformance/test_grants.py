@@ -15,10 +15,14 @@ from carillon.services import SANDBOX_APPS, vendors_at
 from common.errors import Consequence, PlatformError
 from common.http import create_client
 from common.models import ConnectionKind
-from common.settings import AppSettings, OutboundSettings
+from platforms.facebook import FACEBOOK_USER
 from platforms.oauth.base import ANSWER_LOST, Discovered, Grant, Stored, TokenSet
 from platforms.oauth.pkce import challenge_of, new_verifier
 from platforms.registry import grants
+from platforms.tiktok_business import TIKTOK_BUSINESS
+from platforms.tiktok_organic import TIKTOK_ORGANIC
+from platforms.zoom import ZOOM_SERVER, ZOOM_USER
+from tests.support.fake_vendor import VendorSettings
 from tests.support.stack import Service
 
 BACK = "https://console.example/oauth/callback"
@@ -28,22 +32,22 @@ SERVER = {
     "client_id": "AcademyServer",
     "client_secret": "academy-server-secret",
 }
-LASTING = [ConnectionKind.FACEBOOK_USER, ConnectionKind.TIKTOK_BUSINESS]
-ROTATING = [ConnectionKind.TIKTOK_ORGANIC, ConnectionKind.ZOOM_USER]
-ALL = [*LASTING, *ROTATING, ConnectionKind.ZOOM_SERVER]
+LASTING = [FACEBOOK_USER, TIKTOK_BUSINESS]
+ROTATING = [TIKTOK_ORGANIC, ZOOM_USER]
+ALL = [*LASTING, *ROTATING, ZOOM_SERVER]
 TOKEN_PATHS: Mapping[ConnectionKind, str] = {
-    ConnectionKind.FACEBOOK_USER: "/v26.0/oauth/access_token",
-    ConnectionKind.TIKTOK_BUSINESS: "/open_api/v1.3/oauth2/access_token/",
-    ConnectionKind.TIKTOK_ORGANIC: "/v2/oauth/token/",
-    ConnectionKind.ZOOM_USER: "/zoom/oauth/token",
-    ConnectionKind.ZOOM_SERVER: "/zoom/oauth/token",
+    FACEBOOK_USER: "/v26.0/oauth/access_token",
+    TIKTOK_BUSINESS: "/open_api/v1.3/oauth2/access_token/",
+    TIKTOK_ORGANIC: "/v2/oauth/token/",
+    ZOOM_USER: "/zoom/oauth/token",
+    ZOOM_SERVER: "/zoom/oauth/token",
 }
 TYPES: Mapping[ConnectionKind, set[str]] = {
-    ConnectionKind.FACEBOOK_USER: {"ad_account", "page"},
-    ConnectionKind.TIKTOK_BUSINESS: {"advertiser"},
-    ConnectionKind.TIKTOK_ORGANIC: {"profile"},
-    ConnectionKind.ZOOM_USER: {"user"},
-    ConnectionKind.ZOOM_SERVER: {"user"},
+    FACEBOOK_USER: {"ad_account", "page"},
+    TIKTOK_BUSINESS: {"advertiser"},
+    TIKTOK_ORGANIC: {"profile"},
+    ZOOM_USER: {"user"},
+    ZOOM_SERVER: {"user"},
 }
 
 
@@ -58,9 +62,9 @@ def own_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         service.kill()
 
 
-def settings_for(service: Service) -> OutboundSettings:
-    given = {name.lower(): value for name, value in vendors_at(service.port).items()}
-    return OutboundSettings.model_validate(given)
+def settings_for(service: Service, app: Mapping[str, str] = SANDBOX_APPS) -> VendorSettings:
+    given = {**vendors_at(service.port), **app}
+    return VendorSettings.model_validate({name.lower(): value for name, value in given.items()})
 
 
 @dataclass
@@ -109,7 +113,7 @@ class GrantHarness:
 
 
 def stored_of(kind: ConnectionKind, tokens: TokenSet) -> Stored:
-    credentials = SERVER if kind is ConnectionKind.ZOOM_SERVER else {}
+    credentials = SERVER if kind == ZOOM_SERVER else {}
     return Stored(tokens.access_token, tokens.refresh_token, credentials, {}, tokens.expires_at)
 
 
@@ -117,8 +121,7 @@ def stored_of(kind: ConnectionKind, tokens: TokenSet) -> Stored:
 async def harness(own_sandbox: Service) -> AsyncIterator[GrantHarness]:
     hosts = {f"127.0.0.1:{own_sandbox.port}"}
     async with create_client(timeout=httpx.Timeout(PATIENCE), allowed_hosts=hosts) as http:
-        app = AppSettings.model_validate({name.lower(): value for name, value in SANDBOX_APPS.items()})
-        yield GrantHarness(own_sandbox, http, grants(http, settings_for(own_sandbox), app))
+        yield GrantHarness(own_sandbox, http, grants(http, settings_for(own_sandbox)))
         await http.post(f"{own_sandbox.url}/_sandbox/reset")
 
 
@@ -157,7 +160,7 @@ async def test_a_consent_is_worth_a_token_that_says_whose_it_is_and_what_it_reac
 
 
 async def test_facebook_lives_for_two_months_and_longer_when_renewed(harness: GrantHarness) -> None:
-    kind = ConnectionKind.FACEBOOK_USER
+    kind = FACEBOOK_USER
     grant, tokens = harness.known[kind], await harness.consent(kind)
     assert tokens.expires_at is not None
     assert tokens.expires_at > await harness.now() + timedelta(days=59)
@@ -173,7 +176,7 @@ async def test_facebook_lives_for_two_months_and_longer_when_renewed(harness: Gr
 
 
 async def test_facebook_tells_what_was_declined(harness: GrantHarness) -> None:
-    kind = ConnectionKind.FACEBOOK_USER
+    kind = FACEBOOK_USER
     found = await harness.discover(kind, await harness.consent(kind, declined="ads_read,business_management"))
     assert "ads_read" not in found.scopes
     assert {account["type"] for account in found.accounts} == {"page"}
@@ -205,7 +208,7 @@ async def test_an_access_token_that_has_ended_is_no_dead_grant(
 
 
 async def test_agreeing_with_zoom_again_ends_the_pair_of_before(harness: GrantHarness) -> None:
-    kind = ConnectionKind.ZOOM_USER
+    kind = ZOOM_USER
     first, second = await harness.consent(kind), await harness.consent(kind)
     error = await refused(harness.known[kind].renew(stored_of(kind, first), now=await harness.now()))
     assert error.consequence is Consequence.REAUTH
@@ -213,7 +216,7 @@ async def test_agreeing_with_zoom_again_ends_the_pair_of_before(harness: GrantHa
 
 
 async def test_tokens_of_a_server_live_side_by_side(harness: GrantHarness) -> None:
-    kind = ConnectionKind.ZOOM_SERVER
+    kind = ZOOM_SERVER
     first, second = await harness.consent(kind), await harness.consent(kind)
     assert first.access_token != second.access_token
     await harness.discover(kind, first)
@@ -262,7 +265,7 @@ async def test_a_code_without_its_verifier_is_worth_nothing(
 
 
 async def test_an_advertisers_token_is_looked_at_until_it_is_revoked(harness: GrantHarness) -> None:
-    kind = ConnectionKind.TIKTOK_BUSINESS
+    kind = TIKTOK_BUSINESS
     grant, tokens = harness.known[kind], await harness.consent(kind)
     assert (
         await grant.renew(stored_of(kind, tokens), now=await harness.now())
@@ -274,7 +277,7 @@ async def test_an_advertisers_token_is_looked_at_until_it_is_revoked(harness: Gr
 
 
 async def test_an_advertiser_who_keeps_some_to_themselves_shows_the_others(harness: GrantHarness) -> None:
-    kind = ConnectionKind.TIKTOK_BUSINESS
+    kind = TIKTOK_BUSINESS
     whole = await harness.discover(kind, await harness.consent(kind))
     kept = whole.accounts[-1]["id"]
     less = await harness.discover(kind, await harness.consent(kind, declined=kept))
@@ -283,7 +286,7 @@ async def test_an_advertiser_who_keeps_some_to_themselves_shows_the_others(harne
 
 
 async def test_zoom_is_given_back_what_it_granted(harness: GrantHarness) -> None:
-    kind = ConnectionKind.ZOOM_USER
+    kind = ZOOM_USER
     grant, tokens = harness.known[kind], await harness.consent(kind)
     await grant.revoke(stored_of(kind, tokens))
     assert (await refused(harness.discover(kind, tokens))).consequence is Consequence.REFRESH

@@ -12,7 +12,6 @@ import pytest
 from common.automation_config.scheduled_report import ScheduledReportConfig
 from common.errors import Consequence, PlatformError
 from common.http import create_client
-from common.models import ConnectionKind
 from common.secrets.crypto import new_encryption_key
 from executor.handlers.base import RunContext
 from executor.handlers.scheduled_report import ScheduledReport
@@ -20,6 +19,7 @@ from executor.settings import ExecutorSettings
 from platforms.advertising.figures import AdFigures
 from platforms.calls.periods import Days
 from platforms.calls.usage import UsageLimiter
+from platforms.facebook import FACEBOOK_USER
 from platforms.facebook.ads_insights import InsightsQuery, Sleep, fetch
 from platforms.facebook.client import FacebookClient
 from platforms.facebook.figures import Page
@@ -317,7 +317,7 @@ async def _never(seconds: float) -> None:
 
 class TestReports:
     def _context(self, http: httpx.AsyncClient, token: str, slot: datetime) -> RunContext:
-        return run_context(http, account(ConnectionKind.FACEBOOK_USER, token), slot=slot)
+        return run_context(http, account(FACEBOOK_USER, token), slot=slot)
 
     def _report(self, service: Service) -> ScheduledReport:
         return ScheduledReport(

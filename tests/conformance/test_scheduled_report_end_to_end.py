@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 
 from common.automation_config.scheduled_report import ScheduledReportConfig
-from common.models import ConnectionKind
 from common.secrets.crypto import new_encryption_key
 from executor.handlers.base import Account, Outcome
 from executor.handlers.scheduled_report import ScheduledReport
 from executor.settings import ExecutorSettings
 from notifier.channels.telegram_markup import units
+from platforms.facebook import FACEBOOK_USER
+from platforms.tiktok_business import TIKTOK_BUSINESS
+from platforms.tiktok_organic import TIKTOK_ORGANIC
 from tests.support.channels import Sandbox, TelegramReceiving, WebhookReceiving, unique
 from tests.support.run_contexts import account, run_context
 from tests.support.stack import Service
@@ -47,9 +49,9 @@ def report(sandbox_server: Service) -> ScheduledReport:
 @pytest.fixture
 def accounts() -> list[Account]:
     return [
-        account(ConnectionKind.FACEBOOK_USER, f"sandbox-fb-{unique()}", name="Facebook"),
-        account(ConnectionKind.TIKTOK_BUSINESS, f"sandbox-tt-{unique()}", name="TikTok Ads"),
-        account(ConnectionKind.TIKTOK_ORGANIC, f"act.sandbox-{unique()}", name="Creator"),
+        account(FACEBOOK_USER, f"sandbox-fb-{unique()}", name="Facebook"),
+        account(TIKTOK_BUSINESS, f"sandbox-tt-{unique()}", name="TikTok Ads"),
+        account(TIKTOK_ORGANIC, f"act.sandbox-{unique()}", name="Creator"),
     ]
 
 

@@ -11,9 +11,9 @@ import pytest_asyncio
 from carillon.ports import free_port
 from common.errors import Consequence, PlatformError
 from common.http import create_client
-from common.settings import OutboundSettings
 from platforms.oauth.base import ANSWER_LOST, Stored
 from platforms.zoom.oauth import ZoomServer
+from platforms.zoom.settings import ZoomSettings
 from tests.conformance.vendors import facebook, tiktok_business, tiktok_organic, zoom
 from tests.conformance.vendors.rules import Ask
 from tests.support.fake_clock import Timeline
@@ -30,7 +30,7 @@ SERVER = {"account_id": "acc", "client_id": "cid", "client_secret": "hush-zoom"}
 
 async def renew_server(site: Site, _caller: Caller) -> object:
     """A token of a server-to-server app of Zoom's."""
-    grant = ZoomServer(site.http, OutboundSettings(zoom_oauth_url=f"{site.url}/zoom/oauth"))
+    grant = ZoomServer(site.http, ZoomSettings(zoom_oauth_url=f"{site.url}/zoom/oauth"))
     return await grant.renew(Stored(credentials=SERVER), now=zoom.NOW)
 
 

@@ -16,7 +16,7 @@ from playwright.async_api import (
     expect,
 )
 
-from common.models import ConnectionKind
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.stack import Stack
@@ -76,7 +76,7 @@ async def page(context: BrowserContext) -> AsyncIterator[Page]:
 async def test_rules_are_tried_while_they_are_written(
     stack: Stack, world: World, team: Team, page: Page
 ) -> None:
-    zoom = await world.connection(team, ConnectionKind.ZOOM_USER, "sandbox-zoom-1", name="Dana's Zoom")
+    zoom = await world.connection(team, ZOOM_USER, "sandbox-zoom-1", name="Dana's Zoom")
     source = await recordings.source(world, team, zoom)
     for topic in ("Course 101: live lesson", "Guest lecture", "Stand-up"):
         await recordings.recording(world, team, source, topic=topic)
@@ -113,7 +113,7 @@ async def test_rules_are_tried_while_they_are_written(
 async def test_what_is_processed_is_followed_without_reloading(
     stack: Stack, world: World, team: Team, page: Page
 ) -> None:
-    zoom = await world.connection(team, ConnectionKind.ZOOM_USER, "sandbox-zoom-1")
+    zoom = await world.connection(team, ZOOM_USER, "sandbox-zoom-1")
     source = await recordings.source(world, team, zoom)
     recording = await recordings.recording(world, team, source, topic="Guest lecture")
     await stack.start("api", DEMO_API_KEY=team.api_key)

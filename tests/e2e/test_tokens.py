@@ -7,15 +7,15 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import httpx
-from pydantic import SecretStr
 
 from carillon.services import vendors_at
 from common.ids import new_id
-from common.models import ConnectionKind
 from common.secrets.crypto import KeyRing
-from common.settings import AppSettings, OutboundSettings
+from platforms.facebook import FACEBOOK_USER
 from platforms.oauth.base import Stored, TokenSet
+from platforms.zoom import ZOOM_USER
 from platforms.zoom.oauth import ZoomUser
+from platforms.zoom.settings import ZoomSettings
 from tests.factories import World
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack
@@ -37,8 +37,8 @@ async def test_tokens_that_are_due_are_renewed_or_looked_at_without_any_run(
     vendors = {name.lower(): value for name, value in vendors_at(sandbox_server.port).items()}
     vendors["zoom_dialog_url"] = vendors["zoom_oauth_url"]
     app = {"ZOOM_CLIENT_ID": f"app-{new_id().hex}", "ZOOM_CLIENT_SECRET": "a-secret-of-the-app"}
-    settings = AppSettings(
-        zoom_client_id=app["ZOOM_CLIENT_ID"], zoom_client_secret=SecretStr(app["ZOOM_CLIENT_SECRET"])
+    settings = ZoomSettings.model_validate(
+        {**vendors, **{name.lower(): value for name, value in app.items()}}
     )
     world = await World.open(database_url, encryption_keys)
     ring = KeyRing.parse(encryption_keys)
@@ -47,20 +47,18 @@ async def test_tokens_that_are_due_are_renewed_or_looked_at_without_any_run(
         now = datetime.now(UTC)
         due = {"refresh_at": now - timedelta(seconds=1)}
         async with httpx.AsyncClient() as http:
-            zoom = ZoomUser(http, OutboundSettings.model_validate(vendors), settings)
+            zoom = ZoomUser(http, settings)
             pair = await consent(zoom, http)
             rotating = await world.connection(
                 team,
-                ConnectionKind.ZOOM_USER,
+                ZOOM_USER,
                 pair.access_token,
                 refresh_token=pair.refresh_token,
                 expires_at=now + timedelta(minutes=4),
                 refreshed_at=now - timedelta(minutes=56),
                 **due,
             )
-            facebook = await world.connection(
-                team, ConnectionKind.FACEBOOK_USER, f"sandbox-fb-{new_id().hex}", **due
-            )
+            facebook = await world.connection(team, FACEBOOK_USER, f"sandbox-fb-{new_id().hex}", **due)
             await stack.start("scheduler", "executor", "executor", **app)
 
             async def version(connection_id: UUID) -> int:

@@ -13,10 +13,11 @@ import pytest
 from common.database.pool import ConnectionPool
 from common.errors import Consequence, PlatformError
 from common.events import AutomationChanged, RunFailed, TokenReauthRequired
-from common.models import ConnectionKind, Lane
+from common.models import Lane
 from common.secrets.crypto import KeyRing
 from executor.aftermath.statements import TELL_AGAIN_AFTER_DAYS
 from executor.handlers.base import Account, Outcome, RunContext
+from platforms.zoom import ZOOM_SERVER
 from tests.factories import Team, World
 from tests.support.executor_harness import SCRIPTED, Worker, succeed, working
 from tests.support.outbox import Announcements
@@ -502,7 +503,7 @@ class TestLimits:
 async def test_credentials_without_a_token_are_claimed(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
-    await world.connection(team, ConnectionKind.ZOOM_SERVER, credentials='{"client_id": "c"}')
+    await world.connection(team, ZOOM_SERVER, credentials='{"client_id": "c"}')
     run_id = await world.run(team, await automate(None, "zoom"))
     async with working(pool, ring) as worker:
         [claimed] = await worker.claims.claim({run_id: None})

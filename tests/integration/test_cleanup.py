@@ -12,7 +12,7 @@ import pytest
 from common.database.pool import ConnectionPool
 from common.history import KEPT_SINCE
 from common.ids import first_id_at, new_id
-from common.models import ConnectionKind
+from platforms.zoom import ZOOM_USER
 from scheduler.cleanup import Cleanup, Retention
 from scheduler.lease import StaleTerm
 from tests.factories import Team, World
@@ -120,7 +120,7 @@ async def test_dead_tokens_are_wiped_and_their_connections_stay(
     dead, fresh = [
         await world.connection(
             team,
-            ConnectionKind.ZOOM_USER,
+            ZOOM_USER,
             "access",
             refresh_token="refresh",
             webhook_secret="hook",
@@ -129,7 +129,7 @@ async def test_dead_tokens_are_wiped_and_their_connections_stay(
         )
         for days in (31, 29)
     ]
-    alive = await world.connection(team, ConnectionKind.ZOOM_USER, "access", refresh_token="refresh")
+    alive = await world.connection(team, ZOOM_USER, "access", refresh_token="refresh")
     assert (await clean(pool))["dead_tokens"] == 1
     wiped = await world.row("connection", dead)
     assert (wiped["token_sealed"], wiped["refresh_token_sealed"]) == (None, None)
@@ -141,7 +141,7 @@ async def test_dead_tokens_are_wiped_and_their_connections_stay(
 async def test_download_tokens_that_have_expired_are_wiped(
     world: World, team: Team, past: Past, pool: ConnectionPool
 ) -> None:
-    zoom = await world.connection(team, ConnectionKind.ZOOM_USER, "token")
+    zoom = await world.connection(team, ZOOM_USER, "token")
     source = new_id()
     await world.sql.execute(
         "INSERT INTO recording_source (id, tenant_id, number, connection_id, name)"

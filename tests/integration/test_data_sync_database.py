@@ -15,7 +15,7 @@ import pytest
 from common.automation_config.data_sync import DataSyncConfig
 from common.database.pool import ConnectionPool
 from common.errors import Consequence, PlatformError
-from common.models import ConnectionKind
+from common.models import POSTGRESQL
 from executor.handlers.base import Account
 from executor.handlers.data_sync import DataSync
 from tests.factories import Team, World
@@ -70,7 +70,7 @@ def build(
     async def make(*, dsn: str = store_url, allowed: bool = True, **config: Any) -> Syncing:
         parts = urlsplit(store_url)
         hosts = (f"{parts.hostname}:{parts.port}",) if allowed else ()
-        connection_id = await world.connection(team, ConnectionKind.POSTGRESQL, dsn)
+        connection_id = await world.connection(team, POSTGRESQL, dsn)
         made = await syncing(
             world,
             pool,
@@ -92,7 +92,7 @@ def build(
 
 
 def _store(dsn: str, connection_id: Any) -> Account:
-    return account(ConnectionKind.POSTGRESQL, dsn, name="Warehouse", connection_id=connection_id)
+    return account(POSTGRESQL, dsn, name="Warehouse", connection_id=connection_id)
 
 
 async def _days(store: asyncpg.Connection[asyncpg.Record]) -> dict[str, Decimal | None]:

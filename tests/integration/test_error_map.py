@@ -11,13 +11,11 @@ from uuid import UUID
 import asyncpg
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from common.database.pool import ConnectionPool
 from common.ids import new_id
-from common.models import ConnectionKind, Lane
+from common.models import ConnectionKind, Lane, platform_of
 from common.secrets.crypto import KeyRing
-from common.settings import AppSettings, OutboundSettings
 from executor.handlers.base import Outcome, RunContext
 from notifier.channels.base import Channel
 from notifier.channels.telegram import TelegramChannel
@@ -25,6 +23,7 @@ from notifier.channels.webhook import WebhookChannel
 from platforms.calls.usage import UsageLimiter
 from platforms.oauth.base import Grant
 from platforms.registry import grants
+from platforms.tiktok_organic import TIKTOK_ORGANIC
 from tests.factories import Team, World
 from tests.support.channels import SECRET, notifier_settings
 from tests.support.databases import fresh_database
@@ -41,6 +40,7 @@ from tests.support.error_map import (
 )
 from tests.support.executor_harness import PUBLIC_URL, SCRIPTED, working
 from tests.support.fake_grants import ScriptedGrant
+from tests.support.fake_vendor import CONFIGURED
 from tests.support.notifier_harness import notifying
 from tests.support.polling import eventually
 from tests.support.sample_deliveries import message
@@ -139,7 +139,7 @@ def harness(world: World, team: Team, pool: ConnectionPool, ring: KeyRing) -> Ca
             team, kind, "access-1", **{"refresh_token": "refresh-1", "name": "Main", **columns}
         )
         [automation_id] = await world.automations(
-            team, chat, kind=SCRIPTED, config={}, platforms=(kind.platform.value,)
+            team, chat, kind=SCRIPTED, config={}, platforms=(platform_of(kind),)
         )
         return RunHarness(world, team, pool, ring, connection_id, automation_id, chat)
 
@@ -147,7 +147,7 @@ def harness(world: World, team: Team, pool: ConnectionPool, ring: KeyRing) -> Ca
 
 
 class Organic(ScriptedGrant):
-    kind: ClassVar[ConnectionKind] = ConnectionKind.TIKTOK_ORGANIC
+    kind: ClassVar[ConnectionKind] = TIKTOK_ORGANIC
 
 
 RENEWABLE: dict[str, Callable[[], ScriptedGrant]] = {"tiktok_organic": Organic, "zoom": ScriptedGrant}
@@ -265,13 +265,7 @@ async def test_what_follows_from_a_refused_renewal(
         PLATFORMS[platform].kind, expires_at=datetime.now(UTC) - timedelta(seconds=1)
     )
     oauth, api = ScriptedTransport(row.answer), ScriptedTransport(success(platform))
-    app = AppSettings(
-        zoom_client_id="id",
-        zoom_client_secret=SecretStr("secret"),
-        tiktok_client_key="key",
-        tiktok_client_secret=SecretStr("secret"),
-    )
-    after = await made.run(platform, api, *grants(oauth.http, OutboundSettings(), app).values())
+    after = await made.run(platform, api, *grants(oauth.http, CONFIGURED).values())
     CHECKS[row.expected](after)
     assert len(oauth.requests) == 1
     assert api.requests == [], "a dead token is not even tried"
@@ -284,14 +278,8 @@ async def test_the_operators_own_mistake_costs_no_run_while_the_token_lives(
     made: RunHarness = await harness(
         PLATFORMS[platform].kind, expires_at=datetime.now(UTC) + timedelta(minutes=1)
     )
-    app = AppSettings(
-        zoom_client_id="id",
-        zoom_client_secret=SecretStr("secret"),
-        tiktok_client_key="key",
-        tiktok_client_secret=SecretStr("secret"),
-    )
     oauth = ScriptedTransport(row.answer)
-    kept = grants(oauth.http, OutboundSettings(), app).values()
+    kept = grants(oauth.http, CONFIGURED).values()
     check_ok(await made.run(platform, ScriptedTransport(success(platform)), *kept))
 
 

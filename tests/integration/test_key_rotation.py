@@ -11,9 +11,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import LargeBinary
 
-from common.models import ConnectionKind, metadata
+from common.models import metadata
 from common.secrets.crypto import KeyRing, new_encryption_key
 from common.secrets.rotation import BATCH, rotate, sealed_columns
+from platforms.facebook import FACEBOOK_USER
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 
 OLD, NEW, OTHER = (new_encryption_key(name) for name in ("old", "new", "other"))
@@ -44,7 +46,7 @@ def test_every_column_of_bytes_is_sealed_or_known_to_be_no_secret() -> None:
 
 async def test_afterwards_the_old_key_is_not_needed(world: World, team: Team, database_url: str) -> None:
     connection = await world.connection(
-        team, ConnectionKind.ZOOM_USER, "access", refresh_token="refresh", webhook_secret="hook"
+        team, ZOOM_USER, "access", refresh_token="refresh", webhook_secret="hook"
     )
     await world.telegram(team)
     rotated = await rotate(database_url, KeyRing.parse(f"{NEW},{OLD}"))
@@ -62,7 +64,7 @@ async def test_afterwards_the_old_key_is_not_needed(world: World, team: Team, da
 
 async def test_more_than_one_batch(world: World, team: Team, database_url: str) -> None:
     for _ in range(BATCH + 3):
-        await world.connection(team, ConnectionKind.FACEBOOK_USER, "token")
+        await world.connection(team, FACEBOOK_USER, "token")
     [tokens, *_] = [
         each
         for each in await rotate(database_url, KeyRing.parse(f"{NEW},{OLD}"))
@@ -74,9 +76,9 @@ async def test_more_than_one_batch(world: World, team: Team, database_url: str) 
 async def test_what_no_key_opens_is_named_and_stops_nothing(
     world: World, team: Team, database_url: str
 ) -> None:
-    good = await world.connection(team, ConnectionKind.FACEBOOK_USER, "token")
+    good = await world.connection(team, FACEBOOK_USER, "token")
     foreign = KeyRing.parse(OTHER).seal("lost", tenant_id=team.tenant_id, row_id=good, column="token")
-    lost = await world.connection(team, ConnectionKind.FACEBOOK_USER, token_sealed=foreign)
+    lost = await world.connection(team, FACEBOOK_USER, token_sealed=foreign)
     ended = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "common", "keys", "rotate"],
@@ -96,7 +98,7 @@ async def test_what_no_key_opens_is_named_and_stops_nothing(
 async def test_a_token_that_is_replaced_meanwhile_is_kept(
     world: World, team: Team, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = await world.connection(team, ConnectionKind.FACEBOOK_USER, "before")
+    connection = await world.connection(team, FACEBOOK_USER, "before")
     both = KeyRing.parse(f"{NEW},{OLD}")
     fresh = both.seal("meanwhile", tenant_id=team.tenant_id, row_id=connection, column="token")
     opened: list[bytes] = []

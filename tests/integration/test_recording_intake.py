@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.database.pool import ConnectionPool, create_engine, driver_connection
 from common.events import RecordingProcessingRequested
-from common.models import ConnectionKind, RecordingStatus
+from common.models import RecordingStatus
 from common.recordings import catalog, intake
 from common.recordings.intake import Change, Taking
 from common.recordings.selection import UNMATCHED
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.outbox import Announcements
@@ -28,7 +29,7 @@ NOW = datetime(2026, 11, 4, 6, 0, tzinfo=UTC)
 
 @pytest.fixture
 async def source_id(world: World, team: Team) -> UUID:
-    connection_id = await world.connection(team, ConnectionKind.ZOOM_USER, "sandbox-zoom-1")
+    connection_id = await world.connection(team, ZOOM_USER, "sandbox-zoom-1")
     return await recordings.source(world, team, connection_id)
 
 

@@ -16,12 +16,12 @@ from common.database.pool import ConnectionPool
 from common.errors import Consequence, PlatformError
 from common.events import RecordingProcessingRequested
 from common.http import create_client
-from common.models import ConnectionKind
 from common.recordings.selection import UNMATCHED
 from executor.handlers.base import Account, Outcome, RunContext
 from executor.handlers.recording_sync import RecordingSyncHandler
 from executor.recordings.finding.plan import SourcesMissing, TemplatesMissing
 from executor.settings import ExecutorSettings
+from platforms.zoom import ZOOM_SERVER, ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.database_fingerprint import fingerprint
@@ -78,8 +78,8 @@ class Office:
 
     async def connect(self, token: str = "sandbox-zoom-account-1") -> UUID:
         """Connect an account."""
-        connection_id = await self.world.connection(self.team, ConnectionKind.ZOOM_SERVER, token)
-        self.accounts.append(account(ConnectionKind.ZOOM_SERVER, token, connection_id=connection_id))
+        connection_id = await self.world.connection(self.team, ZOOM_SERVER, token)
+        self.accounts.append(account(ZOOM_SERVER, token, connection_id=connection_id))
         return connection_id
 
     async def source(self, connection_id: UUID, user: str = "me", **columns: Any) -> UUID:
@@ -239,7 +239,7 @@ async def test_a_source_that_fails_leaves_the_others_alone_and_says_why(
     zoom: SandboxZoom, office: Office, run: Run, world: World
 ) -> None:
     connection_id, other = await office.connect(), await office.connect("unscoped-1")
-    await world.connection(office.team, ConnectionKind.ZOOM_USER, "not given to the run")
+    await world.connection(office.team, ZOOM_USER, "not given to the run")
     lost = await world.sql.fetchval("SELECT id FROM connection WHERE kind = 'zoom_user'")
     good = await office.source(connection_id, number=1)
     gone = await office.source(connection_id, "nobody@brightpath.example", number=2)

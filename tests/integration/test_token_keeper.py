@@ -15,7 +15,7 @@ from common.database.pool import ConnectionPool, create_pool
 from common.errors import Consequence, PlatformError
 from common.events import AutomationChanged, NotificationRequested, TokenReauthRequired, TokenRefreshed
 from common.ids import new_id
-from common.models import ConnectionKind, Lane
+from common.models import Lane
 from common.secrets.crypto import KeyRing
 from executor.handlers.base import Outcome, RunContext
 from executor.tokens import refresher
@@ -25,6 +25,7 @@ from executor.tokens.keeper import TokenKeeper
 from executor.tokens.vault import Vault
 from platforms.calls.renewal import with_renewal
 from platforms.oauth.base import Stored, TokenSet
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support.executor_harness import PUBLIC_URL, SCRIPTED, token_keeper, working
 from tests.support.fake_grants import LIFE, ScriptedGrant, ScriptedServer, answer_lost, refusal
@@ -65,7 +66,7 @@ def credential(keeper: TokenKeeper, connection_id: UUID, ends_in: float = 60) ->
     """What a run that was claimed a moment ago holds."""
     now = datetime.now(UTC)
     token = Token("access-1", 1, now + timedelta(seconds=ends_in), now - LIFE)
-    return KeptCredential(keeper, connection_id, ConnectionKind.ZOOM_USER, token)
+    return KeptCredential(keeper, connection_id, ZOOM_USER, token)
 
 
 def opened(ring: KeyRing, row: asyncpg.Record, column: str) -> str:
@@ -575,8 +576,8 @@ async def test_wrong_credentials_of_the_tenants_own_app_are_the_tenants_to_corre
 async def test_a_token_that_cannot_be_renewed_is_used_as_it_is_and_condemned_when_refused(
     world: World, team: Team, keeper: TokenKeeper
 ) -> None:
-    connection_id = await world.connection(team, ConnectionKind.ZOOM_USER, "pasted")
-    held = KeptCredential(keeper, connection_id, ConnectionKind.ZOOM_USER, Token("pasted", 1))
+    connection_id = await world.connection(team, ZOOM_USER, "pasted")
+    held = KeptCredential(keeper, connection_id, ZOOM_USER, Token("pasted", 1))
     assert await held.current() == "pasted"
     with pytest.raises(PlatformError, match="nothing to renew it with"):
         await held.renewed("pasted")

@@ -22,6 +22,8 @@ from executor.tokens.keeper import TokenKeeper
 from executor.tokens.refresher import Refresher
 from executor.tokens.vault import Vault
 from platforms.oauth.base import Discovered, Grant
+from platforms.tiktok_business import TIKTOK_BUSINESS
+from platforms.zoom import ZOOM_USER
 from scheduler.lease import StaleTerm
 from scheduler.token_refresh import ASK_AGAIN_SECONDS, TokenRefresh
 from tests.factories import Team, World
@@ -48,7 +50,7 @@ def ago(**elapsed: float) -> datetime:
 def connect(world: World, team: Team) -> Connect:
     """Connects an account whose token is due now."""
 
-    async def add(kind: ConnectionKind = ConnectionKind.ZOOM_USER, **columns: Any) -> UUID:
+    async def add(kind: ConnectionKind = ZOOM_USER, **columns: Any) -> UUID:
         now = datetime.now(UTC)
         given = {
             "refresh_token": "refresh-1",
@@ -280,7 +282,7 @@ class TestAttending:
                 raise ZeroDivisionError
 
         grant = ScriptedGrant()
-        broken = await connect(ConnectionKind.TIKTOK_BUSINESS, refresh_token=None, expires_at=None)
+        broken = await connect(TIKTOK_BUSINESS, refresh_token=None, expires_at=None)
         sound = await connect()
         attention = self.attention(pool, ring, grant, Broken(found=Discovered("1", "A")))
         working = asyncio.create_task(attention.run())

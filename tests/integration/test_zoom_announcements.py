@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from common.events import RecordingProcessingRequested
-from common.models import ConnectionKind
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.outbox import Announcements
@@ -35,9 +35,7 @@ async def announce(sandbox: httpx.AsyncClient, url: str, **wanted: Any) -> dict[
 async def test_a_recording_that_zoom_announces_is_started_at_once(
     stack: Stack, sandbox: httpx.AsyncClient, world: World, team: Team, announced: Announcements
 ) -> None:
-    connection = await world.connection(
-        team, ConnectionKind.ZOOM_USER, "sandbox-zoom-announced", webhook_secret=SECRET
-    )
+    connection = await world.connection(team, ZOOM_USER, "sandbox-zoom-announced", webhook_secret=SECRET)
     source = await recordings.source(world, team, connection)
     template = await recordings.template(world, team, {"patterns": ["^Launch \\d+$"]})
     [job] = await world.automations(team, None, kind="recording_sync", config={"template_ids": [1]})

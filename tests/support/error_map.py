@@ -12,11 +12,15 @@ import pytest
 from common.errors import Consequence
 from common.models import ConnectionKind
 from executor.handlers.base import RunContext
+from platforms.facebook import FACEBOOK_USER
 from platforms.facebook.graph import Graph
 from platforms.facebook.graph import Target as GraphTarget
 from platforms.facebook.wire import Endpoint
+from platforms.tiktok_business import TIKTOK_BUSINESS
 from platforms.tiktok_business.client import Business
+from platforms.tiktok_organic import TIKTOK_ORGANIC
 from platforms.tiktok_organic.client import Organic
+from platforms.zoom import ZOOM_USER
 from platforms.zoom.api import Target as ZoomTarget
 from platforms.zoom.api import ZoomApi
 from platforms.zoom.usage import Category
@@ -105,10 +109,10 @@ async def ask_zoom(context: RunContext, http: httpx.AsyncClient) -> object:
 
 
 PLATFORMS: Mapping[str, Platform] = {
-    "facebook": Platform(ConnectionKind.FACEBOOK_USER, ask_facebook),
-    "tiktok_business": Platform(ConnectionKind.TIKTOK_BUSINESS, ask_tiktok_business),
-    "tiktok_organic": Platform(ConnectionKind.TIKTOK_ORGANIC, ask_tiktok_organic),
-    "zoom": Platform(ConnectionKind.ZOOM_USER, ask_zoom),
+    "facebook": Platform(FACEBOOK_USER, ask_facebook),
+    "tiktok_business": Platform(TIKTOK_BUSINESS, ask_tiktok_business),
+    "tiktok_organic": Platform(TIKTOK_ORGANIC, ask_tiktok_organic),
+    "zoom": Platform(ZOOM_USER, ask_zoom),
 }
 
 

@@ -9,7 +9,10 @@ from typing import ClassVar
 
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
+from platforms.facebook import FACEBOOK_USER
 from platforms.oauth.base import ANSWER_LOST, Discovered, Need, Stored, TokenSet
+from platforms.tiktok_business import TIKTOK_BUSINESS
+from platforms.zoom import ZOOM_SERVER, ZOOM_USER
 
 LIFE = timedelta(hours=1)
 
@@ -36,7 +39,7 @@ class ScriptedGrant:
     succeeds when the refresh token is the living one.
     """
 
-    kind: ClassVar[ConnectionKind] = ConnectionKind.ZOOM_USER
+    kind: ClassVar[ConnectionKind] = ZOOM_USER
     rotates: ClassVar[bool] = True
     title: ClassVar[str] = "Scripted"
     has_dialog: ClassVar[bool] = True
@@ -105,19 +108,19 @@ class ScriptedGrant:
 class ScriptedServer(ScriptedGrant):
     """Credentials that ask for tokens at will."""
 
-    kind: ClassVar[ConnectionKind] = ConnectionKind.ZOOM_SERVER
+    kind: ClassVar[ConnectionKind] = ZOOM_SERVER
     rotates: ClassVar[bool] = False
 
 
 class ScriptedBusiness(ScriptedGrant):
     """A token without an end, which can only be looked at."""
 
-    kind: ClassVar[ConnectionKind] = ConnectionKind.TIKTOK_BUSINESS
+    kind: ClassVar[ConnectionKind] = TIKTOK_BUSINESS
     rotates: ClassVar[bool] = False
 
 
 class ScriptedFacebook(ScriptedGrant):
     """A token that is exchanged for another one while it lives."""
 
-    kind: ClassVar[ConnectionKind] = ConnectionKind.FACEBOOK_USER
+    kind: ClassVar[ConnectionKind] = FACEBOOK_USER
     rotates: ClassVar[bool] = False

@@ -8,51 +8,45 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
-from pydantic import SecretStr
 
-from common.settings import AppSettings, OutboundSettings
+from platforms.facebook.settings import FacebookSettings
+from platforms.tiktok_business.settings import TikTokBusinessSettings
+from platforms.tiktok_organic.settings import TikTokOrganicSettings
+from platforms.zoom.settings import ZoomSettings
 
-APP = AppSettings(
-    facebook_app_id="1000200030004000",
-    facebook_app_secret=SecretStr("fb-app-secret-canary"),
-    tiktok_app_id="7000000000000000001",
-    tiktok_app_secret=SecretStr("tt-app-secret-canary"),
-    tiktok_client_key="awkey",
-    tiktok_client_secret=SecretStr("tt-client-secret-canary"),
-    zoom_client_id="zoomclient",
-    zoom_client_secret=SecretStr("zoom-client-secret-canary"),
-)
-SECRETS = tuple(
-    secret.get_secret_value()
-    for secret in (
-        APP.facebook_app_secret,
-        APP.tiktok_app_secret,
-        APP.tiktok_client_secret,
-        APP.zoom_client_secret,
-    )
-    if secret is not None
-)
-OUTBOUND = OutboundSettings(
-    facebook_base_url="https://graph.test",
-    facebook_dialog_url="https://dialog.test",
-    tiktok_base_url="https://business.test",
-    tiktok_open_base_url="https://open.test",
-    tiktok_dialog_url="https://tiktok.test",
-    tiktok_portal_url="https://portal.test",
-    zoom_base_url="https://api.test/v2",
-    zoom_oauth_url="https://zoom.test/oauth",
-    zoom_dialog_url="https://zoom.test/oauth",
-)
-UNCONFIGURED = AppSettings(
-    facebook_app_id=None,
-    facebook_app_secret=None,
-    tiktok_app_id=None,
-    tiktok_app_secret=None,
-    tiktok_client_key=None,
-    tiktok_client_secret=None,
-    zoom_client_id=None,
-    zoom_client_secret=None,
-)
+
+class VendorSettings(FacebookSettings, TikTokBusinessSettings, TikTokOrganicSettings, ZoomSettings):
+    """Those of all platforms."""
+
+
+_ADDRESSES = {
+    "facebook_base_url": "https://graph.test",
+    "facebook_dialog_url": "https://dialog.test",
+    "tiktok_base_url": "https://business.test",
+    "tiktok_open_base_url": "https://open.test",
+    "tiktok_dialog_url": "https://tiktok.test",
+    "tiktok_portal_url": "https://portal.test",
+    "zoom_base_url": "https://api.test/v2",
+    "zoom_oauth_url": "https://zoom.test/oauth",
+    "zoom_dialog_url": "https://zoom.test/oauth",
+}
+_IDS = {
+    "facebook_app_id": "1000200030004000",
+    "tiktok_app_id": "7000000000000000001",
+    "tiktok_client_key": "awkey",
+    "zoom_client_id": "zoomclient",
+}
+_SECRETS = {
+    "facebook_app_secret": "fb-app-secret-canary",
+    "tiktok_app_secret": "tt-app-secret-canary",
+    "tiktok_client_secret": "tt-client-secret-canary",
+    "zoom_client_secret": "zoom-client-secret-canary",
+}
+SECRETS = tuple(_SECRETS.values())
+CONFIGURED = VendorSettings.model_validate({**_ADDRESSES, **_IDS, **_SECRETS})
+UNCONFIGURED = VendorSettings.model_validate({**_ADDRESSES, **dict.fromkeys((*_IDS, *_SECRETS))})
+"""Without the app's credentials."""
+
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

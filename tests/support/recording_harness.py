@@ -30,6 +30,7 @@ from executor.recordings.processing.wiring import steps_of
 from executor.settings import ExecutorSettings
 from executor.tokens.credential import KeptCredential
 from platforms.oauth.base import Grant
+from platforms.zoom import ZOOM_USER
 from platforms.zoom.recordings import read_meeting
 from tests.factories import Team, World
 from tests.support import recordings
@@ -89,7 +90,7 @@ class RecordingHarness:
 
     async def connect(self, token: str = TOKEN, **columns: Any) -> UUID:
         """Connect the account whose recordings are taken."""
-        connection_id = await self.world.connection(self.team, ConnectionKind.ZOOM_USER, token, **columns)
+        connection_id = await self.world.connection(self.team, ZOOM_USER, token, **columns)
         self.source_id = await recordings.source(self.world, self.team, connection_id)
         return connection_id
 

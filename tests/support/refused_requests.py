@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from common.models import ConnectionKind
+from api.connections.kinds import ALL_KINDS
 from tests.support import team_actions
 from tests.support.console_browser import Fields
 from tests.support.watched_services import WatchedServices
@@ -115,10 +115,10 @@ async def send_to_console(watched: WatchedServices) -> None:
     assert (await person.send("/sign-in", {"key": new("no key at all")})).status == 422
     front = await person.sign_in(team_client.team)
     token = front.form("/sign-out").fields["form_token"]
-    for kind in ConnectionKind:
-        fields = {
+    for kind in ALL_KINDS:
+        fields: dict[str, str | list[str]] = {
             "form_token": token,
-            "kind": kind.value,
+            "kind": kind,
             "name": "",
             "token": new(f"a token for {kind}"),
             "refresh_token": new(f"a refresh token for {kind}"),

@@ -11,7 +11,7 @@ import httpx
 import structlog
 
 from common.database.pool import ConnectionPool
-from common.models import ConnectionKind
+from common.models import ConnectionKind, platform_of
 from executor.handlers.base import Account, RunContext, RunLog
 from platforms.calls.credentials import Credential, FixedCredential
 from platforms.calls.usage import UsageLimiter
@@ -27,12 +27,12 @@ def account(
 ) -> Account:
     """A connected account of this kind."""
     connection_id = fields.pop("connection_id", None) or uuid4()
-    platform = kind.platform.value
+    platform = platform_of(kind)
     own = FixedCredential(token, platform=platform, connection_id=str(connection_id))
     return Account(
         connection_id=connection_id,
         platform=platform,
-        kind=kind.value,
+        kind=kind,
         name=name,
         settings=fields.pop("settings", {}),
         credential=credential or own,

@@ -8,7 +8,9 @@ from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from common.broker import create_producer
-from common.models import ConnectionKind
+from platforms.facebook import FACEBOOK_USER
+from platforms.tiktok_business import TIKTOK_BUSINESS
+from platforms.zoom import ZOOM_USER
 from tests.support import secret_echoes, team_actions
 from tests.support.console_browser import Person
 from tests.support.secret_echoes import Trouble
@@ -207,7 +209,7 @@ async def malformed_rows(watched: WatchedServices) -> None:
     """Stored secrets that the API would refuse today, as an earlier version may have stored them."""
     team_client = await watched.team_client("Spoilt")
     new, world = watched.planted.new, watched.world
-    for kind in (ConnectionKind.FACEBOOK_USER, ConnectionKind.TIKTOK_BUSINESS, ConnectionKind.ZOOM_USER):
+    for kind in (FACEBOOK_USER, TIKTOK_BUSINESS, ZOOM_USER):
         for gap in ("\n", "\u2028"):
             token = f"{new('half of a token')}{gap}{new('the other half')}"
             await world.connection(team_client.team, kind, token, name=repr(gap))

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.settings import AppSettings, OutboundSettings
 from platforms.facebook.oauth import FacebookUser
+from platforms.facebook.settings import FacebookSettings
 from platforms.oauth.base import Stored, TokenSet
 from tests.conformance.vendors.rules import (
     TOKEN,
@@ -410,8 +410,12 @@ EXCHANGE = Request(
 
 async def renew(site: Site, caller: Caller) -> object:
     """A longer-lived token for one that still lives."""
-    app = AppSettings(facebook_app_id="123", facebook_app_secret=SecretStr("hush-facebook"))
-    grant = FacebookUser(site.http, OutboundSettings(facebook_base_url=site.url), app)
+    settings = FacebookSettings(
+        facebook_base_url=site.url,
+        facebook_app_id="123",
+        facebook_app_secret=SecretStr("hush-facebook"),
+    )
+    grant = FacebookUser(site.http, settings)
     return await grant.renew(Stored(caller.token, expires_at=NOW + timedelta(days=1)), now=NOW)
 
 

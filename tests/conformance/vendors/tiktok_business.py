@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.settings import AppSettings, OutboundSettings
 from platforms.oauth.base import Stored, TokenSet
 from platforms.tiktok_business.oauth import TikTokBusiness
+from platforms.tiktok_business.settings import TikTokBusinessSettings
 from tests.conformance.vendors.rules import (
     TOKEN,
     Answer,
@@ -386,8 +386,10 @@ LOOK = get("oauth2/advertiser/get", app_id="7100", secret="hush-tiktok")
 
 async def look(site: Site, caller: Caller) -> object:
     """Whether an advertiser's token still works; it has no successor."""
-    app = AppSettings(tiktok_app_id="7100", tiktok_app_secret=SecretStr("hush-tiktok"))
-    grant = TikTokBusiness(site.http, OutboundSettings(tiktok_base_url=site.url), app)
+    settings = TikTokBusinessSettings(
+        tiktok_base_url=site.url, tiktok_app_id="7100", tiktok_app_secret=SecretStr("hush-tiktok")
+    )
+    grant = TikTokBusiness(site.http, settings)
     return await grant.renew(Stored(caller.token), now=NOW)
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.settings import AppSettings, OutboundSettings
 from platforms.oauth.base import Stored, TokenSet
 from platforms.tiktok_organic.oauth import TikTokOrganic
+from platforms.tiktok_organic.settings import TikTokOrganicSettings
 from tests.conformance.vendors.rules import (
     TOKEN,
     Answer,
@@ -59,8 +59,11 @@ async def renew(site: Site, _caller: Caller) -> object:
     """Another pair for a refresh token."""
     grant = TikTokOrganic(
         site.http,
-        OutboundSettings(tiktok_open_base_url=site.url),
-        AppSettings(tiktok_client_key="aw123", tiktok_client_secret=SecretStr("hush-organic")),
+        TikTokOrganicSettings(
+            tiktok_open_base_url=site.url,
+            tiktok_client_key="aw123",
+            tiktok_client_secret=SecretStr("hush-organic"),
+        ),
     )
     return await grant.renew(Stored("act.old", REFRESH), now=NOW)
 

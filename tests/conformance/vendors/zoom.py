@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from common.errors import Consequence
-from common.settings import AppSettings, OutboundSettings
 from platforms.oauth.base import Stored, TokenSet
 from platforms.zoom.oauth import ZoomUser
+from platforms.zoom.settings import ZoomSettings
 from tests.conformance.vendors.rules import (
     TOKEN,
     Answer,
@@ -58,8 +58,12 @@ async def renew(site: Site, _caller: Caller) -> object:
     """Another pair for a refresh token."""
     grant = ZoomUser(
         site.http,
-        OutboundSettings(zoom_oauth_url=f"{site.url}/zoom/oauth", zoom_base_url=f"{site.url}/zoom/v2"),
-        AppSettings(zoom_client_id="app", zoom_client_secret=SecretStr("hush-zoom")),
+        ZoomSettings(
+            zoom_oauth_url=f"{site.url}/zoom/oauth",
+            zoom_base_url=f"{site.url}/zoom/v2",
+            zoom_client_id="app",
+            zoom_client_secret=SecretStr("hush-zoom"),
+        ),
     )
     return await grant.renew(Stored("old", REFRESH), now=NOW)
 

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from common.ids import new_id
-from common.models import ConnectionKind
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.history import add_delivery, add_run, add_skip
@@ -66,7 +66,7 @@ async def theirs(world: World, globex: Team) -> dict[str, UUID]:
         globex, None, kind="recording_sync", config={"template_ids": [1]}, platforms=["zoom"]
     )
     await world.sql.execute("UPDATE automation SET user_id = $1 WHERE id = $2", globex.user_id, job)
-    zoom = await world.connection(globex, ConnectionKind.ZOOM_USER, "sandbox-zoom-globex")
+    zoom = await world.connection(globex, ZOOM_USER, "sandbox-zoom-globex")
     source = await recordings.source(world, globex, zoom)
     template = await recordings.template(world, globex, {"keywords": ["weekly"]})
     recording = await recordings.recording(world, globex, source, template_id=template)

@@ -18,8 +18,8 @@ from pydantic import SecretStr
 
 from api.main import build_app
 from api.settings import ApiSettings
-from common.models import ConnectionKind
 from common.secrets.crypto import KeyRing
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support.console_browser import HTML, Page, Person
 from tests.support.stack import Service
@@ -435,7 +435,7 @@ async def test_what_cannot_be_agreed_to_names_the_field(
 async def test_a_connection_of_another_kind_is_not_connected_again(
     api: httpx.AsyncClient, world: World, acme: Team
 ) -> None:
-    zoom = await world.connection(acme, ConnectionKind.ZOOM_USER, "t")
+    zoom = await world.connection(acme, ZOOM_USER, "t")
     answer = await api.post(
         "/api/connections/authorize", json={"kind": "facebook_user", "connection_id": str(zoom)}
     )

@@ -16,10 +16,13 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from api.connections.kinds import ALL_KINDS
 from api.settings import ApiSettings
 from common.events import TokenRefreshDue
 from common.models import ConnectionKind
 from common.secrets.crypto import KeyRing
+from platforms.tiktok_business import TIKTOK_BUSINESS
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support.console_browser import Person
 from tests.support.outbox import Announcements
@@ -72,7 +75,7 @@ async def look(api: httpx.AsyncClient, connection_id: object) -> dict[str, Any]:
 
 async def test_what_can_be_connected_is_told_with_what_is_missing(api: httpx.AsyncClient) -> None:
     kinds = {each["kind"]: each for each in (await api.get("/api/connections/kinds")).json()}
-    assert set(kinds) == {kind.value for kind in ConnectionKind}
+    assert set(kinds) == set(ALL_KINDS)
     assert kinds["facebook_user"]["is_configured"]
     assert kinds["facebook_user"]["has_dialog"]
     assert "read_insights" in kinds["facebook_user"]["needs"]
@@ -151,7 +154,7 @@ async def test_a_new_token_replaces_the_grant_as_a_whole_and_resumes_what_waited
 ) -> None:
     row_id = await world.connection(
         acme,
-        ConnectionKind.ZOOM_USER,
+        ZOOM_USER,
         "old",
         refresh_token="old-refresh",
         webhook_secret="hook",
@@ -198,7 +201,7 @@ async def test_a_new_token_replaces_the_grant_as_a_whole_and_resumes_what_waited
 async def test_a_change_that_is_refused_changes_nothing(
     api: httpx.AsyncClient, world: World, acme: Team, body: dict[str, Any], pointer: str
 ) -> None:
-    row_id = await world.connection(acme, ConnectionKind.ZOOM_USER, "old")
+    row_id = await world.connection(acme, ZOOM_USER, "old")
     before = await world.row("connection", row_id)
     answer = await api.patch(f"/api/connections/{row_id}", json=body)
     assert answer.status_code == 422
@@ -260,19 +263,19 @@ async def test_a_dead_token_is_told_and_handed_to_those_who_renew(
 async def test_an_ended_access_token_is_no_problem_where_it_can_be_renewed(
     api: httpx.AsyncClient, world: World, acme: Team
 ) -> None:
-    row_id = await world.connection(acme, ConnectionKind.ZOOM_USER, "expired-look", refresh_token="r")
+    row_id = await world.connection(acme, ZOOM_USER, "expired-look", refresh_token="r")
     checked = await look(api, row_id)
     assert checked["outcome"] == "renewal_requested"
     assert checked["connection"]["problem"] is None
     assert await world.sql.fetchval("SELECT count(*) FROM outbox") == 1
-    lonely = await world.connection(acme, ConnectionKind.ZOOM_USER, "expired-look")
+    lonely = await world.connection(acme, ZOOM_USER, "expired-look")
     assert "no longer accepted" in (await look(api, lonely))["connection"]["problem"]
 
 
 async def test_a_missing_permission_is_a_problem_of_the_connection(
     api: httpx.AsyncClient, world: World, acme: Team
 ) -> None:
-    row_id = await world.connection(acme, ConnectionKind.TIKTOK_BUSINESS, "unscoped-look")
+    row_id = await world.connection(acme, TIKTOK_BUSINESS, "unscoped-look")
     checked = await look(api, row_id)
     assert checked["outcome"] == "refused"
     assert checked["connection"]["status"] == "active"
@@ -393,18 +396,18 @@ async def test_what_a_dialog_granted_is_given_back_after_the_deletion(
             answer = await vendor.get(path, params=app, headers={"access-token": token})
             return bool(answer.json()["code"] == 0)
 
-        pasted = await world.connection(acme, ConnectionKind.TIKTOK_BUSINESS, "sandbox-tt-pasted")
-        ours = await granted(world, acme, ConnectionKind.TIKTOK_BUSINESS, "sandbox-tt-granted")
+        pasted = await world.connection(acme, TIKTOK_BUSINESS, "sandbox-tt-pasted")
+        ours = await granted(world, acme, TIKTOK_BUSINESS, "sandbox-tt-granted")
         for row_id in (pasted, ours):
             assert (await api.delete(f"/api/connections/{row_id}")).status_code == 204
         assert await lives("sandbox-tt-pasted")
         assert not await lives("sandbox-tt-granted")
         # A platform that refuses, or is not there, keeps nobody from disconnecting.
         for token in ("sandbox-tt-granted", "revoked-x"):
-            row_id = await granted(world, acme, ConnectionKind.TIKTOK_BUSINESS, token)
+            row_id = await granted(world, acme, TIKTOK_BUSINESS, token)
             assert (await api.delete(f"/api/connections/{row_id}")).status_code == 204
         await vendor.post("/_sandbox/faults", json={"kind": "reset", "path": "*/revoke_token/", "times": 1})
-        row_id = await granted(world, acme, ConnectionKind.TIKTOK_BUSINESS, "sandbox-tt-reset")
+        row_id = await granted(world, acme, TIKTOK_BUSINESS, "sandbox-tt-reset")
         assert (await api.delete(f"/api/connections/{row_id}")).status_code == 204
     assert await world.sql.fetchval("SELECT count(*) FROM connection") == 0
 
@@ -466,7 +469,7 @@ async def test_a_zoom_accounts_page_says_where_zoom_may_announce_recordings(
 ) -> None:
     person = Person(client_of(None))
     await person.sign_in(acme)
-    zoom = await world.connection(acme, ConnectionKind.ZOOM_USER, "token")
+    zoom = await world.connection(acme, ZOOM_USER, "token")
     page = await person.open(f"/connections/{zoom}")
     assert f"/hooks/zoom/{zoom}" in page.text
     assert "its events are not believed" in page.text
@@ -480,7 +483,7 @@ async def test_an_account_that_recordings_are_taken_from_stays_until_its_sources
     world: World,
     acme: Team,
 ) -> None:
-    zoom = await world.connection(acme, ConnectionKind.ZOOM_USER, "token")
+    zoom = await world.connection(acme, ZOOM_USER, "token")
     made = await api.post("/api/recording-sources", json={"connection_id": str(zoom), "name": "The lecturer"})
     assert made.status_code == 201, made.text
     refused = await api.delete(f"/api/connections/{zoom}")

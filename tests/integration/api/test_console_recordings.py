@@ -14,8 +14,9 @@ import pytest
 from fastapi import FastAPI
 
 from common.events import RecordingProcessingRequested
-from common.models import ConnectionKind
+from common.models import S3
 from common.recordings.store import RecordingStore
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.console_browser import Person
@@ -34,7 +35,7 @@ async def person(client_of: Client, acme: Team) -> Person:
 
 @pytest.fixture
 async def zoom(world: World, acme: Team) -> UUID:
-    return await world.connection(acme, ConnectionKind.ZOOM_USER, "sandbox-zoom-acme", name="Dana's Zoom")
+    return await world.connection(acme, ZOOM_USER, "sandbox-zoom-acme", name="Dana's Zoom")
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ async def test_a_template_is_tried_before_it_is_made(
 ) -> None:
     await recordings.recording(world, acme, source, topic="Lecture 3")
     await recordings.recording(world, acme, source, topic="Stand-up")
-    bucket = await world.connection(acme, ConnectionKind.S3, credentials="{}", name="Archive")
+    bucket = await world.connection(acme, S3, credentials="{}", name="Archive")
     hook = await world.webhook(acme, "https://acme.example/hook")
     form = (await person.open("/recordings/templates/new")).form("/recordings/templates/new")
 

@@ -13,10 +13,10 @@ import pytest
 from common.database.pool import ConnectionPool, create_pool
 from common.events import RecordingProcessingRequested
 from common.http import create_client
-from common.models import ConnectionKind
 from common.secrets.crypto import KeyRing
 from executor.handlers.recording_sync import RecordingSyncHandler
 from executor.settings import ExecutorSettings
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.executor_harness import Worker, working
@@ -95,7 +95,7 @@ async def created(api: httpx.AsyncClient, **changes: Any) -> str:
 
 
 async def source(world: World, team: Team, token: str) -> UUID:
-    connection_id = await world.connection(team, ConnectionKind.ZOOM_USER, token)
+    connection_id = await world.connection(team, ZOOM_USER, token)
     return await recordings.source(world, team, connection_id)
 
 

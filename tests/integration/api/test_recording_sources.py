@@ -12,6 +12,8 @@ import pytest
 
 from common.ids import new_id
 from common.models import ConnectionKind
+from platforms.facebook import FACEBOOK_USER
+from platforms.zoom import ZOOM_SERVER, ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 
@@ -20,7 +22,7 @@ PATH = "/api/recording-sources"
 
 @pytest.fixture
 async def zoom(world: World, acme: Team) -> UUID:
-    return await world.connection(acme, ConnectionKind.ZOOM_USER, "sandbox-zoom-acme")
+    return await world.connection(acme, ZOOM_USER, "sandbox-zoom-acme")
 
 
 def body(connection_id: UUID, **changes: Any) -> dict[str, Any]:
@@ -46,7 +48,7 @@ async def test_a_source_is_made_read_renamed_and_disabled(api: httpx.AsyncClient
 async def test_numbers_are_counted_within_the_team_whoever_asks_at_once(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient, world: World, globex: Team, zoom: UUID
 ) -> None:
-    theirs = await world.connection(globex, ConnectionKind.ZOOM_USER, "sandbox-zoom-globex")
+    theirs = await world.connection(globex, ZOOM_USER, "sandbox-zoom-globex")
     calls = [api.post(PATH, json=body(zoom, external_user=f"user{n}@acme.example")) for n in range(8)]
     calls += [stranger.post(PATH, json=body(theirs, external_user=f"u{n}@globex.example")) for n in range(3)]
 
@@ -59,7 +61,7 @@ async def test_numbers_are_counted_within_the_team_whoever_asks_at_once(
 async def test_a_person_is_taken_once_by_each_connection(
     api: httpx.AsyncClient, world: World, acme: Team
 ) -> None:
-    server = await world.connection(acme, ConnectionKind.ZOOM_SERVER, external_id="an account")
+    server = await world.connection(acme, ZOOM_SERVER, external_id="an account")
     first = await api.post(PATH, json=body(server, external_user="dana@acme.example"))
     other = await api.post(PATH, json=body(server, external_user="lee@acme.example"))
 
@@ -82,12 +84,12 @@ async def test_a_person_is_taken_once_by_each_connection(
 @pytest.mark.parametrize(
     ("kind", "changes", "pointer"),
     [
-        (ConnectionKind.FACEBOOK_USER, {}, "/connection_id"),
-        (ConnectionKind.ZOOM_SERVER, {}, "/external_user"),
-        (ConnectionKind.ZOOM_USER, {"external_user": "two words"}, "/external_user"),
-        (ConnectionKind.ZOOM_USER, {"external_user": ""}, "/external_user"),
-        (ConnectionKind.ZOOM_USER, {"name": " "}, "/name"),
-        (ConnectionKind.ZOOM_USER, {"number": 7}, "/number"),
+        (FACEBOOK_USER, {}, "/connection_id"),
+        (ZOOM_SERVER, {}, "/external_user"),
+        (ZOOM_USER, {"external_user": "two words"}, "/external_user"),
+        (ZOOM_USER, {"external_user": ""}, "/external_user"),
+        (ZOOM_USER, {"name": " "}, "/name"),
+        (ZOOM_USER, {"number": 7}, "/number"),
     ],
 )
 async def test_what_cannot_be_is_refused_by_field(
@@ -110,7 +112,7 @@ async def test_what_cannot_be_is_refused_by_field(
 async def test_another_teams_connection_is_like_none(
     api: httpx.AsyncClient, world: World, globex: Team
 ) -> None:
-    theirs = await world.connection(globex, ConnectionKind.ZOOM_USER, "sandbox-zoom-globex")
+    theirs = await world.connection(globex, ZOOM_USER, "sandbox-zoom-globex")
 
     foreign, missing = [await api.post(PATH, json=body(each)) for each in (theirs, new_id())]
 

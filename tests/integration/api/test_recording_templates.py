@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from common.ids import new_id
-from common.models import ConnectionKind
+from common.models import S3
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.recordings import STARTED
@@ -23,7 +24,7 @@ SLOW = "(?:a|a)+b"
 
 @pytest.fixture
 async def source(world: World, acme: Team) -> UUID:
-    zoom = await world.connection(acme, ConnectionKind.ZOOM_USER, "sandbox-zoom-acme")
+    zoom = await world.connection(acme, ZOOM_USER, "sandbox-zoom-acme")
     return await recordings.source(world, acme, zoom)
 
 
@@ -111,13 +112,13 @@ async def test_targets_are_the_teams_own_and_of_their_kind(
         return await api.post(PATH, json=body(processing={"upload": upload}))
 
     async def of(team: Team) -> tuple[UUID, UUID]:
-        bucket = await world.connection(team, ConnectionKind.S3, credentials="{}")
+        bucket = await world.connection(team, S3, credentials="{}")
         return bucket, await world.webhook(team, "https://example.com/hook")
 
     assert (await answer(*await of(acme))).status_code == 201
     theirs = await answer(*await of(globex))
     other = await answer(
-        await world.connection(acme, ConnectionKind.ZOOM_USER, "sandbox-zoom-1"), await world.telegram(acme)
+        await world.connection(acme, ZOOM_USER, "sandbox-zoom-1"), await world.telegram(acme)
     )
     for refused in (theirs, other):
         assert [fault["pointer"] for fault in refused.json()["errors"]] == [
@@ -127,7 +128,7 @@ async def test_targets_are_the_teams_own_and_of_their_kind(
 
 
 async def test_another_teams_source_is_like_none(api: httpx.AsyncClient, world: World, globex: Team) -> None:
-    zoom = await world.connection(globex, ConnectionKind.ZOOM_USER, "sandbox-zoom-globex")
+    zoom = await world.connection(globex, ZOOM_USER, "sandbox-zoom-globex")
     theirs = await recordings.source(world, globex, zoom, number=7)
 
     for path in (PATH, f"{PATH}/preview"):
@@ -225,7 +226,7 @@ async def test_a_preview_looks_at_fifty_of_the_sources_that_are_named(
     await recordings.recording(world, acme, quiet, topic="Lecture", started_at=STARTED - timedelta(days=9))
     for n in range(55):
         await recordings.recording(world, acme, source, started_at=STARTED + timedelta(minutes=n))
-    theirs = await world.connection(globex, ConnectionKind.ZOOM_USER, "sandbox-zoom-globex")
+    theirs = await world.connection(globex, ZOOM_USER, "sandbox-zoom-globex")
     await recordings.recording(world, globex, await recordings.source(world, globex, theirs), topic="Lecture")
 
     everything = (await api.post(f"{PATH}/preview", json={"matching_rules": RULES})).json()

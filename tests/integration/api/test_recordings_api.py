@@ -18,10 +18,11 @@ from api.recordings import removal
 from api.settings import ApiSettings
 from common.events import RecordingProcessingRequested
 from common.ids import new_id
-from common.models import ConnectionKind, RecordingStatus
+from common.models import RecordingStatus
 from common.recordings.selection import STARTABLE
 from common.recordings.store import RecordingStore, StoreFault
 from common.secrets.crypto import KeyRing
+from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.outbox import Announcements
@@ -60,7 +61,7 @@ ARTIFACTS = {
 
 @pytest.fixture
 async def source(world: World, acme: Team) -> UUID:
-    zoom = await world.connection(acme, ConnectionKind.ZOOM_USER, "sandbox-zoom-acme")
+    zoom = await world.connection(acme, ZOOM_USER, "sandbox-zoom-acme")
     return await recordings.source(world, acme, zoom)
 
 

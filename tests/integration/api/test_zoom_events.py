@@ -18,6 +18,7 @@ from common.events import RecordingProcessingRequested
 from common.ids import new_id
 from common.models import ConnectionKind
 from common.secrets.crypto import KeyRing
+from platforms.zoom import ZOOM_SERVER, ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.outbox import Announcements
@@ -49,7 +50,7 @@ async def zoom(world: World, acme: Team) -> UUID:
     """A connection whose owner is Dana."""
     return await world.connection(
         acme,
-        ConnectionKind.ZOOM_USER,
+        ZOOM_USER,
         "sandbox-zoom-acme",
         webhook_secret=SECRET,
         external_id=DANA_ID,
@@ -87,7 +88,7 @@ async def only(world: World) -> Any:
 
 
 async def test_the_address_is_validated(zoom_client: httpx.AsyncClient, world: World, acme: Team) -> None:
-    zoom = await world.connection(acme, ConnectionKind.ZOOM_USER, "t", webhook_secret="zoomsecret")
+    zoom = await world.connection(acme, ZOOM_USER, "t", webhook_secret="zoomsecret")
     plain = "q9ibPhGeRZ6ayx5WTrXjRw"
     told = {"event": "endpoint.url_validation", "event_ts": 1, "payload": {"plainToken": plain}}
 
@@ -104,7 +105,7 @@ async def test_what_is_not_signed_with_the_secret_now_is_refused_alike(
     zoom_client: httpx.AsyncClient, world: World, acme: Team, zoom: UUID, source: UUID
 ) -> None:
     """Wrong, old and missing signatures look as connections that are not there or have no secret."""
-    silent = await world.connection(acme, ConnectionKind.ZOOM_SERVER, external_id="silent")
+    silent = await world.connection(acme, ZOOM_SERVER, external_id="silent")
     told = event(COMPLETED)
     body = json.dumps(told).encode()
     forged = {**headers(body), "x-zm-signature": headers(body + b" ")["x-zm-signature"]}
@@ -139,9 +140,7 @@ async def test_what_is_not_signed_with_the_secret_now_is_refused_alike(
 async def test_the_secret_of_one_team_opens_nothing_of_another(
     zoom_client: httpx.AsyncClient, world: World, globex: Team, source: UUID, zoom: UUID
 ) -> None:
-    theirs = await world.connection(
-        globex, ConnectionKind.ZOOM_USER, "sandbox-zoom-globex", webhook_secret="their-secret"
-    )
+    theirs = await world.connection(globex, ZOOM_USER, "sandbox-zoom-globex", webhook_secret="their-secret")
     await recordings.source(world, globex, theirs)
 
     to_acme = await send(zoom_client, zoom, event(COMPLETED), secret="their-secret")
@@ -345,13 +344,13 @@ async def test_jobs_and_templates_that_cannot_be_read_are_passed_over(
 @pytest.mark.parametrize(
     ("kind", "external_id", "external_user", "host", "taken"),
     [
-        (ConnectionKind.ZOOM_USER, DANA_ID, "me", {}, True),
-        (ConnectionKind.ZOOM_USER, DANA_ID, "me", {"host_id": "x", "host_email": DANA}, True),
-        (ConnectionKind.ZOOM_USER, DANA_ID, "me", {"host_id": "x", "host_email": "lee@x.example"}, False),
-        (ConnectionKind.ZOOM_USER, None, "me", {"host_id": "x"}, True),
-        (ConnectionKind.ZOOM_SERVER, "account", DANA.upper(), {}, True),
-        (ConnectionKind.ZOOM_SERVER, "account", DANA_ID, {"host_email": ""}, True),
-        (ConnectionKind.ZOOM_SERVER, "account", "lee@x.example", {}, False),
+        (ZOOM_USER, DANA_ID, "me", {}, True),
+        (ZOOM_USER, DANA_ID, "me", {"host_id": "x", "host_email": DANA}, True),
+        (ZOOM_USER, DANA_ID, "me", {"host_id": "x", "host_email": "lee@x.example"}, False),
+        (ZOOM_USER, None, "me", {"host_id": "x"}, True),
+        (ZOOM_SERVER, "account", DANA.upper(), {}, True),
+        (ZOOM_SERVER, "account", DANA_ID, {"host_email": ""}, True),
+        (ZOOM_SERVER, "account", "lee@x.example", {}, False),
     ],
 )
 async def test_a_source_takes_its_own_persons_recordings(
@@ -381,7 +380,7 @@ async def test_a_source_takes_its_own_persons_recordings(
 async def test_sources_that_are_disabled_or_of_another_connection_take_nothing(
     zoom_client: httpx.AsyncClient, world: World, acme: Team, zoom: UUID
 ) -> None:
-    other = await world.connection(acme, ConnectionKind.ZOOM_USER, "another", webhook_secret="other")
+    other = await world.connection(acme, ZOOM_USER, "another", webhook_secret="other")
     await recordings.source(world, acme, zoom, status="disabled")
     await recordings.source(world, acme, other, number=2)
 
@@ -549,7 +548,7 @@ async def test_what_was_begun_is_not_skipped(
 async def test_another_teams_recordings_of_the_same_meeting_are_untouched(
     zoom_client: httpx.AsyncClient, world: World, globex: Team, zoom: UUID, source: UUID
 ) -> None:
-    theirs = await world.connection(globex, ConnectionKind.ZOOM_USER, "sandbox-zoom-globex")
+    theirs = await world.connection(globex, ZOOM_USER, "sandbox-zoom-globex")
     other = await recordings.source(world, globex, theirs)
     kept = await recordings.recording(world, globex, other, external_id="a")
     before = await world.row("recording", kept)

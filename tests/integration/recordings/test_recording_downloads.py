@@ -9,9 +9,9 @@ import pytest
 
 from common.errors import Consequence
 from common.events import RecordingFailed, TokenReauthRequired
-from common.models import ConnectionKind
 from executor.recordings.processing.retries import LOOK_AGAIN, NOT_READY
 from platforms.oauth.base import Stored, TokenSet
+from platforms.zoom import ZOOM_USER
 from tests.support.fake_grants import ScriptedGrant, refusal
 from tests.support.outbox import Announcements
 from tests.support.recording_harness import RecordingHarness, artifacts_of, content_of
@@ -68,7 +68,7 @@ async def test_a_renewed_token_that_is_refused_condemns_the_account(
     async def useless(_stored: Stored, _number: int) -> TokenSet:
         return TokenSet("expired-again", refresh_token="refresh-2")
 
-    harness.grants = {ConnectionKind.ZOOM_USER: ScriptedGrant(script=useless)}
+    harness.grants = {ZOOM_USER: ScriptedGrant(script=useless)}
     await harness.zoom.habit(download_refusal=401)
     connection_id = await harness.connect("expired-token", refresh_token="refresh-1")
     recording_id = await harness.record(files=FILES)
@@ -84,7 +84,7 @@ async def test_an_account_that_may_not_have_the_file_fails_and_keeps_its_connect
     harness: RecordingHarness, habit: int, code: str
 ) -> None:
     harness.grants = {
-        ConnectionKind.ZOOM_USER: ScriptedGrant(
+        ZOOM_USER: ScriptedGrant(
             script=lambda *_: _tokens(TokenSet("unscoped-again", refresh_token="refresh-2"))
         )
     }

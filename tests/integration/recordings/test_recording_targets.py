@@ -16,7 +16,7 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from common.models import ConnectionKind, RecordingStatus
+from common.models import S3, RecordingStatus
 from common.recordings.artifacts import Artifacts
 from common.secrets.crypto import new_webhook_secret
 from executor.recordings.targets.webhook import TYPE
@@ -66,7 +66,7 @@ async def receiver() -> AsyncIterator[FileReceiver]:
 async def connect_bucket(harness: RecordingHarness, server: str, **settings: Any) -> UUID:
     return await harness.world.connection(
         harness.team,
-        ConnectionKind.S3,
+        S3,
         credentials=json.dumps(KEY),
         settings={"bucket": BUCKET, "endpoint": server, "region": "us-east-1", **settings},
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
-from common.models import ConnectionKind
+from platforms.facebook import FACEBOOK_USER
 from tests.support.handlers.base import HandlerEnvironment, Mistake, messages_of
 
 
@@ -19,7 +19,7 @@ class _Messages:
         """Connect the account."""
         self._world = environment.world
         token = environment.planted.new("Facebook token", "revoked-" if broken else "sandbox-fb-")
-        await environment.world.connection(environment.team, ConnectionKind.FACEBOOK_USER, token)
+        await environment.world.connection(environment.team, FACEBOOK_USER, token)
 
     async def reset(self) -> None:
         """Nothing is kept elsewhere."""

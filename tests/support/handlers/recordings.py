@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
-from common.models import ConnectionKind
+from platforms.zoom import ZOOM_SERVER
 from tests.support import recordings
 from tests.support.handlers.base import HandlerEnvironment, Mistake
 
@@ -28,9 +28,7 @@ class RecordingSyncDriver:
         """Connect the account; `broken`: its token is nobody's."""
         self._world = environment.world
         token = environment.planted.new("Zoom token", "unknown-" if broken else "sandbox-zoom-account-")
-        connection_id = await environment.world.connection(
-            environment.team, ConnectionKind.ZOOM_SERVER, token
-        )
+        connection_id = await environment.world.connection(environment.team, ZOOM_SERVER, token)
         await recordings.source(environment.world, environment.team, connection_id, external_user="me")
         await recordings.template(environment.world, environment.team, {"patterns": ["."]})
 

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import asyncpg
 
-from common.models import ConnectionKind
+from common.models import POSTGRESQL
 from common.secrets.crypto import new_webhook_secret
+from platforms.facebook import FACEBOOK_USER
 from tests.support.handlers.base import HandlerEnvironment, Mistake
 from tests.support.syncs import fresh_hook
 
@@ -31,7 +32,7 @@ class _Syncing:
 
     async def _connect(self, environment: HandlerEnvironment) -> None:
         token = environment.planted.new("Facebook token", "sandbox-fb-")
-        await environment.world.connection(environment.team, ConnectionKind.FACEBOOK_USER, token)
+        await environment.world.connection(environment.team, FACEBOOK_USER, token)
 
 
 class WebhookSyncDriver(_Syncing):
@@ -101,7 +102,7 @@ class DatabaseSyncDriver(_Syncing):
         stored = environment.planted.new("wrong password") if broken else password
         dsn = urlunsplit(parts._replace(netloc=f"syncer:{stored}@{parts.hostname}:{parts.port}"))
         environment.planted.plant_dsn("DSN", dsn)
-        connection_id = await environment.world.connection(environment.team, ConnectionKind.POSTGRESQL, dsn)
+        connection_id = await environment.world.connection(environment.team, POSTGRESQL, dsn)
         self.config = {
             **self.config,
             "sync_type": "database",

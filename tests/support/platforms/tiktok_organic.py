@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
-from common.settings import AppSettings, OutboundSettings
 from platforms.tiktok_organic.client import Organic
 from platforms.tiktok_organic.oauth import TikTokOrganic
+from platforms.tiktok_organic.settings import TikTokOrganicSettings
 from tests.support.channels import unique
 from tests.support.platforms.base import Caller, Limited, RenewingCredential, Site
 
@@ -18,8 +18,11 @@ def _renewing(site: Site) -> RenewingCredential:
     """The pair of a refresh token that was pasted."""
     grant = TikTokOrganic(
         site.http,
-        OutboundSettings(tiktok_open_base_url=site.url),
-        AppSettings(tiktok_client_key="key", tiktok_client_secret=SecretStr("a client's secret")),
+        TikTokOrganicSettings(
+            tiktok_open_base_url=site.url,
+            tiktok_client_key="key",
+            tiktok_client_secret=SecretStr("a client's secret"),
+        ),
     )
     return RenewingCredential(grant, f"rft.sandbox-{unique()}", lifetime=7_200.0)
 

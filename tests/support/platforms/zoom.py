@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
-from common.settings import AppSettings, OutboundSettings
 from platforms.zoom.api import ZoomApi
 from platforms.zoom.client import ZoomClient
 from platforms.zoom.oauth import ZoomUser
+from platforms.zoom.settings import ZoomSettings
 from tests.support.channels import unique
 from tests.support.platforms.base import Caller, Limited, RenewingCredential, Site
 
@@ -22,8 +22,12 @@ def _renewing(site: Site) -> RenewingCredential:
     """The pair of a refresh token that was pasted."""
     grant = ZoomUser(
         site.http,
-        OutboundSettings(zoom_oauth_url=f"{site.url}/zoom/oauth", zoom_base_url=f"{site.url}/zoom/v2"),
-        AppSettings(zoom_client_id="client", zoom_client_secret=SecretStr("a client's secret")),
+        ZoomSettings(
+            zoom_oauth_url=f"{site.url}/zoom/oauth",
+            zoom_base_url=f"{site.url}/zoom/v2",
+            zoom_client_id="client",
+            zoom_client_secret=SecretStr("a client's secret"),
+        ),
     )
     return RenewingCredential(grant, f"sandbox-zoom-refresh-{unique()}", lifetime=3_600.0)
 

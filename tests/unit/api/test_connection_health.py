@@ -9,7 +9,9 @@ import pytest
 
 from api.connections.health import HealthState, health_of
 from common.ids import new_id
-from common.models import Connection, ConnectionKind
+from common.models import S3, Connection, ConnectionKind, platform_of
+from platforms.facebook import FACEBOOK_USER
+from platforms.zoom import ZOOM_SERVER, ZOOM_USER
 
 NOW = datetime(2026, 11, 4, 10, tzinfo=UTC)
 EVERYTHING = [
@@ -20,15 +22,17 @@ EVERYTHING = [
     "business_management",
 ]
 FACEBOOK, ZOOM, SERVER = (
-    ConnectionKind.FACEBOOK_USER,
-    ConnectionKind.ZOOM_USER,
-    ConnectionKind.ZOOM_SERVER,
+    FACEBOOK_USER,
+    ZOOM_USER,
+    ZOOM_SERVER,
 )
 
 
 def connection(kind: ConnectionKind, **columns: Any) -> Connection:
     given = {"status": "active", "scopes": [], "settings": {}, "token_sealed": b"x", **columns}
-    return Connection(id=new_id(), tenant_id=new_id(), platform=kind.platform, kind=kind, name="n", **given)
+    return Connection(
+        id=new_id(), tenant_id=new_id(), platform=platform_of(kind), kind=kind, name="n", **given
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ def connection(kind: ConnectionKind, **columns: Any) -> Connection:
             HealthState.HEALTHY,
             None,
         ),
-        (connection(ConnectionKind.S3, token_sealed=None), HealthState.HEALTHY, None),
+        (connection(S3, token_sealed=None), HealthState.HEALTHY, None),
     ],
 )
 def test_the_worst_that_can_be_said_of_it(row: Connection, state: HealthState, words: str | None) -> None:

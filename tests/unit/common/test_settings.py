@@ -14,11 +14,12 @@ from common.settings import (
     ServiceSettings,
     load,
 )
+from platforms.facebook.settings import FacebookSettings
 
 KEY = "first:" + base64.b64encode(b"k" * 32).decode()
 
 
-class Everything(ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings):
+class Everything(ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, FacebookSettings):
     """What an executor needs."""
 
 

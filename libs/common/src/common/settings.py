@@ -111,22 +111,10 @@ class SecretSettings(BaseSettings):
 
 
 class OutboundSettings(BaseSettings):
-    """Who may be called, and where the vendors are."""
+    """Who may be called, and where Telegram is."""
 
     model_config = SettingsConfigDict(extra="ignore")
 
-    facebook_base_url: str = Field("https://graph.facebook.com", description="Facebook Graph API")
-    facebook_api_version: str = Field("v26.0", pattern=r"^v\d+\.\d+$", description="Graph API version")
-    facebook_dialog_url: str = Field("https://www.facebook.com", description="Facebook's OAuth dialog")
-    tiktok_base_url: str = Field("https://business-api.tiktok.com", description="TikTok Business API")
-    tiktok_open_base_url: str = Field("https://open.tiktokapis.com", description="TikTok organic API")
-    tiktok_dialog_url: str = Field("https://www.tiktok.com", description="TikTok's OAuth dialog (organic)")
-    tiktok_portal_url: str = Field(
-        "https://business-api.tiktok.com", description="TikTok's OAuth dialog (Business)"
-    )
-    zoom_base_url: str = Field("https://api.zoom.us/v2", description="Zoom API")
-    zoom_oauth_url: str = Field("https://zoom.us/oauth", description="Zoom OAuth")
-    zoom_dialog_url: str = Field("https://zoom.us/oauth", description="Zoom's OAuth dialog")
     telegram_base_url: str = Field("https://api.telegram.org", description="Telegram Bot API")
     outbound_allowed_hosts: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(),
@@ -139,24 +127,6 @@ class OutboundSettings(BaseSettings):
         if isinstance(value, str):
             return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
         return value
-
-
-class AppSettings(BaseSettings):
-    """The apps registered with the platforms, by which accounts are connected and tokens renewed.
-
-    A platform without them cannot be connected by its dialog; tokens can still be pasted.
-    """
-
-    model_config = SettingsConfigDict(extra="ignore")
-
-    facebook_app_id: str | None = Field(None, description="App id of the Facebook app")
-    facebook_app_secret: SecretStr | None = Field(None, description="App secret of the Facebook app")
-    tiktok_app_id: str | None = Field(None, description="App id of the TikTok Business app")
-    tiktok_app_secret: SecretStr | None = Field(None, description="Secret of the TikTok Business app")
-    tiktok_client_key: str | None = Field(None, description="Client key of the TikTok (organic) app")
-    tiktok_client_secret: SecretStr | None = Field(None, description="Secret of the TikTok (organic) app")
-    zoom_client_id: str | None = Field(None, description="Client id of the Zoom app")
-    zoom_client_secret: SecretStr | None = Field(None, description="Client secret of the Zoom app")
 
 
 class FileStoreSettings(BaseSettings):

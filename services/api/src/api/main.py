@@ -66,7 +66,7 @@ def wire(settings: ApiSettings, instance: str, clock: Clock) -> Collaborators:
         live=feed,
         kafka=LiveConsumer(settings, feed, sessions, instance=instance),
         http=http,
-        grants=grants(http, settings, settings),
+        grants=grants(http, settings),
         clock=clock,
         store=RecordingStore.open(settings.recording_store_url) if settings.recording_store_url else None,
     )

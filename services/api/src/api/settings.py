@@ -3,17 +3,17 @@
 from pydantic import Field, SecretStr
 
 from common.settings import (
-    AppSettings,
     FileStoreSettings,
     KafkaSettings,
     OutboundSettings,
     SecretSettings,
     ServiceSettings,
 )
+from platforms.registry import PlatformSettings
 
 
 class ApiSettings(
-    ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, AppSettings, FileStoreSettings
+    ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, PlatformSettings, FileStoreSettings
 ):
     """The public API and the console."""
 

@@ -88,7 +88,7 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
             background(usage.run(), name="usage"),
         ):
             places = renewals_at_once(settings.database_pool_size)
-            vault, known = Vault(pool, ring, worker=instance), grants(http, settings, settings)
+            vault, known = Vault(pool, ring, worker=instance), grants(http, settings)
             refresher = Refresher(vault, aftermath, known)
             keeper = TokenKeeper(vault, refresher, places=places)
             attention = Attention(vault, keeper, refresher, known, places=places)

@@ -2,12 +2,13 @@
 
 from pydantic import Field
 
-from common.settings import AppSettings, KafkaSettings, OutboundSettings, SecretSettings, ServiceSettings
+from common.settings import KafkaSettings, OutboundSettings, SecretSettings, ServiceSettings
 from executor.recordings.settings import RecordingSettings
+from platforms.registry import PlatformSettings
 
 
 class ExecutorSettings(
-    ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, AppSettings, RecordingSettings
+    ServiceSettings, KafkaSettings, SecretSettings, OutboundSettings, PlatformSettings, RecordingSettings
 ):
     """How much an executor does at once, and how long it may take."""
 

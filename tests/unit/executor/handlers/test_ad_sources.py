@@ -10,13 +10,16 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import Consequence, PlatformError
-from common.models import ConnectionKind
 from common.secrets.crypto import new_encryption_key
 from executor.handlers.base import Account, RunContext
 from executor.settings import ExecutorSettings
 from executor.sources.ads import AdSources
 from executor.sources.creators import CreatorSources
+from platforms.facebook import FACEBOOK_USER
 from platforms.facebook.ads import FacebookAds
+from platforms.tiktok_business import TIKTOK_BUSINESS
+from platforms.tiktok_organic import TIKTOK_ORGANIC
+from platforms.zoom import ZOOM_USER
 from tests.support.run_contexts import account, run_context
 
 SLOT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -68,8 +71,8 @@ def _context(http: httpx.AsyncClient, *accounts: Account) -> RunContext:
 
 
 async def test_every_connection_with_advertising_is_one(http: httpx.AsyncClient, sources: AdSources) -> None:
-    facebook = account(ConnectionKind.FACEBOOK_USER, "EAA1", name="Shop")
-    zoom = account(ConnectionKind.ZOOM_USER, "zoom")
+    facebook = account(FACEBOOK_USER, "EAA1", name="Shop")
+    zoom = account(ZOOM_USER, "zoom")
     (found,) = await sources.of(_context(http, facebook, zoom))
     assert (found.connection_id, found.name, found.platform) == (
         str(facebook.connection_id),
@@ -86,10 +89,8 @@ async def test_tiktoks_advertisers_are_those_found_when_it_was_connected(
         {"id": "7001", "name": "Shop", "type": "advertiser"},
         {"id": "p", "name": "Page", "type": "page"},
     ]
-    tiktok = account(ConnectionKind.TIKTOK_BUSINESS, "abc", accounts=found)
-    (source,) = await sources.of(
-        _context(http, tiktok, account(ConnectionKind.FACEBOOK_USER, "E")), ["tiktok"]
-    )
+    tiktok = account(TIKTOK_BUSINESS, "abc", accounts=found)
+    (source,) = await sources.of(_context(http, tiktok, account(FACEBOOK_USER, "E")), ["tiktok"])
     assert source.platform == "tiktok"
     (advertiser,) = await source.client.ad_accounts()
     assert (advertiser.id, advertiser.name) == ("7001", "Shop")
@@ -97,14 +98,14 @@ async def test_tiktoks_advertisers_are_those_found_when_it_was_connected(
 
 async def test_creators_have_no_advertising(http: httpx.AsyncClient, sources: AdSources) -> None:
     with pytest.raises(PlatformError) as refused:
-        await sources.of(_context(http, account(ConnectionKind.TIKTOK_ORGANIC, "act.1")), ["tiktok"])
+        await sources.of(_context(http, account(TIKTOK_ORGANIC, "act.1")), ["tiktok"])
     assert refused.value.code == "not_connected"
     assert "no TikTok Ads account" in refused.value.detail
 
 
 async def test_creators_are_sources_of_their_own(http: httpx.AsyncClient, settings: ExecutorSettings) -> None:
-    creator = account(ConnectionKind.TIKTOK_ORGANIC, "act.1", name="Bright")
-    advertiser = account(ConnectionKind.TIKTOK_BUSINESS, "abc")
+    creator = account(TIKTOK_ORGANIC, "act.1", name="Bright")
+    advertiser = account(TIKTOK_BUSINESS, "abc")
     (found,) = CreatorSources(settings).of(_context(http, creator, advertiser))
     assert (found.connection_id, found.name) == (str(creator.connection_id), "Bright")
     with pytest.raises(PlatformError) as refused:
@@ -113,7 +114,7 @@ async def test_creators_are_sources_of_their_own(http: httpx.AsyncClient, settin
 
 
 async def test_without_one_somebody_must_connect_it(http: httpx.AsyncClient, sources: AdSources) -> None:
-    context = _context(http, account(ConnectionKind.ZOOM_USER, "zoom"))
+    context = _context(http, account(ZOOM_USER, "zoom"))
     with pytest.raises(PlatformError) as refused:
         await sources.of(context)
     assert (refused.value.consequence, refused.value.code) == (Consequence.REAUTH, "not_connected")
@@ -122,8 +123,8 @@ async def test_without_one_somebody_must_connect_it(http: httpx.AsyncClient, sou
 async def test_a_token_that_cannot_be_had_costs_the_others_nothing(
     http: httpx.AsyncClient, sources: AdSources
 ) -> None:
-    lost = account(ConnectionKind.FACEBOOK_USER, "", credential=LostCredential())
-    found = await sources.of(_context(http, lost, account(ConnectionKind.FACEBOOK_USER, "EAA1")))
+    lost = account(FACEBOOK_USER, "", credential=LostCredential())
+    found = await sources.of(_context(http, lost, account(FACEBOOK_USER, "EAA1")))
     assert await found[1].client.ad_accounts() == []
     assert found[0].client.metrics == FacebookAds.metrics
     with pytest.raises(PlatformError) as refused:

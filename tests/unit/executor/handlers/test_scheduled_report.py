@@ -14,11 +14,12 @@ import pytest
 
 from common.automation_config.scheduled_report import ScheduledReportConfig
 from common.errors import CarillonError, Consequence, PlatformError
-from common.models import ConnectionKind
 from executor.handlers.base import Account, RunContext
 from executor.handlers.scheduled_report import ScheduledReport
 from executor.settings import ExecutorSettings
 from platforms.calls.usage import UsageLimiter
+from platforms.facebook import FACEBOOK_USER
+from platforms.zoom import ZOOM_USER
 from tests.support.run_contexts import account, run_context
 from tests.unit.platforms.facebook.fake_graph import TOKEN, Asked, FakeGraph, failure, page
 
@@ -99,7 +100,7 @@ def report(settings: ExecutorSettings) -> ScheduledReport:
 
 
 def _account(name: str = "Main", token: str = TOKEN) -> Account:
-    return account(ConnectionKind.FACEBOOK_USER, token, name=name)
+    return account(FACEBOOK_USER, token, name=name)
 
 
 def _context(
@@ -389,7 +390,7 @@ class TestSelection:
         assert failed.permanent
         assert "no ad accounts and no pages" in failed.detail
 
-    @pytest.mark.parametrize("accounts", [(), (account(ConnectionKind.ZOOM_USER, "zoom-token"),)])
+    @pytest.mark.parametrize("accounts", [(), (account(ZOOM_USER, "zoom-token"),)])
     async def test_without_a_connection_it_says_what_to_do(
         self,
         report: ScheduledReport,

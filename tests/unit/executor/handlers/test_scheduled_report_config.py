@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from common.automation_config import BUILT_IN
-from common.automation_config.scheduled_report import PLATFORMS_WITH, MetricType, ScheduledReportConfig
+from common.automation_config.scheduled_report import MetricType, ScheduledReportConfig
+from executor.reports.gather.scope import PLATFORMS_WITH
 
 
 @pytest.mark.parametrize(("period", "days"), [("daily", 1), ("weekly", 7), ("monthly", 30)])

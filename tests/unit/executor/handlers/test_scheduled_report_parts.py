@@ -19,7 +19,6 @@ from PIL import Image
 from common.automation_config.scheduled_report import ScheduledReportConfig
 from common.errors import Consequence, PlatformError
 from common.messages import Attachment
-from common.models import ConnectionKind
 from executor.handlers.base import Account, Outcome
 from executor.handlers.scheduled_report import ScheduledReport
 from executor.reports.gather import advertising
@@ -30,6 +29,8 @@ from executor.settings import ExecutorSettings
 from platforms.advertising.figures import AdAccount
 from platforms.advertising.metrics import Level, MetricRow
 from platforms.calls.periods import Days, single_days
+from platforms.tiktok_business import TIKTOK_BUSINESS
+from platforms.tiktok_organic import TIKTOK_ORGANIC
 from tests.support.platforms.fake_tiktok import (
     BUSINESS_URL,
     OPEN_URL,
@@ -338,11 +339,11 @@ def report(settings: ExecutorSettings) -> ScheduledReport:
 
 def business(**fields: Any) -> Account:
     found = [{"type": "advertiser", "id": "7001", "name": "Kitchen"}]
-    return account(ConnectionKind.TIKTOK_BUSINESS, "token-of-business", name="Ads", accounts=found, **fields)
+    return account(TIKTOK_BUSINESS, "token-of-business", name="Ads", accounts=found, **fields)
 
 
 def organic() -> Account:
-    return account(ConnectionKind.TIKTOK_ORGANIC, "token-of-creator", name="Creator")
+    return account(TIKTOK_ORGANIC, "token-of-creator", name="Creator")
 
 
 async def run(

@@ -8,11 +8,14 @@ from common.automation_config.scheduled_report import MetricType, ScheduledRepor
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
 from executor.reports.gather.scope import reach
+from platforms.facebook import FACEBOOK_USER
+from platforms.tiktok_business import TIKTOK_BUSINESS
+from platforms.tiktok_organic import TIKTOK_ORGANIC
 
 AD, PAGES, CAMPAIGNS = MetricType.AD_ACCOUNT, MetricType.PAGES, MetricType.CAMPAIGNS
 PROFILE, VIDEOS = MetricType.PROFILE, MetricType.VIDEOS
-USER, BUSINESS = ConnectionKind.FACEBOOK_USER, ConnectionKind.TIKTOK_BUSINESS
-ORGANIC = ConnectionKind.TIKTOK_ORGANIC
+USER, BUSINESS = FACEBOOK_USER, TIKTOK_BUSINESS
+ORGANIC = TIKTOK_ORGANIC
 
 
 def _config(*metrics: MetricType) -> ScheduledReportConfig:
@@ -38,7 +41,7 @@ def test_without_a_choice_it_is_about_what_is_connected(
     metrics: set[MetricType],
     kinds: set[ConnectionKind],
 ) -> None:
-    found = reach(_config(), platforms, {kind.value for kind in connected})
+    found = reach(_config(), platforms, set(connected))
     assert (set(found.metrics), set(found.kinds)) == (metrics, kinds)
 
 
@@ -73,7 +76,7 @@ def test_what_no_platform_has_is_refused_by_the_name_of_its_field(
     platforms: list[str], chosen: tuple[MetricType, ...], told: str
 ) -> None:
     with pytest.raises(PlatformError) as refused:
-        reach(_config(*chosen), platforms, {USER.value, BUSINESS.value, ORGANIC.value})
+        reach(_config(*chosen), platforms, {USER, BUSINESS, ORGANIC})
     assert told in refused.value.detail
     assert refused.value.consequence is Consequence.INVALID
     assert refused.value.connection_id is None

@@ -25,13 +25,17 @@ from executor.tokens.decisions import (
     pause_after,
     reason_for,
 )
+from platforms.facebook import FACEBOOK_USER
 from platforms.oauth.base import ANSWER_LOST, NO_TOKEN, Stored
+from platforms.tiktok_business import TIKTOK_BUSINESS
+from platforms.tiktok_organic import TIKTOK_ORGANIC
+from platforms.zoom import ZOOM_SERVER, ZOOM_USER
 from tests.support.fake_grants import refusal
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-ZOOM, SERVER = ConnectionKind.ZOOM_USER, ConnectionKind.ZOOM_SERVER
-ORGANIC, BUSINESS = ConnectionKind.TIKTOK_ORGANIC, ConnectionKind.TIKTOK_BUSINESS
-FACEBOOK = ConnectionKind.FACEBOOK_USER
+ZOOM, SERVER = ZOOM_USER, ZOOM_SERVER
+ORGANIC, BUSINESS = TIKTOK_ORGANIC, TIKTOK_BUSINESS
+FACEBOOK = FACEBOOK_USER
 OLD, YOUNG = ADOPT_AFTER, timedelta(seconds=1)
 
 

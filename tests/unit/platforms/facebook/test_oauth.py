@@ -13,8 +13,7 @@ from common.errors import Consequence, PlatformError
 from platforms.facebook.oauth import LOOK_EVERY, RENEW_BEFORE, FacebookUser
 from platforms.oauth.base import NO_TOKEN, NOT_CONFIGURED, Stored, TokenSet, missing_scopes
 from tests.support.fake_vendor import (
-    APP,
-    OUTBOUND,
+    CONFIGURED,
     SECRETS,
     UNCONFIGURED,
     Answer,
@@ -58,7 +57,7 @@ def vendor() -> Vendor:
 
 @pytest.fixture
 def grant(vendor: Vendor) -> FacebookUser:
-    return FacebookUser(vendor.client(), OUTBOUND, APP)
+    return FacebookUser(vendor.client(), CONFIGURED)
 
 
 def test_the_dialog_asks_for_what_the_handlers_need(grant: FacebookUser) -> None:
@@ -117,7 +116,7 @@ async def test_without_an_app_a_token_is_looked_at_by_its_permissions(vendor: Ve
             ]
         },
     )
-    grant = FacebookUser(vendor.client(), OUTBOUND, UNCONFIGURED)
+    grant = FacebookUser(vendor.client(), UNCONFIGURED)
     tokens = await grant.renew(Stored(OLD, expires_at=SOON), now=NOW)
     assert tokens == TokenSet(OLD, expires_at=SOON, scopes=("ads_read",))
     assert "appsecret_proof" not in vendor.requests[0].url.params
@@ -212,7 +211,7 @@ async def test_no_secret_is_in_an_error(vendor: Vendor, grant: FacebookUser) -> 
 
 
 async def test_a_token_no_header_can_hold_is_refused_without_being_told(vendor: Vendor) -> None:
-    grant = FacebookUser(vendor.client(), OUTBOUND, UNCONFIGURED)
+    grant = FacebookUser(vendor.client(), UNCONFIGURED)
     with pytest.raises(PlatformError) as caught:
         await grant.discover(Stored("tökén-canary"), now=NOW)
     assert caught.value.consequence is Consequence.INVALID

@@ -15,8 +15,7 @@ from platforms.tiktok_business.oauth import LOOK_EVERY, TikTokBusiness
 from platforms.tiktok_business.refusals import consequence_of
 from platforms.tiktok_organic.oauth import TikTokOrganic
 from tests.support.fake_vendor import (
-    APP,
-    OUTBOUND,
+    CONFIGURED,
     UNCONFIGURED,
     Answer,
     Vendor,
@@ -70,12 +69,12 @@ def vendor() -> Vendor:
 
 @pytest.fixture
 def business(vendor: Vendor) -> TikTokBusiness:
-    return TikTokBusiness(vendor.client(), OUTBOUND, APP)
+    return TikTokBusiness(vendor.client(), CONFIGURED)
 
 
 @pytest.fixture
 def organic(vendor: Vendor) -> TikTokOrganic:
-    return TikTokOrganic(vendor.client(), OUTBOUND, APP)
+    return TikTokOrganic(vendor.client(), CONFIGURED)
 
 
 def query_of(address: str) -> dict[str, str]:
@@ -135,7 +134,7 @@ async def test_advertisers_are_discovered_a_hundred_at_a_time(
 
 
 async def test_without_the_apps_secret_known_advertisers_are_looked_at(vendor: Vendor) -> None:
-    grant = TikTokBusiness(vendor.client(), OUTBOUND, UNCONFIGURED)
+    grant = TikTokBusiness(vendor.client(), UNCONFIGURED)
     vendor.on(INFO, ok({"list": [{"advertiser_id": "7000", "name": "Shop", "currency": "USD"}]}))
     found = await grant.discover(Stored(TOKEN, settings={"advertiser_ids": ["7000"]}), now=NOW)
     assert [account["name"] for account in found.accounts] == ["Shop"]

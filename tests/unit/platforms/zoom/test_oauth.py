@@ -12,7 +12,7 @@ from common.errors import Consequence, PlatformError
 from platforms.oauth.base import NO_TOKEN, Stored, TokenSet
 from platforms.oauth.pkce import challenge_of, new_verifier
 from platforms.zoom.oauth import RENEW_SERVER_BEFORE, RENEW_USER_BEFORE, ZoomServer, ZoomUser
-from tests.support.fake_vendor import APP, OUTBOUND, UNCONFIGURED, Answer, Vendor, form_of, says
+from tests.support.fake_vendor import CONFIGURED, UNCONFIGURED, Answer, Vendor, form_of, says
 
 NOW = datetime(2026, 11, 4, 10, tzinfo=UTC)
 TOKEN = "/oauth/token"
@@ -40,12 +40,12 @@ def vendor() -> Vendor:
 
 @pytest.fixture
 def user(vendor: Vendor) -> ZoomUser:
-    return ZoomUser(vendor.client(), OUTBOUND, APP)
+    return ZoomUser(vendor.client(), CONFIGURED)
 
 
 @pytest.fixture
 def server(vendor: Vendor) -> ZoomServer:
-    return ZoomServer(vendor.client(), OUTBOUND)
+    return ZoomServer(vendor.client(), CONFIGURED)
 
 
 def test_the_dialog_carries_the_challenge(user: ZoomUser) -> None:
@@ -218,5 +218,5 @@ def test_when_each_is_renewed(user: ZoomUser, server: ZoomServer) -> None:
 
 
 def test_what_is_missing_is_named(vendor: Vendor) -> None:
-    grant = ZoomUser(vendor.client(), OUTBOUND, UNCONFIGURED)
+    grant = ZoomUser(vendor.client(), UNCONFIGURED)
     assert grant.missing_settings() == ("ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET")

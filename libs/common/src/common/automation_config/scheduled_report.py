@@ -17,7 +17,6 @@ from common.automation_config.values import (
     Zone,
     unique,
 )
-from common.models.states import Platform
 
 MAX_DAYS = 90
 MAX_TOP_CAMPAIGNS = 20
@@ -55,16 +54,6 @@ class ReportFormat(StrEnum):
 
 
 DEFAULT_DAYS = {ReportPeriod.DAILY: 1, ReportPeriod.WEEKLY: 7, ReportPeriod.MONTHLY: 30}
-
-
-PLATFORMS_WITH: Mapping[MetricType, frozenset[Platform]] = {
-    MetricType.AD_ACCOUNT: frozenset({Platform.FACEBOOK, Platform.TIKTOK}),
-    MetricType.PAGES: frozenset({Platform.FACEBOOK}),
-    MetricType.CAMPAIGNS: frozenset({Platform.FACEBOOK, Platform.TIKTOK}),
-    MetricType.PROFILE: frozenset({Platform.TIKTOK}),
-    MetricType.VIDEOS: frozenset({Platform.TIKTOK}),
-}
-"""The platforms that have each of them."""
 
 
 def _some_metrics(values: tuple[MetricType, ...]) -> tuple[MetricType, ...]:

@@ -37,7 +37,9 @@ from common.models.deliveries import Delivery, DeliveryAttempt, Destination
 from common.models.machinery import Fact, Leadership, Outbox, Reign
 from common.models.recordings import Recording, RecordingSource, RecordingTemplate
 from common.models.states import (
-    SOURCE_PLATFORMS,
+    POSTGRESQL,
+    S3,
+    STORES,
     AutomationStatus,
     BackfillStatus,
     ConnectionKind,
@@ -46,12 +48,12 @@ from common.models.states import (
     DestinationStatus,
     DestinationType,
     Lane,
-    Platform,
     RecordingStatus,
     RefreshOutcome,
     RunStatus,
     SourceStatus,
     Trigger,
+    platform_of,
 )
 from common.models.teams import ApiKey, Plan, Tenant, UserAccount
 
@@ -60,8 +62,10 @@ SCHEMA_REVISION = "0001"
 which would take a quarter of a service's start-up."""
 
 __all__ = [
+    "POSTGRESQL",
+    "S3",
     "SCHEMA_REVISION",
-    "SOURCE_PLATFORMS",
+    "STORES",
     "ApiKey",
     "Automation",
     "AutomationRun",
@@ -85,7 +89,6 @@ __all__ = [
     "OAuthAttempt",
     "Outbox",
     "Plan",
-    "Platform",
     "Recording",
     "RecordingSource",
     "RecordingStatus",
@@ -105,4 +108,5 @@ __all__ = [
     "UsageSighting",
     "UserAccount",
     "metadata",
+    "platform_of",
 ]

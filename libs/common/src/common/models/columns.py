@@ -56,6 +56,11 @@ def states(column: str, allowed_states: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({allowed})", name=column)
 
 
+def named(column: str) -> CheckConstraint:
+    """A CHECK that a text column holds a name like `zoom_user`. Which names there are, the registry says."""
+    return CheckConstraint(f"{column} ~ '^[a-z][a-z0-9_]{{0,49}}$'", name=column)
+
+
 def pk() -> Any:
     """A UUIDv7 primary key."""
     return Field(default_factory=new_id, primary_key=True)

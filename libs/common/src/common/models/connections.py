@@ -19,6 +19,7 @@ from common.models.columns import (
     Timestamp,
     instant,
     json_column,
+    named,
     now_column,
     pk,
     ref,
@@ -27,9 +28,7 @@ from common.models.columns import (
     text_column,
 )
 from common.models.states import (
-    ConnectionKind,
     ConnectionStatus,
-    Platform,
     RefreshOutcome,
 )
 
@@ -49,8 +48,8 @@ class Connection(SQLModel, table=True):
 
     __tablename__ = "connection"
     __table_args__ = (
-        states("platform", Platform),
-        states("kind", ConnectionKind),
+        named("platform"),
+        named("kind"),
         states("status", ConnectionStatus),
         Index("ix_connection_tenant_id_platform", "tenant_id", "platform"),
         Index(
@@ -121,7 +120,7 @@ class OAuthAttempt(SQLModel, table=True):
     taking the row is what makes it work once. `connection_id`: the one that is being connected again."""
 
     __tablename__ = "oauth_attempt"
-    __table_args__ = (states("kind", ConnectionKind), Index("ix_oauth_attempt_expires_at", "expires_at"))
+    __table_args__ = (named("kind"), Index("ix_oauth_attempt_expires_at", "expires_at"))
     id: UUID = pk()
     tenant_id: UUID = ref("tenant.id", index=True)
     user_id: UUID = ref("user_account.id", index=True)

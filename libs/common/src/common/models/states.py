@@ -1,6 +1,7 @@
 """The states things can be in, and the kinds there are."""
 
 from enum import StrEnum
+from typing import Final, NewType
 
 
 class AutomationStatus(StrEnum):
@@ -89,41 +90,20 @@ class ConnectionStatus(StrEnum):
     REAUTH_REQUIRED = "reauth_required"
 
 
-class Platform(StrEnum):
-    """What a tenant can connect: the platforms, and the stores results can go to."""
+ConnectionKind = NewType("ConnectionKind", str)
+"""How an account was connected, such as `zoom_user`: its platform's name, and which way if there are several.
 
-    FACEBOOK = "facebook"
-    TIKTOK = "tiktok"
-    ZOOM = "zoom"
-    POSTGRESQL = "postgresql"
-    S3 = "s3"
-
-
-SOURCE_PLATFORMS = (Platform.FACEBOOK, Platform.TIKTOK, Platform.ZOOM)
-"""Those an automation reads from."""
+The platforms say which there are (`platforms.registry.KINDS`); the stores a result can go to are these.
+"""
+POSTGRESQL: Final = ConnectionKind("postgresql")
+S3: Final = ConnectionKind("s3")
+STORES: Final = (POSTGRESQL, S3)
+"""Kinds that are no accounts: they have credentials, and nothing to renew or to discover."""
 
 
-class ConnectionKind(StrEnum):
-    """How an account was connected, which decides how its token is renewed.
-
-    `facebook_user`: a long-lived user or system-user token, exchanged for a new one while it lives.
-    `tiktok_business`: an advertiser token without expiry. `tiktok_organic`, `zoom_user`: a short-lived token
-    with a rotating refresh token. `zoom_server`: server-to-server credentials that ask for tokens at will.
-    `postgresql`: a DSN. `s3`: an access key.
-    """
-
-    FACEBOOK_USER = "facebook_user"
-    TIKTOK_BUSINESS = "tiktok_business"
-    TIKTOK_ORGANIC = "tiktok_organic"
-    ZOOM_USER = "zoom_user"
-    ZOOM_SERVER = "zoom_server"
-    POSTGRESQL = "postgresql"
-    S3 = "s3"
-
-    @property
-    def platform(self) -> Platform:
-        """The platform it is a kind of."""
-        return Platform(self.value.partition("_")[0])
+def platform_of(kind: ConnectionKind) -> str:
+    """The platform, or the store, it is a kind of."""
+    return kind.partition("_")[0]
 
 
 class RefreshOutcome(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from platforms.advertising.figures import AdAccount
 from platforms.calls.periods import Days
@@ -75,9 +75,15 @@ class MetricRow:
 class AdsClient(Protocol):
     """One connection's advertising. Every method raises `common.errors.PlatformError`."""
 
-    platform: ClassVar[str]
-    metrics: ClassVar[frozenset[str]]
-    """Those of METRICS it can tell."""
+    @property
+    def platform(self) -> str:
+        """Its platform's name."""
+        ...
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """Those of METRICS it can tell."""
+        ...
 
     async def ad_accounts(self) -> Sequence[AdAccount]:
         """The accounts (Facebook's ad accounts, TikTok's advertisers) of the connection."""

@@ -1,3 +1,8 @@
 """Facebook: the Graph API, and how its accounts are connected."""
 
-PLATFORM = "facebook"
+from typing import Final
+
+from common.models import ConnectionKind
+
+PLATFORM: Final = "facebook"
+FACEBOOK_USER: Final = ConnectionKind("facebook_user")

@@ -17,10 +17,11 @@ from urllib.parse import urlencode
 import httpx
 
 from common.errors import Consequence, PlatformError
-from common.models import ConnectionKind, Platform
-from common.settings import AppSettings, OutboundSettings
+from common.models import ConnectionKind
 from platforms.calls.answers import Refusal
+from platforms.facebook import FACEBOOK_USER, PLATFORM
 from platforms.facebook.refusals import GraphFault, read
+from platforms.facebook.settings import FacebookSettings
 from platforms.oauth.base import MAX_ACCOUNTS, Discovered, Need, Stored, TokenSet
 from platforms.oauth.endpoint import Call, Endpoint, Json, instant_after, instant_at, rows_in, text_in
 
@@ -50,7 +51,7 @@ class _Facts:
 class FacebookUser:
     """A person's or a system user's token."""
 
-    kind: ClassVar[ConnectionKind] = ConnectionKind.FACEBOOK_USER
+    kind: ClassVar[ConnectionKind] = FACEBOOK_USER
     title: ClassVar[str] = "Facebook"
     has_dialog: ClassVar[bool] = True
     uses_pkce: ClassVar[bool] = False
@@ -63,13 +64,13 @@ class FacebookUser:
         ("business_management",),
     )
 
-    def __init__(self, http: httpx.AsyncClient, outbound: OutboundSettings, app: AppSettings) -> None:
-        self._endpoint = Endpoint(http, platform=Platform.FACEBOOK, title=self.title)
-        version = outbound.facebook_api_version
-        self._graph = f"{outbound.facebook_base_url.rstrip('/')}/{version}"
-        self._dialog = f"{outbound.facebook_dialog_url.rstrip('/')}/{version}/dialog/oauth"
-        self._app_id = app.facebook_app_id or ""
-        self._secret = app.facebook_app_secret.get_secret_value() if app.facebook_app_secret else ""
+    def __init__(self, http: httpx.AsyncClient, settings: FacebookSettings) -> None:
+        self._endpoint = Endpoint(http, platform=PLATFORM, title=self.title)
+        version = settings.facebook_api_version
+        self._graph = f"{settings.facebook_base_url.rstrip('/')}/{version}"
+        self._dialog = f"{settings.facebook_dialog_url.rstrip('/')}/{version}/dialog/oauth"
+        self._app_id = settings.facebook_app_id or ""
+        self._secret = settings.facebook_app_secret.get_secret_value() if settings.facebook_app_secret else ""
 
     def missing_settings(self) -> tuple[str, ...]:
         """FACEBOOK_APP_ID and FACEBOOK_APP_SECRET, unless they are set."""

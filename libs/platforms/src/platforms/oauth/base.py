@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
+import httpx
+
 from common.models import ConnectionKind
 
 ANSWER_LOST = "answer_lost"
@@ -89,6 +91,10 @@ class Grant(Protocol):
     """Whether a renewal kills the refresh token it was made with."""
     needs: ClassVar[tuple[Need, ...]]
     """What it must be allowed for everything Carillon does with it."""
+
+    def __init__(self, http: httpx.AsyncClient, settings: Any) -> None:
+        """`settings` hold those of the platform."""
+        ...
 
     def missing_settings(self) -> tuple[str, ...]:
         """Settings without which its dialog and its renewal do not work; empty: it is configured."""

@@ -13,7 +13,6 @@ from opentelemetry.trace import SpanKind
 
 from common.errors import BlockedAddress, Consequence, PlatformError
 from common.http import ResponseTooLarge, parse_retry_after
-from common.models import Platform
 from common.secrets.redaction import hide_secrets
 from common.telemetry import span
 from platforms.calls.answers import UNREADABLE, Refusal
@@ -50,7 +49,7 @@ class Call:
 class Endpoint:
     """One platform, spoken to about tokens."""
 
-    def __init__(self, http: httpx.AsyncClient, *, platform: Platform, title: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, *, platform: str, title: str) -> None:
         self._http = http
         self._platform = platform
         self._title = title

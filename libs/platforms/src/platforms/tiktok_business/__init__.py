@@ -1,3 +1,8 @@
 """TikTok for advertisers: the Business (Marketing) API."""
 
-PLATFORM = "tiktok"
+from typing import Final
+
+from common.models import ConnectionKind
+
+PLATFORM: Final = "tiktok"
+TIKTOK_BUSINESS: Final = ConnectionKind("tiktok_business")

@@ -14,11 +14,12 @@ from urllib.parse import urlencode
 import httpx
 
 from common.errors import Consequence, PlatformError
-from common.models import ConnectionKind, Platform
-from common.settings import AppSettings, OutboundSettings
+from common.models import ConnectionKind
 from platforms.oauth.base import MAX_ACCOUNTS, Discovered, Need, Stored, TokenSet
 from platforms.oauth.endpoint import Call, Endpoint, Json, rows_in, text_in
+from platforms.tiktok_business import PLATFORM, TIKTOK_BUSINESS
 from platforms.tiktok_business.refusals import read
+from platforms.tiktok_business.settings import TikTokBusinessSettings
 
 LOOK_EVERY = timedelta(days=1)
 _IDS_A_CALL = 100
@@ -29,7 +30,7 @@ _FIELDS = ("advertiser_id", "name", "currency", "timezone", "display_timezone", 
 class TikTokBusiness:
     """An advertiser's token."""
 
-    kind: ClassVar[ConnectionKind] = ConnectionKind.TIKTOK_BUSINESS
+    kind: ClassVar[ConnectionKind] = TIKTOK_BUSINESS
     title: ClassVar[str] = "TikTok Ads"
     has_dialog: ClassVar[bool] = True
     uses_pkce: ClassVar[bool] = False
@@ -37,12 +38,12 @@ class TikTokBusiness:
     needs: ClassVar[tuple[Need, ...]] = ()
     """TikTok numbers its permissions, and settles them where the app is registered."""
 
-    def __init__(self, http: httpx.AsyncClient, outbound: OutboundSettings, app: AppSettings) -> None:
-        self._endpoint = Endpoint(http, platform=Platform.TIKTOK, title=self.title)
-        self._base = f"{outbound.tiktok_base_url.rstrip('/')}{_API}"
-        self._portal = f"{outbound.tiktok_portal_url.rstrip('/')}/portal/auth"
-        self._app_id = app.tiktok_app_id or ""
-        self._secret = app.tiktok_app_secret.get_secret_value() if app.tiktok_app_secret else ""
+    def __init__(self, http: httpx.AsyncClient, settings: TikTokBusinessSettings) -> None:
+        self._endpoint = Endpoint(http, platform=PLATFORM, title=self.title)
+        self._base = f"{settings.tiktok_base_url.rstrip('/')}{_API}"
+        self._portal = f"{settings.tiktok_portal_url.rstrip('/')}/portal/auth"
+        self._app_id = settings.tiktok_app_id or ""
+        self._secret = settings.tiktok_app_secret.get_secret_value() if settings.tiktok_app_secret else ""
 
     def missing_settings(self) -> tuple[str, ...]:
         """TIKTOK_APP_ID and TIKTOK_APP_SECRET, unless they are set."""

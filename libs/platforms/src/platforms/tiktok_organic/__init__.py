@@ -1,3 +1,8 @@
 """TikTok for creators: the organic API."""
 
-PLATFORM = "tiktok"
+from typing import Final
+
+from common.models import ConnectionKind
+
+PLATFORM: Final = "tiktok"
+TIKTOK_ORGANIC: Final = ConnectionKind("tiktok_organic")

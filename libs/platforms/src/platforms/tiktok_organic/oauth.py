@@ -14,11 +14,12 @@ from urllib.parse import urlencode
 import httpx
 
 from common.errors import Consequence, PlatformError
-from common.models import ConnectionKind, Platform
-from common.settings import AppSettings, OutboundSettings
+from common.models import ConnectionKind
 from platforms.oauth.base import Discovered, Need, Stored, TokenSet
 from platforms.oauth.endpoint import Call, Endpoint, Json, instant_after, text_in
+from platforms.tiktok_organic import PLATFORM, TIKTOK_ORGANIC
 from platforms.tiktok_organic.refusals import read, read_oauth
+from platforms.tiktok_organic.settings import TikTokOrganicSettings
 
 RENEW_AFTER = 0.8
 """The part of a token's life after which it is renewed."""
@@ -29,7 +30,7 @@ _PROFILE = ("username", "profile_deep_link", "is_verified")
 class TikTokOrganic:
     """A creator's consent."""
 
-    kind: ClassVar[ConnectionKind] = ConnectionKind.TIKTOK_ORGANIC
+    kind: ClassVar[ConnectionKind] = TIKTOK_ORGANIC
     title: ClassVar[str] = "TikTok"
     has_dialog: ClassVar[bool] = True
     uses_pkce: ClassVar[bool] = True
@@ -41,12 +42,14 @@ class TikTokOrganic:
         ("video.list",),
     )
 
-    def __init__(self, http: httpx.AsyncClient, outbound: OutboundSettings, app: AppSettings) -> None:
-        self._endpoint = Endpoint(http, platform=Platform.TIKTOK, title=self.title)
-        self._base = outbound.tiktok_open_base_url.rstrip("/")
-        self._dialog = f"{outbound.tiktok_dialog_url.rstrip('/')}/v2/auth/authorize/"
-        self._key = app.tiktok_client_key or ""
-        self._secret = app.tiktok_client_secret.get_secret_value() if app.tiktok_client_secret else ""
+    def __init__(self, http: httpx.AsyncClient, settings: TikTokOrganicSettings) -> None:
+        self._endpoint = Endpoint(http, platform=PLATFORM, title=self.title)
+        self._base = settings.tiktok_open_base_url.rstrip("/")
+        self._dialog = f"{settings.tiktok_dialog_url.rstrip('/')}/v2/auth/authorize/"
+        self._key = settings.tiktok_client_key or ""
+        self._secret = (
+            settings.tiktok_client_secret.get_secret_value() if settings.tiktok_client_secret else ""
+        )
 
     def missing_settings(self) -> tuple[str, ...]:
         """TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET, unless they are set."""

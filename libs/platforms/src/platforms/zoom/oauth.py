@@ -15,11 +15,12 @@ from urllib.parse import urlencode
 import httpx
 
 from common.errors import Consequence, PlatformError
-from common.models import ConnectionKind, Platform
-from common.settings import AppSettings, OutboundSettings
+from common.models import ConnectionKind
 from platforms.oauth.base import MAX_ACCOUNTS, Discovered, Need, Stored, TokenSet
 from platforms.oauth.endpoint import Call, Endpoint, Json, instant_after, rows_in, text_in
+from platforms.zoom import PLATFORM, ZOOM_SERVER, ZOOM_USER
 from platforms.zoom.refusals import read, read_oauth
+from platforms.zoom.settings import ZoomSettings
 
 RENEW_USER_BEFORE = timedelta(minutes=5)
 RENEW_SERVER_BEFORE = timedelta(seconds=60)
@@ -32,10 +33,10 @@ _OWNER = "0"
 class _Zoom:
     """What both kinds share: one token endpoint, and one API."""
 
-    def __init__(self, http: httpx.AsyncClient, outbound: OutboundSettings) -> None:
-        self._endpoint = Endpoint(http, platform=Platform.ZOOM, title="Zoom")
-        self._oauth = outbound.zoom_oauth_url.rstrip("/")
-        self._api = outbound.zoom_base_url.rstrip("/")
+    def __init__(self, http: httpx.AsyncClient, settings: ZoomSettings) -> None:
+        self._endpoint = Endpoint(http, platform=PLATFORM, title="Zoom")
+        self._oauth = settings.zoom_oauth_url.rstrip("/")
+        self._api = settings.zoom_base_url.rstrip("/")
 
     async def _post(self, path: str, client: tuple[str, str], form: Mapping[str, str]) -> Json:
         client_id, client_secret = client
@@ -81,7 +82,7 @@ class _Zoom:
 class ZoomUser(_Zoom):
     """One person's consent."""
 
-    kind: ClassVar[ConnectionKind] = ConnectionKind.ZOOM_USER
+    kind: ClassVar[ConnectionKind] = ZOOM_USER
     title: ClassVar[str] = "Zoom"
     has_dialog: ClassVar[bool] = True
     uses_pkce: ClassVar[bool] = True
@@ -92,11 +93,11 @@ class ZoomUser(_Zoom):
         ("cloud_recording:read:list_recording_files", "recording:read"),
     )
 
-    def __init__(self, http: httpx.AsyncClient, outbound: OutboundSettings, app: AppSettings) -> None:
-        super().__init__(http, outbound)
-        self._dialog = f"{outbound.zoom_dialog_url.rstrip('/')}/authorize"
-        self._client_id = app.zoom_client_id or ""
-        self._secret = app.zoom_client_secret.get_secret_value() if app.zoom_client_secret else ""
+    def __init__(self, http: httpx.AsyncClient, settings: ZoomSettings) -> None:
+        super().__init__(http, settings)
+        self._dialog = f"{settings.zoom_dialog_url.rstrip('/')}/authorize"
+        self._client_id = settings.zoom_client_id or ""
+        self._secret = settings.zoom_client_secret.get_secret_value() if settings.zoom_client_secret else ""
 
     def missing_settings(self) -> tuple[str, ...]:
         """ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET, unless they are set."""
@@ -168,7 +169,7 @@ class ZoomServer(_Zoom):
     """A server-to-server app of the tenant's own: its credentials ask for tokens at will, and any number of
     them live side by side."""
 
-    kind: ClassVar[ConnectionKind] = ConnectionKind.ZOOM_SERVER
+    kind: ClassVar[ConnectionKind] = ZOOM_SERVER
     title: ClassVar[str] = "Zoom (server-to-server)"
     has_dialog: ClassVar[bool] = False
     uses_pkce: ClassVar[bool] = False

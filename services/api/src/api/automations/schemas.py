@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import (
@@ -16,9 +16,10 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from api.connections.kinds import SourcePlatform
 from api.fields import UNSET, Input, Moment, Name, Patch
 from common.automation_policy import AutomationPolicy
-from common.models import AutomationStatus, Lane, Platform
+from common.models import AutomationStatus, Lane
 from common.scheduling import CatchUp
 
 TypeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
@@ -28,7 +29,6 @@ def _each_once(platforms: list[SourcePlatform]) -> list[SourcePlatform]:
     return list(dict.fromkeys(platforms))
 
 
-SourcePlatform = Literal[Platform.FACEBOOK, Platform.TIKTOK, Platform.ZOOM]
 Platforms = Annotated[list[SourcePlatform], Field(max_length=20), AfterValidator(_each_once)]
 
 SCHEDULE = (

@@ -16,7 +16,7 @@ from api.connections.sealing import seal_granted
 from api.connections.waiting import resume_waiting
 from api.security import Principal
 from common.ids import new_id
-from common.models import Connection, ConnectionKind, OAuthAttempt
+from common.models import Connection, ConnectionKind, OAuthAttempt, platform_of
 from common.secrets.crypto import KeyRing
 from platforms.oauth.base import Discovered, Grant, TokenSet
 
@@ -76,7 +76,7 @@ async def adopt(
         row = Connection(
             id=new_id(),
             tenant_id=attempt.tenant_id,
-            platform=ConnectionKind(attempt.kind).platform,
+            platform=platform_of(ConnectionKind(attempt.kind)),
             kind=attempt.kind,
             name=attempt.name or (found.external_name if found else "") or grant.title,
             created_at=now,

@@ -21,7 +21,7 @@ from api.rows import Lock, owned
 from api.security import Principal
 from common.errors import Conflict, Consequence, PlatformError
 from common.events import TokenRefreshDue
-from common.models import Connection, ConnectionKind, ConnectionStatus
+from common.models import Connection, ConnectionKind, ConnectionStatus, platform_of
 from platforms.oauth.base import Discovered, Grant, Stored, TokenSet
 
 log = structlog.get_logger()
@@ -93,7 +93,7 @@ async def _ask(grant: Grant, stored: Stored, now: datetime) -> _Seen | PlatformE
         return PlatformError(
             f"{grant.title}: no answer in time",
             Consequence.TRANSIENT,
-            platform=ConnectionKind(grant.kind).platform,
+            platform=platform_of(grant.kind),
         )
 
 

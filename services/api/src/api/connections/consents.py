@@ -65,14 +65,15 @@ async def begin(
     now: datetime,
 ) -> AuthorizeOut:
     """Where to send the person. Raises Unprocessable, or Conflict where the app is not set up."""
-    grant = wired.grants.get(wanted.kind)
+    kind = ConnectionKind(wanted.kind)
+    grant = wired.grants.get(kind)
     if grant is None or not grant.has_dialog:
         raise unacceptable([FieldError("/kind", "has no dialog; paste its credentials instead")])
     if missing := grant.missing_settings():
         named = " and ".join(missing)
         raise Conflict(f"{named} must be set on this server before {grant.title} can be asked.")
     if wanted.connection_id is not None:
-        await _require_kind(session, principal, wanted.connection_id, wanted.kind)
+        await _require_kind(session, principal, wanted.connection_id, kind)
     attempt_id, state = new_id(), new_state()
     verifier = new_verifier() if grant.uses_pkce else None
     redirect_uri = wired.settings.public_url.rstrip("/") + CALLBACK

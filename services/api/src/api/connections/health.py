@@ -8,15 +8,12 @@ from enum import StrEnum
 
 from common.models import Connection, ConnectionKind, ConnectionStatus
 from platforms.oauth.base import missing_scopes
-from platforms.registry import NEEDS
+from platforms.platform import Kind
+from platforms.registry import KINDS
 
 SOON = timedelta(days=7)
 LATE_AFTER = timedelta(hours=2)
 """How long a renewal may be overdue before it counts as late: the leader reminds hourly by default."""
-_SHORT_LIVED = frozenset(
-    {ConnectionKind.TIKTOK_ORGANIC, ConnectionKind.ZOOM_USER, ConnectionKind.ZOOM_SERVER}
-)
-"""Kinds whose access tokens end within hours, and are renewed whenever one is used."""
 
 
 class HealthState(StrEnum):
@@ -39,7 +36,7 @@ class Health:
 
 def missing_of(connection: Connection) -> list[str]:
     """Scopes it would need and was not granted; nothing where those it has are not known."""
-    return missing_scopes(NEEDS.get(ConnectionKind(connection.kind), ()), connection.scopes)
+    return missing_scopes(kind.needs, connection.scopes) if (kind := _kind(connection)) else []
 
 
 def health_of(connection: Connection, now: datetime) -> Health:
@@ -70,13 +67,20 @@ def health_of(connection: Connection, now: datetime) -> Health:
 
 def _end_of(connection: Connection) -> datetime | None:
     """When it ends for good, as far as anybody knows."""
-    if ConnectionKind(connection.kind) not in _SHORT_LIVED:
+    kind = _kind(connection)
+    if kind is None or kind.margin is None:
+        # Its access token lives for weeks; those that end within hours are renewed whenever one is used.
         return connection.expires_at
     if connection.credentials_sealed is not None:
         return None
     if connection.refresh_token_sealed is not None:
         return connection.refresh_expires_at
     return connection.expires_at
+
+
+def _kind(connection: Connection) -> Kind | None:
+    """What the registry says of it; nothing for a store."""
+    return KINDS.get(ConnectionKind(connection.kind))
 
 
 def _consent_end(connection: Connection) -> datetime | None:

@@ -1,81 +1,74 @@
-"""What each kind of connection is made of when its secrets are pasted. Pure."""
+"""Which kinds of connection there are, and what each is made of when its secrets are pasted. Pure.
+
+The platforms' own come from the registry; the stores a result can go to are described here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from common.errors import FieldError
-from common.models import ConnectionKind, Platform
-from platforms.zoom.oauth import SERVER_CREDENTIALS
+from common.models import POSTGRESQL, S3, STORES, ConnectionKind, platform_of
+from platforms.platform import CREDENTIALS, REFRESH_TOKEN, TOKEN, WEBHOOK_SECRET, PastedField
+from platforms.registry import AD_KINDS, KINDS, TITLES
 
-USUAL_KIND: Mapping[Platform, ConnectionKind] = {
-    Platform.FACEBOOK: ConnectionKind.FACEBOOK_USER,
-    Platform.TIKTOK: ConnectionKind.TIKTOK_BUSINESS,
-    Platform.ZOOM: ConnectionKind.ZOOM_USER,
-    Platform.POSTGRESQL: ConnectionKind.POSTGRESQL,
-    Platform.S3: ConnectionKind.S3,
+STORE_TITLES: Final[Mapping[ConnectionKind, str]] = {
+    POSTGRESQL: "PostgreSQL",
+    S3: "S3-compatible storage",
 }
-"""The kind that is meant where only the platform is named."""
-STORES = frozenset({ConnectionKind.POSTGRESQL, ConnectionKind.S3})
-"""Kinds that are no accounts: they have credentials, and nothing to renew or to discover."""
+ALL_KINDS: Final[tuple[ConnectionKind, ...]] = (*KINDS, *STORES)
+USUAL_KIND: Final[Mapping[str, ConnectionKind]] = {platform_of(kind): kind for kind in reversed(ALL_KINDS)}
+"""The kind that is meant where only the platform is named: the first it declares."""
 
-TOKEN, REFRESH_TOKEN, WEBHOOK_SECRET = "token", "refresh_token", "webhook_secret"
-CREDENTIALS = "credentials"
-S3_CREDENTIALS = ("access_key_id", "secret_access_key")
-
-
-@dataclass(frozen=True, slots=True)
-class PastedField:
-    """A secret to paste. `name` is its place in a request: `token`, or `credentials.account_id`."""
-
-    name: str
-    title: str
-    help: str
-    required: bool = True
-    secret: bool = True
-
-
-_REFRESH = PastedField(
-    REFRESH_TOKEN, "Refresh token", "With it the access token is renewed before it ends.", required=False
-)
-_ACCESS = PastedField(TOKEN, "Access token", "It is sealed, and no page ever shows it again.")
-_ZOOM_EVENTS = PastedField(
-    WEBHOOK_SECRET,
-    "Secret token of event subscriptions",
-    "Only if Zoom is to announce recordings at once: the secret token of the app's event subscription.",
-    required=False,
-)
-
-PASTED: Mapping[ConnectionKind, tuple[PastedField, ...]] = {
-    ConnectionKind.FACEBOOK_USER: (
-        PastedField(TOKEN, "Access token", "Of a person or a system user. It is sealed at once."),
-    ),
-    ConnectionKind.TIKTOK_BUSINESS: (_ACCESS,),
-    ConnectionKind.TIKTOK_ORGANIC: (_ACCESS, _REFRESH),
-    ConnectionKind.ZOOM_USER: (_ACCESS, _REFRESH, _ZOOM_EVENTS),
-    ConnectionKind.ZOOM_SERVER: (
-        PastedField("credentials.account_id", "Account ID", "From the app's credentials.", secret=False),
-        PastedField("credentials.client_id", "Client ID", "From the app's credentials.", secret=False),
-        PastedField("credentials.client_secret", "Client secret", "It is sealed at once."),
-        _ZOOM_EVENTS,
-    ),
-    ConnectionKind.POSTGRESQL: (
+PASTED: Final[Mapping[ConnectionKind, tuple[PastedField, ...]]] = {
+    **{name: kind.pasted for name, kind in KINDS.items()},
+    POSTGRESQL: (
         PastedField(TOKEN, "Connection string", "Like postgresql://user:password@host:5432/database."),
     ),
-    ConnectionKind.S3: (
+    S3: (
         PastedField("credentials.access_key_id", "Access key ID", "Of a user of its own.", secret=False),
         PastedField("credentials.secret_access_key", "Secret access key", "It is sealed at once."),
     ),
 }
-_WANTED_CREDENTIALS: Mapping[ConnectionKind, tuple[str, ...]] = {
-    ConnectionKind.ZOOM_SERVER: SERVER_CREDENTIALS,
-    ConnectionKind.S3: S3_CREDENTIALS,
+_WANTED_CREDENTIALS: Final[Mapping[ConnectionKind, tuple[str, ...]]] = {
+    **{name: kind.credentials for name, kind in KINDS.items() if kind.credentials},
+    S3: ("access_key_id", "secret_access_key"),
+}
+_DESCRIPTIONS: Final[Mapping[ConnectionKind, str]] = {
+    **{name: kind.description for name, kind in KINDS.items()},
+    POSTGRESQL: "a DSN",
+    S3: "an access key",
 }
 _IN_HEADERS = frozenset({TOKEN, REFRESH_TOKEN})
+
+if TYPE_CHECKING:
+
+    class PlatformName(StrEnum):
+        """What a tenant can connect."""
+
+    class KindName(StrEnum):
+        """How an account was connected."""
+
+    SourcePlatform = str
+    AdPlatform = str
+else:
+    # Enumerations for requests and the OpenAPI document. Their members are what is installed, which no type
+    # checker can know.
+    PlatformName = StrEnum("Platform", {name.upper(): name for name in map(platform_of, ALL_KINDS)})
+    PlatformName.__doc__ = "What a tenant can connect: the platforms, and the stores results can go to."
+    KindName = StrEnum("ConnectionKind", {name.upper(): name for name in ALL_KINDS})
+    KindName.__doc__ = (
+        "How an account was connected, which decides how its token is renewed.\n\n"
+        + "\n".join(f"`{name}`: {told}." for name, told in _DESCRIPTIONS.items())
+    )
+    SourcePlatform = Literal[tuple(TITLES)]
+    AdPlatform = Literal[tuple(dict.fromkeys(map(platform_of, AD_KINDS)))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +96,7 @@ def unusable(kind: ConnectionKind, secrets: Secrets, *, complete: bool) -> list[
         WEBHOOK_SECRET: secrets.webhook_secret,
     }
     faults = [
-        FieldError(f"/{name}", f"not used by {kind.value}")
+        FieldError(f"/{name}", f"not used by {kind}")
         for name, value in given.items()
         if value is not None and name not in wanted
     ]
@@ -112,7 +105,7 @@ def unusable(kind: ConnectionKind, secrets: Secrets, *, complete: bool) -> list[
         value = given[name]
         if isinstance(value, SecretStr) and kind not in STORES and not _fits_a_header(value):
             faults.append(FieldError(f"/{name}", "holds a character no token has; paste it again"))
-    if kind is ConnectionKind.POSTGRESQL and secrets.token is not None and not _is_dsn(secrets.token):
+    if kind == POSTGRESQL and secrets.token is not None and not _is_dsn(secrets.token):
         faults.append(FieldError("/token", "want postgresql://user:password@host:port/database"))
     if complete and not faults:
         faults = _missing(wanted, secrets)

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
 from api.connections import checking, consents, service
+from api.connections.kinds import PlatformName
 from api.connections.schemas import (
     AuthorizeOut,
     AuthorizeRequest,
@@ -24,7 +25,7 @@ from api.pagination import Page, WantedPage, page
 from api.problems import problem_responses
 from api.rows import owned, owned_page
 from api.security import Caller
-from common.models import Connection, Platform
+from common.models import Connection
 
 router = APIRouter(
     prefix="/api/connections",
@@ -51,7 +52,7 @@ async def list_connections(
     session: Transaction,
     now: Now,
     wanted: WantedPage,
-    platform: Annotated[Platform | None, Query(description="Only those on this platform")] = None,
+    platform: Annotated[PlatformName | None, Query(description="Only those on this platform")] = None,
 ) -> Page[ConnectionOut]:
     """The team's connections, newest first."""
     rows = await owned_page(session, Connection, caller.tenant_id, wanted, platform=platform)

@@ -10,9 +10,9 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.connections.health import HealthState
-from api.connections.kinds import Secrets
+from api.connections.kinds import KindName, PlatformName, Secrets
 from api.fields import UNSET, Input, Name, Patch, Secret
-from common.models import ConnectionKind, ConnectionStatus, Platform, RefreshOutcome
+from common.models import ConnectionStatus, RefreshOutcome
 
 Scope = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Scopes = Annotated[list[Scope], Field(max_length=100)]
@@ -46,8 +46,8 @@ class ConnectionCreate(Input):
         }
     )
 
-    platform: Platform
-    kind: ConnectionKind | None = Field(
+    platform: PlatformName
+    kind: KindName | None = Field(
         default=None,
         description="How it is connected; by default `facebook_user`, `tiktok_business` or `zoom_user`",
     )
@@ -111,8 +111,8 @@ class ConnectionOut(BaseModel):
 
     id: UUID
     tenant_id: UUID
-    platform: Platform
-    kind: ConnectionKind
+    platform: PlatformName
+    kind: KindName
     name: str
     status: ConnectionStatus = Field(description="`reauth_required`: connect it again or give it a new token")
     status_reason: str | None
@@ -154,8 +154,8 @@ class PastedFieldOut(BaseModel):
 class KindOut(BaseModel):
     """A kind of connection and how one is made."""
 
-    kind: ConnectionKind
-    platform: Platform
+    kind: KindName
+    platform: PlatformName
     title: str
     has_dialog: bool = Field(description="Whether a person agrees on the platform's own page")
     is_configured: bool = Field(description="Whether this server has what its dialog and renewals need")
@@ -171,7 +171,7 @@ class AuthorizeRequest(Input):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "facebook_user"}]})
 
-    kind: ConnectionKind
+    kind: KindName
     name: Name | None = Field(default=None, description="What to call it; by default the account's name")
     connection_id: UUID | None = Field(default=None, description="The connection to connect again")
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from api.connections.kinds import CREDENTIALS, REFRESH_TOKEN, TOKEN, WEBHOOK_SECRET, Secrets
+from api.connections.kinds import Secrets
 from common.models import Connection
 from common.secrets.crypto import KeyRing
 from platforms.oauth.base import Stored, TokenSet
+from platforms.platform import CREDENTIALS, REFRESH_TOKEN, TOKEN, WEBHOOK_SECRET
 
 
 def seal_pasted(keys: KeyRing, connection: Connection, secrets: Secrets) -> None:

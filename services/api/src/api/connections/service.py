@@ -12,7 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.connections.health import health_of, missing_of
-from api.connections.kinds import PASTED, USUAL_KIND, WEBHOOK_SECRET, Secrets, unusable
+from api.connections.kinds import (
+    ALL_KINDS,
+    PASTED,
+    STORE_TITLES,
+    USUAL_KIND,
+    KindName,
+    PlatformName,
+    Secrets,
+    unusable,
+)
 from api.connections.schemas import (
     ConnectionCreate,
     ConnectionOut,
@@ -35,9 +44,11 @@ from common.models import (
     ConnectionStatus,
     RecordingSource,
     TokenRefresh,
+    platform_of,
 )
 from common.secrets.crypto import KeyRing
 from platforms.oauth.base import Grant, Stored, TokenSet
+from platforms.platform import WEBHOOK_SECRET
 
 log = structlog.get_logger()
 
@@ -45,7 +56,6 @@ Grants = Mapping[ConnectionKind, Grant]
 
 GRANTED_BY_DIALOG = "granted_by_dialog"
 """Setting of a connection whose token its person granted to this server's app, and to nobody else's."""
-_STORE_TITLES = {ConnectionKind.POSTGRESQL: "PostgreSQL", ConnectionKind.S3: "S3-compatible storage"}
 _NAMED = 5
 _SECRETS = {"token", "refresh_token", "credentials", WEBHOOK_SECRET}
 
@@ -60,9 +70,9 @@ async def create(
     now: datetime,
 ) -> Connection:
     """Store a connection with its secrets sealed. Raises Unprocessable."""
-    kind = wanted.kind or USUAL_KIND[wanted.platform]
-    if kind.platform is not wanted.platform:
-        raise unacceptable([FieldError("/kind", f"is no kind of {wanted.platform.value} connection")])
+    kind = ConnectionKind(wanted.kind or USUAL_KIND[wanted.platform])
+    if platform_of(kind) != wanted.platform:
+        raise unacceptable([FieldError("/kind", f"is no kind of {wanted.platform} connection")])
     secrets = wanted.secrets()
     if faults := unusable(kind, secrets, complete=True):
         raise unacceptable(faults)
@@ -192,7 +202,7 @@ def renewal_of(grants: Grants, connection: Connection, secrets: Secrets, now: da
 
 def kinds(grants: Grants) -> list[KindOut]:
     """Every kind of connection as this server can make it."""
-    return [_kind(kind, grants.get(kind)) for kind in ConnectionKind]
+    return [_kind(kind, grants.get(kind)) for kind in ALL_KINDS]
 
 
 def shown(connection: Connection, now: datetime) -> ConnectionOut:
@@ -217,9 +227,9 @@ def _without_mark(settings: Mapping[str, object]) -> dict[str, object]:
 def _kind(kind: ConnectionKind, grant: Grant | None) -> KindOut:
     missing = () if grant is None else grant.missing_settings()
     return KindOut(
-        kind=kind,
-        platform=kind.platform,
-        title=_STORE_TITLES[kind] if grant is None else grant.title,
+        kind=KindName(kind),
+        platform=PlatformName(platform_of(kind)),
+        title=STORE_TITLES[kind] if grant is None else grant.title,
         has_dialog=grant is not None and grant.has_dialog,
         is_configured=not missing,
         missing_settings=list(missing),

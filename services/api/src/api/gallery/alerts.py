@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import Field
 
 from api.gallery.base import AdPlatforms, Category, Draft, GalleryTemplate, Hour, Parameters, TimeZone
-from common.models import Platform
+from platforms.facebook import PLATFORM as FACEBOOK
+from platforms.tiktok_business import PLATFORM as TIKTOK
 
-_ADS = (Platform.FACEBOOK, Platform.TIKTOK)
+_ADS = (FACEBOOK, TIKTOK)
 _TYPE = "alert"
 
 
@@ -17,7 +18,7 @@ class BudgetGuard(Parameters):
     """Questions of the budget guard."""
 
     max_daily_spend: float = Field(gt=0, description="Most an account may spend a day, in its own currency")
-    platforms: AdPlatforms = (Platform.FACEBOOK,)
+    platforms: AdPlatforms = (FACEBOOK,)
     every_minutes: int = Field(default=30, ge=5, le=720, description="How often it looks, in minutes")
 
 
@@ -34,7 +35,7 @@ def _budget_guard(answers: BudgetGuard) -> Draft:
 class Mornings(Parameters):
     """When the day before is looked at."""
 
-    platforms: AdPlatforms = (Platform.FACEBOOK,)
+    platforms: AdPlatforms = (FACEBOOK,)
     hour: Hour = 7
     timezone: TimeZone = "UTC"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from api.connections.kinds import AdPlatform
 from common.automation_config.values import Zone, unique
-from common.models import Platform
 
 
 class Category(StrEnum):
@@ -49,7 +49,7 @@ TimeZone = Annotated[Zone, Field(description="IANA time zone, such as Europe/Ber
 RunsOn = Annotated[Weekday, Field(description="Day of the week it runs on")]
 Hour = Annotated[int, Field(ge=0, le=23, description="Hour of the day it runs at")]
 AdPlatforms = Annotated[
-    tuple[Literal[Platform.FACEBOOK, Platform.TIKTOK], ...],
+    tuple[AdPlatform, ...],
     AfterValidator(unique),
     Field(min_length=1, description="Whose numbers it reads"),
 ]
@@ -62,7 +62,7 @@ class Draft:
 
     schedule: Mapping[str, Any]
     config: Mapping[str, Any]
-    platforms: tuple[Platform, ...]
+    platforms: tuple[str, ...]
     policy: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -75,7 +75,7 @@ class GalleryTemplate(Generic[P]):
     summary: str
     category: Category
     automation_type: str
-    platforms: tuple[Platform, ...]
+    platforms: tuple[str, ...]
     parameters: type[P]
     fill: Callable[[P], Draft]
 

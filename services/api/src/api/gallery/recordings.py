@@ -10,7 +10,7 @@ from api.gallery.base import Category, Draft, GalleryTemplate, Hour, Parameters,
 from api.quotas.limits import JOB_TYPE
 from common.automation_config.recording_sync import MAX_SYNC_DAYS
 from common.automation_config.values import unique
-from common.models import Platform
+from platforms.zoom import PLATFORM as ZOOM
 
 
 class NightlyRecordings(Parameters):
@@ -33,7 +33,7 @@ def _nightly_recordings(answers: NightlyRecordings) -> Draft:
             "sync_config": {"sync_days": answers.sync_days},
             "processing_config": {} if answers.transcribe else {"skip_transcription": True},
         },
-        platforms=(Platform.ZOOM,),
+        platforms=(ZOOM,),
     )
 
 
@@ -44,7 +44,7 @@ RECORDINGS = (
         "Takes new Zoom recordings, matches them to your recording templates, transcribes and keeps each.",
         Category.RECORDINGS,
         JOB_TYPE,
-        (Platform.ZOOM,),
+        (ZOOM,),
         NightlyRecordings,
         _nightly_recordings,
     ),

@@ -17,7 +17,8 @@ from api.gallery.base import (
     TimeZone,
     Weekday,
 )
-from common.models import Platform
+from platforms.facebook import PLATFORM as FACEBOOK
+from platforms.tiktok_business import PLATFORM as TIKTOK
 
 
 def _weekly(weekday: Weekday, hour: int, timezone: str) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def _weekly(weekday: Weekday, hour: int, timezone: str) -> dict[str, Any]:
 class DailyNumbers(Parameters):
     """Questions of the morning report."""
 
-    platforms: AdPlatforms = (Platform.FACEBOOK,)
+    platforms: AdPlatforms = (FACEBOOK,)
     hour: Hour = 8
     timezone: TimeZone = "UTC"
     chart: bool = Field(default=True, description="Send a small chart along where the chat can show one")
@@ -44,7 +45,7 @@ def _daily_numbers(answers: DailyNumbers) -> Draft:
 class WeeklyCampaigns(Parameters):
     """Questions of the weekly report."""
 
-    platforms: AdPlatforms = (Platform.FACEBOOK,)
+    platforms: AdPlatforms = (FACEBOOK,)
     weekday: RunsOn = Weekday.MONDAY
     hour: Hour = 9
     timezone: TimeZone = "UTC"
@@ -66,7 +67,7 @@ def _weekly_campaigns(answers: WeeklyCampaigns) -> Draft:
 class MonthlyReview(Parameters):
     """Questions of the monthly review."""
 
-    platforms: AdPlatforms = (Platform.FACEBOOK,)
+    platforms: AdPlatforms = (FACEBOOK,)
     hour: Hour = 9
     timezone: TimeZone = "UTC"
 
@@ -91,7 +92,7 @@ def _page_growth(answers: PageGrowth) -> Draft:
     return Draft(
         schedule=_weekly(answers.weekday, answers.hour, answers.timezone),
         config={"period": "weekly", "metric_types": ["pages"]},
-        platforms=(Platform.FACEBOOK,),
+        platforms=(FACEBOOK,),
     )
 
 
@@ -107,11 +108,11 @@ def _creator_week(answers: CreatorWeek) -> Draft:
     return Draft(
         schedule=_weekly(answers.weekday, answers.hour, answers.timezone),
         config={"period": "weekly", "metric_types": ["profile", "videos"]},
-        platforms=(Platform.TIKTOK,),
+        platforms=(TIKTOK,),
     )
 
 
-_ADS = (Platform.FACEBOOK, Platform.TIKTOK)
+_ADS = (FACEBOOK, TIKTOK)
 REPORTS = (
     GalleryTemplate(
         "daily-ad-report",
@@ -149,7 +150,7 @@ REPORTS = (
         "Views, engagement and new follows of your Facebook pages, once a week.",
         Category.REPORTS,
         "scheduled_report",
-        (Platform.FACEBOOK,),
+        (FACEBOOK,),
         PageGrowth,
         _page_growth,
     ),
@@ -159,7 +160,7 @@ REPORTS = (
         "Followers, likes and the best videos of a TikTok profile, once a week.",
         Category.REPORTS,
         "scheduled_report",
-        (Platform.TIKTOK,),
+        (TIKTOK,),
         CreatorWeek,
         _creator_week,
     ),

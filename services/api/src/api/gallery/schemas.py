@@ -7,9 +7,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.connections.kinds import PlatformName
 from api.fields import Input, Name
 from api.gallery.base import Category
-from common.models import Platform
 
 
 class GalleryTemplateOut(BaseModel):
@@ -20,7 +20,7 @@ class GalleryTemplateOut(BaseModel):
     summary: str
     category: Category
     type: str = Field(description="The type of the automation it makes")
-    platforms: list[Platform]
+    platforms: list[PlatformName]
     parameters_schema: dict[str, Any] = Field(description="JSON Schema of the questions it asks")
 
 

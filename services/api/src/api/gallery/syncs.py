@@ -11,16 +11,17 @@ from pydantic import Field
 from api.gallery.base import AdPlatforms, Category, Draft, GalleryTemplate, Hour, Parameters, TimeZone
 from common.automation_config.data_sync import MAX_RESTATED_DAYS, TableName
 from common.automation_config.metrics import RowLevel
-from common.models import Platform
+from platforms.facebook import PLATFORM as FACEBOOK
+from platforms.tiktok_business import PLATFORM as TIKTOK
 
-_ADS = (Platform.FACEBOOK, Platform.TIKTOK)
+_ADS = (FACEBOOK, TIKTOK)
 _TYPE = "data_sync"
 
 
 class Nightly(Parameters):
     """When the figures are read, and how many days again."""
 
-    platforms: AdPlatforms = (Platform.FACEBOOK,)
+    platforms: AdPlatforms = (FACEBOOK,)
     level: RowLevel = Field(default=RowLevel.CAMPAIGN, description="A row for each account, or each campaign")
     days: int = Field(
         default=7,

@@ -26,7 +26,8 @@ from api.rows import Lock, owned, owned_page
 from api.security import Principal
 from common.automation_config.recording_sync import RecordingSyncConfig
 from common.errors import FieldError, RequestError
-from common.models import Automation, AutomationStatus, Platform
+from common.models import Automation, AutomationStatus
+from platforms.zoom import PLATFORM as ZOOM
 
 _RENAMED = (("/schedule_config", "/schedule"), ("/automation_config", ""))
 
@@ -44,7 +45,7 @@ async def create(
         paused_at=None if wanted.is_active else now,
         schedule_config=wanted.schedule,
         automation_config=_checked(wanted.model_dump()),
-        platforms=[Platform.ZOOM],
+        platforms=[ZOOM],
         created_at=now,
         updated_at=now,
     )

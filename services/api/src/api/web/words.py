@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from common.models import Trigger
+from platforms.registry import TITLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ _SPELLED: Mapping[str, str] = {
     "csv": "CSV",
     "html": "HTML",
     "json": "JSON",
-    "tiktok": "TikTok",
+    **TITLES,
     "postgresql": "PostgreSQL",
     "url": "Address",
     "chat_id": "Chat",

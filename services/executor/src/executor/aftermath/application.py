@@ -22,6 +22,7 @@ from common.events import AutomationChanged, EventRecord, TokenReauthRequired, t
 from common.owner_notices import OwnerNotice
 from executor.aftermath import notices, statements
 from executor.aftermath.table import PROBLEMS, AutomationFate, Condemned, ConnectionFate, Fault
+from platforms.registry import title_of
 
 log = structlog.get_logger()
 
@@ -134,8 +135,7 @@ class AftermathWriter:
         paused = defaultdict(list)
         if waiting:
             reasons = [
-                f"{notices.platform_title(dead[found]['platform'])} account “{dead[found]['name']}” "
-                "must be connected again"
+                f"{title_of(dead[found]['platform'])} account “{dead[found]['name']}” must be connected again"
                 for found in waiting.values()
             ]
             for row in await db.fetch(statements.PAUSE, list(waiting), list(waiting.values()), reasons):

@@ -8,15 +8,10 @@ from uuid import UUID
 from common.errors import Consequence
 from common.messages import Message
 from common.owner_notices import owner_message
+from platforms.registry import title_of
 
-_TITLES = {"facebook": "Facebook", "tiktok": "TikTok", "zoom": "Zoom"}
 _NAMED = 5
 """Automations named in a message; of more than these the number is told."""
-
-
-def platform_title(platform: str) -> str:
-    """How a person writes it."""
-    return _TITLES.get(platform, platform)
 
 
 def reconnect(
@@ -26,7 +21,7 @@ def reconnect(
     link = _page(public_url, connection_id)
     return owner_message(
         "connection.reauth_required",
-        title=f"{platform_title(platform)} account “{name}” must be connected again",
+        title=f"{title_of(platform)} account “{name}” must be connected again",
         what=_waiting(paused),
         why=reason,
         link=link,
@@ -59,7 +54,7 @@ def stopped(
     return owner_message(
         "automation.stopped",
         title=f"{name} has been stopped",
-        what=f"{platform_title(platform)} refuses what it asks for: a permission is missing.",
+        what=f"{title_of(platform)} refuses what it asks for: a permission is missing.",
         why=detail,
         link=link,
         action="Grant the permission, then resume it",
@@ -78,7 +73,7 @@ def problem(
 ) -> Message:
     """The account works no longer as it should, and need not be connected again."""
     link = _page(public_url, connection_id)
-    title = platform_title(platform)
+    title = title_of(platform)
     if consequence is Consequence.BLOCKED:
         heading = f"{title} has blocked account “{name}” for now"
         what = "What uses it is tried again in a few hours."

@@ -12,15 +12,10 @@ from executor.reports.render import numbers
 from executor.reports.render.names import shown
 from platforms.advertising.metrics import METRICS, Unit
 from platforms.calls.periods import Days
+from platforms.registry import title_of
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_PLATFORMS = {"facebook": "Facebook", "tiktok": "TikTok"}
 _MAX_REASON = 80
-
-
-def platform_title(platform: str) -> str:
-    """`Facebook`."""
-    return _PLATFORMS.get(platform, platform.capitalize())
 
 
 def amount(metric: str, value: Decimal, currency: str) -> str:
@@ -126,7 +121,7 @@ def moment(instant: datetime, zone: tzinfo) -> str:
 
 def about(subject: Subject) -> str:
     """`Shop · Facebook`."""
-    return f"{shown(subject.account_name)} · {platform_title(subject.platform)}"
+    return f"{shown(subject.account_name)} · {title_of(subject.platform)}"
 
 
 def headline(events: list[Event]) -> str:

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from common.automation_config.alert import AlertConfig
 from common.errors import Consequence, PlatformError
 from common.messages import Message
-from common.models import Platform
 from executor.alerts.findings import UNREADABLE, Figures, Finding, Subject, Verdict, judge, questions
 from executor.alerts.memory import Event, Memory, Policy, advance
 from executor.alerts.record import record, summary
@@ -31,6 +30,8 @@ from executor.sources.reading import (
     storable,
 )
 from platforms.advertising.metrics import Level, MetricRow
+from platforms.facebook import PLATFORM as FACEBOOK
+from platforms.tiktok_business import PLATFORM as TIKTOK
 
 
 class Alert(Handler[AlertConfig]):
@@ -135,8 +136,8 @@ class _Watch:
         self.rules = rules
         self.memory = Memory.read(context.state)
         self.selection = {
-            Platform.FACEBOOK.value: config.accounts,
-            Platform.TIKTOK.value: config.advertisers,
+            FACEBOOK: config.accounts,
+            TIKTOK: config.advertisers,
         }
         self._now = context.slot
         self._zone = ZoneInfo(config.timezone) if config.timezone else None

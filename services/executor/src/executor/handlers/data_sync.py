@@ -9,7 +9,7 @@ from typing import ClassVar
 from common.automation_config.data_sync import DataSyncConfig, SyncType
 from common.errors import Consequence, PlatformError
 from common.http import AddressGuard
-from common.models import Platform
+from common.models import POSTGRESQL
 from common.secrets.crypto import KeyRing
 from executor.handlers.base import Account, Handler, Outcome, RunContext
 from executor.settings import ExecutorSettings
@@ -155,12 +155,12 @@ class DataSync(Handler[DataSyncConfig]):
 
 def _store_of(context: RunContext, config: DataSyncConfig) -> Account:
     for account in context.accounts:
-        if account.connection_id == config.connection_id and account.platform == Platform.POSTGRESQL.value:
+        if account.connection_id == config.connection_id and account.platform == POSTGRESQL:
             return account
     raise PlatformError(
         "connection_id: no PostgreSQL connection of yours has this id, or it must be connected again",
         Consequence.REAUTH,
-        platform=Platform.POSTGRESQL.value,
+        platform=POSTGRESQL,
         # Without the id: a configuration may name anything, and nobody else must bear what follows.
         code="not_connected",
     )

@@ -12,15 +12,16 @@ from common.automation_config.recording_sync import RecordingSyncConfig
 from common.errors import Consequence, PlatformError
 from common.recordings.matching import Matcher
 from common.recordings.selection import Wanted
-from executor.handlers.base import Account, Handler, Outcome, RunContext
+from executor.handlers.base import Handler, Outcome, RunContext
 from executor.recordings.finding import outcome as sync_outcome
 from executor.recordings.finding.outcome import NOT_CONNECTED, Tally
 from executor.recordings.finding.plan import Plan, plan, window
 from executor.recordings.finding.search import Job, RecordingSync
 from executor.settings import ExecutorSettings
+from executor.sources.access import access_of
 from platforms.zoom import PLATFORM
-from platforms.zoom.api import ZoomApi
 from platforms.zoom.client import ZoomClient
+from platforms.zoom.opening import client
 
 SEARCHING = 60.0
 """Seconds of processor time that the patterns of one run's templates may take all together."""
@@ -34,7 +35,7 @@ class RecordingSyncHandler(Handler[RecordingSyncConfig]):
     config = RecordingSyncConfig
 
     def __init__(self, settings: ExecutorSettings) -> None:
-        self._base_url = settings.zoom_base_url
+        self._settings = settings
 
     async def run(self, context: RunContext, config: RecordingSyncConfig) -> Outcome:
         """Sync every source.
@@ -85,20 +86,10 @@ class RecordingSyncHandler(Handler[RecordingSyncConfig]):
                 platform=PLATFORM,
                 code=NOT_CONNECTED,
             )
-        return {account.connection_id: ZoomClient(self._api(context, account)) for account in connected}
-
-    def _api(self, context: RunContext, account: Account) -> ZoomApi:
-        # The calls of all apps of a Zoom account are counted together; where the account's own id is not
-        # known, each connection is counted alone.
-        zoom_account = account.settings.get("account_id") or account.connection_id
-        return ZoomApi(
-            context.http,
-            self._base_url,
-            account.credential,
-            limiter=context.limiter,
-            account=f"{context.tenant_id}/{zoom_account}",
-            connection_id=account.connection_id,
-        )
+        return {
+            account.connection_id: client(access_of(context, account, self._settings))
+            for account in connected
+        }
 
     def _tell_what_is_missing(self, context: RunContext, wanted: Plan) -> None:
         for name, reason in wanted.unusable_templates.items():

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from common.automation_config.scheduled_report import MetricType, ReportFormat, ScheduledReportConfig
 from common.errors import Consequence, PlatformError
 from common.messages import Attachment, Message
-from common.models import ConnectionKind, DestinationType
+from common.models import DestinationType, platform_of
 from executor.handlers.base import Handler, Outcome, RunContext
 from executor.reports.gather.collection import Collected, Source, Sources, Wanted, collect
 from executor.reports.gather.profile_memory import Memory
@@ -21,15 +21,19 @@ from executor.reports.gather.scope import ADVERTISING, Reach, reach
 from executor.reports.model.content import Omission, Report, Subject
 from executor.reports.model.record import record, summary
 from executor.reports.render import chart, plots, table
-from executor.reports.render.names import PLATFORM_TITLES
 from executor.reports.render.text import ReportRenderer
 from executor.settings import ExecutorSettings
+from executor.sources.access import access_of
 from executor.sources.ads import AdSources
 from executor.sources.creators import CreatorSources
-from platforms import facebook, tiktok_business
+from platforms import facebook
 from platforms.advertising.metrics import AdsClient
+from platforms.facebook import FACEBOOK_USER
 from platforms.facebook.ads import FacebookAds
 from platforms.facebook.client import FacebookClient
+from platforms.facebook.opening import graph as graph_of
+from platforms.registry import AD_KINDS, title_of
+from platforms.tiktok_organic import TIKTOK_ORGANIC
 from platforms.tiktok_organic.client import Organic
 
 _REASONS = {
@@ -61,6 +65,7 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
     config = ScheduledReportConfig
 
     def __init__(self, settings: ExecutorSettings, *, clock: Clock = _now) -> None:
+        self._settings = settings
         self._ads = AdSources(settings)
         self._creators = CreatorSources(settings)
         self._renderer = ReportRenderer()
@@ -134,12 +139,12 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
         pages: list[Source[FacebookClient]] = []
         creators: list[Source[Organic]] = []
         lost: list[Refusal] = []
-        if ConnectionKind.FACEBOOK_USER in about.kinds:
-            own = [each for each in context.accounts if each.kind == ConnectionKind.FACEBOOK_USER]
+        if FACEBOOK_USER in about.kinds:
+            own = [each for each in context.accounts if each.kind == FACEBOOK_USER]
             for account in own:
                 connection, name = str(account.connection_id), account.name
                 # One for both, so that what is asked at the same time shares a request.
-                graph = await tried(self._ads.facebook(context, account))
+                graph = await tried(graph_of(access_of(context, account, self._settings)))
                 if isinstance(graph, PlatformError):
                     lost.append(Refusal(Subject.CONNECTION, connection, name, graph))
                     continue
@@ -149,12 +154,12 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
                     pages.append(Source(connection, name, FacebookClient(graph)))
             if not own:
                 lost += _unconnected(await tried(self._ads.of(context, [facebook.PLATFORM])))
-        if ConnectionKind.TIKTOK_BUSINESS in about.kinds:
-            found = await tried(self._ads.of(context, [tiktok_business.PLATFORM]))
+        for kind in sorted(about.kinds.intersection(AD_KINDS) - {FACEBOOK_USER}):
+            found = await tried(self._ads.of(context, [platform_of(kind)]))
             lost += _unconnected(found)
             if not isinstance(found, PlatformError):
                 ads += [Source(each.connection_id, each.name, each.client) for each in found]
-        if ConnectionKind.TIKTOK_ORGANIC in about.kinds:
+        if TIKTOK_ORGANIC in about.kinds:
             try:
                 own_creators = self._creators.of(context)
             except PlatformError as error:
@@ -168,7 +173,7 @@ def _unconnected(answer: object) -> list[Refusal]:
     """What is told of a platform without a connection."""
     if not isinstance(answer, PlatformError):
         return []
-    title = PLATFORM_TITLES[answer.platform]
+    title = title_of(answer.platform)
     return [Refusal(Subject.CONNECTION, f"{answer.platform}:{answer.detail}", title, answer)]
 
 
@@ -209,7 +214,7 @@ def _report(name: str, config: ScheduledReportConfig, about: Reach, collected: C
 
 def _omission(refusal: Refusal) -> Omission:
     error = refusal.error
-    reason = _REASONS[error.consequence].format(platform=PLATFORM_TITLES[error.platform])
+    reason = _REASONS[error.consequence].format(platform=title_of(error.platform))
     return Omission(
         refusal.subject,
         refusal.id,

@@ -17,7 +17,7 @@ from common.automation_policy import AutomationPolicy
 from common.database import outbox
 from common.database.pool import ConnectionPool, DbSession
 from common.events import RunStarted, to_record
-from common.models import ConnectionKind, Lane, Platform, Trigger
+from common.models import POSTGRESQL, S3, ConnectionKind, Lane, Trigger
 from common.secrets.crypto import Undecryptable
 from executor.handlers.base import Account
 from executor.tokens.credential import KeptCredential
@@ -78,7 +78,7 @@ SELECT id, tenant_id, platform, kind, name, settings, accounts, token_sealed, to
 """
 
 
-STORES = frozenset({Platform.POSTGRESQL.value, Platform.S3.value})
+STORES = frozenset({POSTGRESQL, S3})
 """What any automation may write to; its configuration names the connection."""
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.errors import Consequence, PlatformError
-from common.models import ConnectionKind
-from executor.handlers.base import RunContext
+from executor.context import RunContext
 from executor.settings import ExecutorSettings
-from platforms.tiktok_organic import PLATFORM
+from executor.sources.access import access_of
+from platforms.tiktok_organic import PLATFORM, TIKTOK_ORGANIC
 from platforms.tiktok_organic.client import Organic
+from platforms.tiktok_organic.opening import creator
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class CreatorSources:
     """Makes the clients of a run's connected creators."""
 
     def __init__(self, settings: ExecutorSettings) -> None:
-        self._base_url = settings.tiktok_open_base_url
+        self._settings = settings
 
     def of(self, context: RunContext) -> list[CreatorSource]:
         """One source for each connected creator.
@@ -37,17 +38,10 @@ class CreatorSources:
             CreatorSource(
                 str(account.connection_id),
                 account.name,
-                Organic(
-                    context.http,
-                    self._base_url,
-                    account.credential,
-                    limiter=context.limiter,
-                    scope=str(context.tenant_id),
-                    connection_id=account.connection_id,
-                ),
+                creator(access_of(context, account, self._settings)),
             )
             for account in context.accounts
-            if account.kind == ConnectionKind.TIKTOK_ORGANIC
+            if account.kind == TIKTOK_ORGANIC
         ]
         if not found:
             raise PlatformError(

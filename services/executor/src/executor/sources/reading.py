@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
 
 from common.errors import Consequence, PlatformError
-from executor.handlers.base import RunContext
+from executor.context import RunContext
 from executor.sources.ads import AdSource
 from platforms.advertising.figures import AdAccount
 

@@ -8,7 +8,6 @@ from datetime import date, datetime
 
 from common.automation_config.data_sync import DataSyncConfig
 from common.errors import Consequence, PlatformError
-from common.models import Platform
 from executor.sources.ads import AdSource
 from executor.sources.reading import (
     Found,
@@ -23,6 +22,8 @@ from executor.sync.chunks import AccountRows, Packer, Row
 from executor.sync.windows import Watermarks, account_key, window
 from platforms.advertising.metrics import Level, MetricRow
 from platforms.calls.periods import Days, pieces
+from platforms.facebook import PLATFORM as FACEBOOK
+from platforms.tiktok_business import PLATFORM as TIKTOK
 
 _DAYS_AT_A_TIME = 31
 """Days of an account whose rows are held at once."""
@@ -55,7 +56,7 @@ async def collect(
     Raises:
         PlatformError: nothing can be read; or something cannot be read yet, and there is another chance.
     """
-    selection = {Platform.FACEBOOK.value: config.accounts, Platform.TIKTOK.value: config.advertisers}
+    selection = {FACEBOOK: config.accounts, TIKTOK: config.advertisers}
     listing = await list_accounts(sources, selection)
     if not is_last_chance:
         raise_what_may_still_come(listing.refusals)

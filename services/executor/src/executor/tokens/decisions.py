@@ -3,7 +3,7 @@ about the grant. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,14 +11,9 @@ from enum import StrEnum
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind, RefreshOutcome
 from platforms.oauth.base import ANSWER_LOST, NO_TOKEN, Stored
+from platforms.platform import Renewal
+from platforms.registry import KINDS
 
-MARGINS: Mapping[ConnectionKind, timedelta] = {
-    ConnectionKind.ZOOM_SERVER: timedelta(seconds=60),
-    ConnectionKind.ZOOM_USER: timedelta(minutes=5),
-    ConnectionKind.TIKTOK_ORGANIC: timedelta(minutes=5),
-}
-"""How long before its end a token is no longer handed out. Kinds that are not here live for weeks, and are
-renewed ahead by the leader's reminder alone."""
 LARGEST_MARGIN = 0.2
 """Part of a token's life that the margin may be, lest a short-lived one is renewed at every call."""
 PROLONG_BEFORE = timedelta(days=10)
@@ -96,9 +91,9 @@ class Past:
 
 def is_worn(kind: ConnectionKind, token: Token, now: datetime) -> bool:
     """Whether the token ends too soon to be handed out."""
-    if token.expires_at is None or kind not in MARGINS:
+    margin = KINDS[kind].margin if kind in KINDS else None
+    if token.expires_at is None or margin is None:
         return False
-    margin = MARGINS[kind]
     if token.granted_at is not None and token.granted_at < token.expires_at:
         margin = min(margin, LARGEST_MARGIN * (token.expires_at - token.granted_at))
     return token.expires_at - now <= margin
@@ -106,14 +101,16 @@ def is_worn(kind: ConnectionKind, token: Token, now: datetime) -> bool:
 
 def can_renew(kind: ConnectionKind, stored: Stored, *, why: Why) -> bool:
     """Whether there is anything to ask for another token with."""
-    match kind:
-        case ConnectionKind.ZOOM_SERVER:
-            return bool(stored.credentials)
-        case ConnectionKind.FACEBOOK_USER:
+    match _renewal(kind):
+        case Renewal.NOTHING:
+            return False
+        case Renewal.ITSELF:
             # What the platform refused cannot be exchanged any more.
             return why is Why.DUE and stored.access_token is not None
-        case _:
+        case Renewal.REFRESH_TOKEN:
             return stored.refresh_token is not None
+        case Renewal.CREDENTIALS:
+            return bool(stored.credentials)
 
 
 def is_due(refresh_at: datetime | None, now: datetime) -> bool:
@@ -125,7 +122,7 @@ def move_when_due(kind: ConnectionKind, stored: Stored, now: datetime) -> Move:
     """Renew it where it can be and has an end that is near; else look whether it lives."""
     if not can_renew(kind, stored, why=Why.DUE):
         return Move.LOOK
-    if kind is ConnectionKind.FACEBOOK_USER:
+    if _renewal(kind) is Renewal.ITSELF:
         near = stored.expires_at is not None and stored.expires_at - now <= PROLONG_BEFORE
         return Move.RENEW if near else Move.LOOK
     return Move.RENEW
@@ -141,7 +138,7 @@ def outcome_of(kind: ConnectionKind, error: PlatformError) -> RefreshOutcome:
         return RefreshOutcome.UNKNOWN
     if error.consequence in _DEAD:
         return RefreshOutcome.REJECTED
-    if kind is ConnectionKind.ZOOM_SERVER and error.consequence is Consequence.INVALID:
+    if _renewal(kind) is Renewal.CREDENTIALS and error.consequence is Consequence.INVALID:
         return RefreshOutcome.REJECTED
     return RefreshOutcome.FAILED
 
@@ -165,3 +162,7 @@ def reason_for(error: PlatformError, *, answer_lost: bool, rotates: bool) -> str
             f"the old one is no longer accepted ({error.detail})"
         )
     return f"its token is no longer accepted and cannot be renewed ({error.detail})"
+
+
+def _renewal(kind: ConnectionKind) -> Renewal:
+    return KINDS[kind].renewal if kind in KINDS else Renewal.NOTHING

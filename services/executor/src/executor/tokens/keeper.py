@@ -16,7 +16,7 @@ import structlog
 
 from common import telemetry
 from common.errors import Consequence, PlatformError
-from common.models import ConnectionKind
+from common.models import ConnectionKind, platform_of
 from common.secrets.crypto import Undecryptable
 from executor.tokens.decisions import Token, Why, is_worn
 from executor.tokens.refresher import NO_DATABASE, Refresher, not_yet, unavailable
@@ -98,14 +98,14 @@ class TokenKeeper:
                     "token not renewed yet", connection_id=str(connection_id), error=type(error).__name__
                 )
                 return token
-            raise not_yet(kind.platform, connection_id) from error
+            raise not_yet(platform_of(kind), connection_id) from error
 
     async def replaced(self, connection_id: UUID, kind: ConnectionKind, version: int) -> Token:
         """Another token than the `version`th, which the platform refused. Raises PlatformError."""
         try:
             return await self.renewed(connection_id, kind, version, Why.REFUSED)
         except NO_DATABASE as error:
-            raise not_yet(kind.platform, connection_id) from error
+            raise not_yet(platform_of(kind), connection_id) from error
 
     async def renewed(self, connection_id: UUID, kind: ConnectionKind, version: int, why: Why) -> Token:
         """The token after a renewal, shared with all in this process who want one of this connection.
@@ -146,7 +146,7 @@ class TokenKeeper:
             flight.exception()
 
     async def _fly(self, connection_id: UUID, kind: ConnectionKind, version: int, why: Why) -> Token:
-        attributes = {"carillon.connection.id": str(connection_id), "carillon.connection.kind": kind.value}
+        attributes = {"carillon.connection.id": str(connection_id), "carillon.connection.kind": kind}
         async with self._places:
             with telemetry.span("renew token", attributes=attributes):
                 try:
@@ -154,7 +154,7 @@ class TokenKeeper:
                 except Undecryptable as error:
                     log.error("token cannot be opened", connection_id=str(connection_id), error=error.detail)
                     raise unavailable(
-                        kind.platform, connection_id, error.detail, Consequence.INVALID, "undecryptable"
+                        platform_of(kind), connection_id, error.detail, Consequence.INVALID, "undecryptable"
                     ) from error
                 if isinstance(found, PlatformError):
                     raise found

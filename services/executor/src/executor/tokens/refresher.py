@@ -20,7 +20,7 @@ from common.database import outbox
 from common.database.pool import TRANSIENT_DATABASE_ERRORS, DbSession
 from common.errors import Consequence, PlatformError
 from common.events import TokenRefreshed, to_record
-from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
+from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome, platform_of
 from executor.aftermath.application import AftermathWriter
 from executor.aftermath.table import Condemned
 from executor.tokens.decisions import (
@@ -112,7 +112,7 @@ class Refresher:
             async with self._vault.locked(connection_id) as (connection, kept):
                 if kept is None:
                     return unavailable(
-                        kind.platform,
+                        platform_of(kind),
                         connection_id,
                         "the account is no longer connected",
                         Consequence.REAUTH,
@@ -206,7 +206,7 @@ class Refresher:
                 connection_id=kept.id,
                 tenant_id=kept.tenant_id,
                 platform=kept.platform,
-                kind=kept.kind.value,
+                kind=kept.kind,
                 version=token.version,
                 expires_at=token.expires_at,
             )
@@ -326,5 +326,5 @@ def _ids(kept: Kept) -> dict[str, str]:
     return {
         "connection_id": str(kept.id),
         "tenant_id": str(kept.tenant_id),
-        "kind": kept.kind.value,
+        "kind": kept.kind,
     }

@@ -26,7 +26,6 @@ from api.recordings.service import files_of
 from api.recordings.sources.schemas import ME
 from common.automation_config.recording_sync import RecordingSyncConfig
 from common.database.pool import DbSession, driver_connection
-from common.models import ConnectionKind
 from common.recordings import catalog, intake
 from common.recordings.catalog import Templates
 from common.recordings.files import RecordedFile, is_blank
@@ -35,6 +34,7 @@ from common.recordings.intake import Entry, Taking
 from common.recordings.matching import Matcher, SlowPattern, SourceName, Template
 from common.recordings.selection import Verdict, Wanted, decide
 from common.secrets.crypto import KeyRing, Undecryptable
+from platforms.zoom import ZOOM_SERVER
 from platforms.zoom import events as zoom_events
 from platforms.zoom.events import ZoomEvent
 from platforms.zoom.recordings import read_meeting
@@ -125,7 +125,7 @@ async def receiver_of(session: AsyncSession, keys: KeyRing, connection_id: UUID)
 
 def _own_names(row: asyncpg.Record) -> frozenset[str] | None:
     """Who `me` is. A server-to-server app is nobody."""
-    if row["kind"] == ConnectionKind.ZOOM_SERVER:
+    if row["kind"] == ZOOM_SERVER:
         return frozenset()
     external_id, accounts = row["external_id"], row["accounts"]
     if not isinstance(external_id, str):

@@ -20,14 +20,14 @@ from api.security import Principal
 from common.errors import Conflict, FieldError
 from common.models import (
     Connection,
-    ConnectionKind,
-    Platform,
     Recording,
     RecordingSource,
     RecordingTemplate,
     SourceStatus,
 )
 from common.recordings.store import RecordingStore
+from platforms.zoom import PLATFORM as ZOOM
+from platforms.zoom import ZOOM_SERVER
 
 NAMED = 5
 """How many of those that stand in the way of a deletion a refusal names."""
@@ -126,13 +126,13 @@ async def _zoom_connection(session: AsyncSession, tenant_id: UUID, connection_id
     connection = await find_owned(session, Connection, tenant_id, connection_id, lock=Lock.REFERENCE)
     if connection is None:
         raise unacceptable([FieldError("/connection_id", "no connection of yours has this id")])
-    if connection.platform != Platform.ZOOM:
+    if connection.platform != ZOOM:
         raise unacceptable([FieldError("/connection_id", "recordings come from Zoom connections only")])
     return connection
 
 
 def _check_person(connection: Connection, external_user: str) -> None:
-    if external_user == ME and connection.kind == ConnectionKind.ZOOM_SERVER:
+    if external_user == ME and connection.kind == ZOOM_SERVER:
         detail = "a server-to-server app is nobody: write a user's id or e-mail address"
         raise unacceptable([FieldError("/external_user", detail)])
 

@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from common.database.pool import driver_connection
 from common.errors import FieldError
-from common.models import Connection, Destination, DestinationType, Platform
+from common.models import S3, Connection, Destination, DestinationType
 from common.recordings import catalog
 from common.recordings.rules import MatchingRules
 from common.recordings.settings import ProcessingSettings, S3Target, WebhookTarget
@@ -61,7 +61,7 @@ async def _buckets(session: AsyncSession, tenant_id: UUID, ids: Sequence[UUID]) 
     found = await session.execute(
         select(col(Connection.id)).where(
             col(Connection.tenant_id) == tenant_id,
-            col(Connection.platform) == Platform.S3,
+            col(Connection.platform) == S3,
             col(Connection.id).in_(ids),
         )
     )

@@ -29,7 +29,8 @@ from api.web.rendering import render, timezones
 from api.web.sessions import SignedIn, Viewer
 from common.automation_policy import AutomationPolicy
 from common.errors import RequestError
-from common.models import SOURCE_PLATFORMS, Automation, Destination, Lane
+from common.models import Automation, Destination, Lane
+from platforms.registry import TITLES
 
 router = APIRouter(prefix="/automations")
 _LOOK_AHEAD = 5
@@ -270,7 +271,7 @@ async def _form(
         chosen=chosen,
         fields=schema_form.fields_of(chosen.config_schema),
         destinations=await destinations_of(session, viewer),
-        platforms=SOURCE_PLATFORMS,
+        platforms=tuple(TITLES),
         lanes=list(Lane),
         values=values,
         faults=faults,

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from api.connections import checking, service
 from api.connections.health import health_of, missing_of
-from api.connections.kinds import PASTED, STORES, PastedField
+from api.connections.kinds import ALL_KINDS, PASTED, KindName
 from api.connections.schemas import ConnectionCreate, ConnectionPatch
 from api.context import Collaborators, Now, Transaction, Wired
 from api.pagination import MAX_LIMIT, PageRequest
@@ -23,7 +23,9 @@ from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render
 from api.web.sessions import SignedIn, Viewer
 from common.errors import Conflict, RequestError
-from common.models import Connection, ConnectionKind, Platform
+from common.models import STORES, Connection, ConnectionKind, platform_of
+from platforms.platform import PastedField
+from platforms.zoom import PLATFORM as ZOOM
 
 router = APIRouter(prefix="/connections")
 _ALL = PageRequest(limit=MAX_LIMIT, after=None)
@@ -60,10 +62,10 @@ async def new_connection(
     request: Request,
     viewer: SignedIn,
     wired: Wired,
-    kind: Annotated[ConnectionKind, Query()] = ConnectionKind.FACEBOOK_USER,
+    kind: Annotated[KindName, Query()] = KindName(ALL_KINDS[0]),
 ) -> Response:
     """The form to paste the secrets of a new connection into."""
-    return _form(request, viewer, wired, kind=kind, values={}, faults=Faults())
+    return _form(request, viewer, wired, kind=ConnectionKind(kind), values={}, faults=Faults())
 
 
 @router.post("/new")
@@ -73,7 +75,7 @@ async def create_connection(
     """Connect an account as the form says, and look at it at once."""
     kind = _kind_of(form)
     try:
-        document = {"platform": kind.platform, "kind": kind, **_document(form, kind)}
+        document = {"platform": platform_of(kind), "kind": kind, **_document(form, kind)}
         wanted = ConnectionCreate.model_validate(document)
         async with session.begin_nested():
             made = await service.create(session, wired.keys, wired.grants, viewer.principal, wanted, now=now)
@@ -110,9 +112,7 @@ async def connection(
         reach=reached(row.accounts),
         renewals=renewals[: _LAST_RENEWALS.limit],
         is_store=ConnectionKind(row.kind) in STORES,
-        hook=f"{wired.settings.public_url.rstrip('/')}/hooks/zoom/{row.id}"
-        if row.platform == Platform.ZOOM
-        else "",
+        hook=f"{wired.settings.public_url.rstrip('/')}/hooks/zoom/{row.id}" if row.platform == ZOOM else "",
     )
 
 
@@ -204,7 +204,7 @@ async def delete(
 
 def _kind_of(form: Form) -> ConnectionKind:
     given = form.text("kind")
-    return ConnectionKind(given) if given in list(ConnectionKind) else ConnectionKind.FACEBOOK_USER
+    return ConnectionKind(given) if given in ALL_KINDS else ALL_KINDS[0]
 
 
 def _document(form: Form, kind: ConnectionKind) -> dict[str, Any]:
@@ -264,4 +264,4 @@ def _form(
 
 
 def _described(wired: Collaborators, kind: ConnectionKind) -> Any:
-    return next(each for each in service.kinds(wired.grants) if each.kind == kind)
+    return next(each for each in service.kinds(wired.grants) if ConnectionKind(each.kind) == kind)

@@ -18,6 +18,7 @@ from api.web.forms import SentForm
 from api.web.rendering import render
 from api.web.sessions import SignedIn
 from common.errors import RequestError
+from common.models import ConnectionKind
 
 router = APIRouter()
 _LIST = "/connections"
@@ -41,7 +42,7 @@ async def connect(
     except RequestError as error:
         told = error.errors[0].detail if error.errors else error.detail
         return led_on(request, wired.keys, _LIST, f"It cannot be connected: {told}", tone="bad")
-    title = wired.grants[wanted.kind].title
+    title = wired.grants[ConnectionKind(wanted.kind)].title
     return render(request, "leaving.html", viewer, title=title, address=begun.authorize_url)
 
 

@@ -23,7 +23,8 @@ from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render
 from api.web.sessions import SignedIn, Viewer
 from common.errors import Conflict, RequestError
-from common.models import Connection, Platform, RecordingSource
+from common.models import Connection, RecordingSource
+from platforms.zoom import PLATFORM as ZOOM
 
 router = APIRouter(prefix="/recordings/sources")
 _ALL = PageRequest(limit=MAX_LIMIT, after=None)
@@ -182,7 +183,7 @@ async def zoom_connections(session: AsyncSession, viewer: Viewer) -> list[Connec
     """The team's Zoom accounts, by name."""
     rows = await session.execute(
         select(Connection)
-        .where(col(Connection.tenant_id) == viewer.tenant_id, col(Connection.platform) == Platform.ZOOM)
+        .where(col(Connection.tenant_id) == viewer.tenant_id, col(Connection.platform) == ZOOM)
         .order_by(col(Connection.name))
         .limit(MAX_LIMIT)
     )

@@ -26,7 +26,7 @@ from api.web.recording_words import KINDS, RULES
 from api.web.rendering import render
 from api.web.sessions import SignedIn, Viewer
 from common.errors import Conflict, RequestError
-from common.models import Connection, Destination, DestinationType, Platform, RecordingTemplate
+from common.models import S3, Connection, Destination, DestinationType, RecordingTemplate
 from common.recordings.rules import MatchingRules
 from common.recordings.settings import PLACEHOLDERS
 
@@ -158,7 +158,7 @@ async def _targets(session: AsyncSession, tenant_id: UUID) -> tuple[Sequence[Any
     """The buckets and webhooks that files can go to."""
     buckets = await session.execute(
         select(col(Connection.id), col(Connection.name))
-        .where(col(Connection.tenant_id) == tenant_id, col(Connection.platform) == Platform.S3)
+        .where(col(Connection.tenant_id) == tenant_id, col(Connection.platform) == S3)
         .order_by(col(Connection.name))
     )
     webhooks = await session.execute(

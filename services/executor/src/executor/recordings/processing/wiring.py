@@ -24,6 +24,8 @@ from executor.recordings.steps.transcription_api import Endpoint, SpeechToText
 from executor.recordings.steps.uploading import Uploading
 from executor.recordings.targets.opening import Targets
 from executor.settings import ExecutorSettings
+from platforms.platform import settings_of
+from platforms.zoom.settings import ZoomSettings
 
 
 def processing_of(
@@ -68,7 +70,7 @@ def steps_of(
     downloader = Downloader(
         http,
         store,
-        DownloadHosts.of(settings.zoom_base_url, settings.zoom_download_hosts),
+        DownloadHosts.of(settings_of(settings, ZoomSettings).zoom_base_url, settings.zoom_download_hosts),
         max_bytes=settings.recording_max_bytes,
         timeout=settings.platform_timeout,
     )

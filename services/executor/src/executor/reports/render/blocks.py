@@ -19,9 +19,10 @@ from executor.reports.model.content import (
     VideoList,
 )
 from executor.reports.render import numbers
-from executor.reports.render.names import PLATFORM_TITLES, shown
+from executor.reports.render.names import shown
 from platforms.advertising.metrics import METRICS, Unit
 from platforms.calls.periods import Days
+from platforms.registry import title_of
 
 PAGE_LABELS = {
     "views": "Views",
@@ -89,7 +90,7 @@ def total(total: Total) -> str:
 
 def account(account: AccountFigures, report: Report) -> Block:
     """What an ad account delivered."""
-    platform = PLATFORM_TITLES[account.platform] if len(report.platforms) > 1 else ""
+    platform = title_of(account.platform) if len(report.platforms) > 1 else ""
     return Block(
         shown(account.name),
         _aside(platform, account.currency, _other_than(report.days, account.days)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 
-PLATFORM_TITLES = {"facebook": "Facebook", "tiktok": "TikTok"}
 _LONGEST = 40
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})

@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from common.automation_config.scheduled_report import ReportPeriod
 from executor.reports.model.content import Report, Subject
 from executor.reports.render import blocks, numbers
-from executor.reports.render.names import PLATFORM_TITLES, shown
+from executor.reports.render.names import shown
+from platforms.registry import title_of
 
 LONGEST = 4_096
 """UTF-16 units of a Telegram message, which every report keeps within."""
@@ -152,5 +153,5 @@ def _source(report: Report) -> str:
         parts.append(f"{shown(zones[0])} time" if len(zones) == 1 else "each ad account's own time")
     if report.pages:
         parts.append("Pacific time for pages" if zones else "Pacific time")
-    source = f"Source: {', '.join(PLATFORM_TITLES[platform] for platform in report.platforms)}"
+    source = f"Source: {', '.join(title_of(platform) for platform in report.platforms)}"
     return f"{source} · days in {', '.join(parts)}" if parts else source

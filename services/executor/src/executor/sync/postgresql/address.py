@@ -11,7 +11,7 @@ from enum import Enum
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from common.errors import Consequence, PlatformError
-from common.models import Platform
+from common.models import POSTGRESQL
 
 DEFAULT_PORT = 5_432
 _HARMLESS = frozenset({"application_name", "connect_timeout", "target_session_attrs", "pgbouncer"})
@@ -55,7 +55,7 @@ def parse_dsn(dsn: str, *, connection_id: str | None = None) -> DatabaseAddress:
         return PlatformError(
             f"the connection's address cannot be used: {detail}",
             Consequence.INVALID,
-            platform=Platform.POSTGRESQL.value,
+            platform=POSTGRESQL,
             code="dsn",
             connection_id=connection_id,
         )

@@ -11,7 +11,7 @@ import ssl
 import asyncpg
 
 from common.errors import BlockedAddress, Consequence, PlatformError
-from common.models import Platform
+from common.models import POSTGRESQL
 from common.secrets.redaction import hide_secrets
 
 _BY_STATE = {
@@ -65,7 +65,7 @@ def failure(error: BaseException, *, connection_id: str, secrets: tuple[str, ...
     return PlatformError(
         f"the database cannot be written to: {told}{said}",
         consequence,
-        platform=Platform.POSTGRESQL.value,
+        platform=POSTGRESQL,
         code=code,
         connection_id=connection_id,
     )

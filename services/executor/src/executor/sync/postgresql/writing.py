@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from common.errors import Consequence, PlatformError
-from common.models import Platform
+from common.models import POSTGRESQL
 from executor.sync.chunks import Chunk, Row
 from executor.sync.postgresql.connecting import UserConnection
 from executor.sync.postgresql.table import COLUMNS_OF, SCHEMA_EXISTS, UNIQUE_KEYS_OF, Present, Table
@@ -95,7 +95,7 @@ def _incomplete(table: Table, statements: Sequence[str], connection_id: str) -> 
     return PlatformError(
         f"table: {table.sql} is not as it must be; run this, or set create_schema:\n{script};",
         Consequence.INVALID,
-        platform=Platform.POSTGRESQL.value,
+        platform=POSTGRESQL,
         code="schema",
         connection_id=connection_id,
     )

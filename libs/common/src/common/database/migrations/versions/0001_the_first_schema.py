@@ -19,9 +19,7 @@ _NOW = sa.text("now()")
 _OBJECT = sa.text("'{}'::jsonb")
 _ARRAY = sa.text("'[]'::jsonb")
 
-_KINDS = (
-    "'facebook_user', 'tiktok_business', 'tiktok_organic', 'zoom_user', 'zoom_server', 'postgresql', 's3'"
-)
+_NAMED = "~ '^[a-z][a-z0-9_]{0,49}$'"
 _RUN_STATES = "'waiting', 'queued', 'running', 'retrying', 'completed', 'failed', 'cancelled', 'skipped'"
 _RECORDING_STATES = (
     "'INITIALIZED', 'DOWNLOADING', 'DOWNLOADED', 'TRANSCRIBING', 'TRANSCRIBED', 'UPLOADING', 'UPLOADED', "
@@ -139,11 +137,11 @@ def upgrade() -> None:
         sa.Column("created_at", _TIME, server_default=_NOW, nullable=False),
         sa.Column("updated_at", _TIME, server_default=_NOW, nullable=False),
         sa.CheckConstraint(
-            f"kind IN ({_KINDS})",
+            f"kind {_NAMED}",
             name=op.f("ck_connection_kind"),
         ),
         sa.CheckConstraint(
-            "platform IN ('facebook', 'tiktok', 'zoom', 'postgresql', 's3')",
+            f"platform {_NAMED}",
             name=op.f("ck_connection_platform"),
         ),
         sa.CheckConstraint("status IN ('active', 'reauth_required')", name=op.f("ck_connection_status")),
@@ -350,7 +348,7 @@ def upgrade() -> None:
         sa.Column("created_at", _TIME, server_default=_NOW, nullable=False),
         sa.Column("expires_at", _TIME, nullable=False),
         sa.CheckConstraint(
-            f"kind IN ({_KINDS})",
+            f"kind {_NAMED}",
             name=op.f("ck_oauth_attempt_kind"),
         ),
         sa.ForeignKeyConstraint(
