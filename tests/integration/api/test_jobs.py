@@ -139,7 +139,7 @@ async def test_jobs_and_their_names_are_a_persons_own(
 
     assert (await other.post(PATH, json=wanted())).status_code == 201
     assert (await other.get(f"{PATH}/{job['id']}")).status_code == 404
-    assert [item["id"] for item in (await api.get(PATH)).json()["items"]] == [job["id"]]
+    assert [item["id"] for item in (await api.get(PATH)).json()] == [job["id"]]
     assert (await api.get(f"/api/automations/{job['id']}")).status_code == 200
 
 
@@ -164,7 +164,7 @@ async def test_is_active_pauses_and_resumes(api: httpx.AsyncClient) -> None:
     asleep = await create(api, name="asleep", is_active=False)
     awake = await create(api, name="awake")
     assert (asleep["is_active"], asleep["next_run_at"]) == (False, None)
-    listed = (await api.get(PATH, params={"active_only": True})).json()["items"]
+    listed = (await api.get(PATH, params={"active_only": True})).json()
     assert [item["id"] for item in listed] == [awake["id"]]
 
     woken = (await api.patch(f"{PATH}/{asleep['id']}", json={"is_active": True})).json()
@@ -172,7 +172,7 @@ async def test_is_active_pauses_and_resumes(api: httpx.AsyncClient) -> None:
 
     assert (woken["is_active"], paused["is_active"]) == (True, False)
     assert woken["next_run_at"] == awake["next_run_at"]
-    assert len((await api.get(PATH)).json()["items"]) == 2
+    assert len((await api.get(PATH)).json()) == 2
 
 
 async def test_the_limits_of_jobs_hold_at_once(api: httpx.AsyncClient, world: World) -> None:
@@ -214,7 +214,7 @@ async def test_other_automations_are_no_jobs(api: httpx.AsyncClient, world: Worl
         await api.post(f"{PATH}/{report}/run"),
     ):
         assert answer.status_code == 404
-    assert (await api.get(PATH)).json()["items"] == []
+    assert (await api.get(PATH)).json() == []
 
 
 async def test_a_job_of_an_earlier_release_hides_no_other(
@@ -228,7 +228,20 @@ async def test_a_job_of_an_earlier_release_hides_no_other(
         "sync_config": {"sync_days": 3},
     }
     await world.sql.execute("UPDATE automation SET automation_config = $1", config)
-    [shown] = (await api.get(PATH)).json()["items"]
+    [shown] = (await api.get(PATH)).json()
     assert shown["sync_config"] == {"sync_days": 3}
     assert shown["filters"] == {"status": ["INITIALIZED"], "exclude_blank": True}
     assert shown["template_ids"] == [12, 14]
+
+
+async def test_a_list_of_jobs_is_an_array_whose_pages_are_linked(api: httpx.AsyncClient) -> None:
+    """As clients of the system that Carillon replaces parse it."""
+    made = [(await create(api, name=f"Job {number}"))["id"] for number in range(3)]
+
+    first = await api.get(PATH, params={"limit": 2, "active_only": True})
+    following = first.links["next"]["url"]
+    last = await api.get(following)
+
+    assert [job["id"] for job in (*first.json(), *last.json())] == made[::-1]
+    assert "active_only=true" in following
+    assert last.links == {}

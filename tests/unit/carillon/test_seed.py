@@ -30,7 +30,7 @@ class Store:
         collection = path.removesuffix(f"/{identifier}")
         items = [] if path.endswith("/check") else self.items.setdefault(collection, [])
         if request.method == "GET":
-            return httpx.Response(200, json={"items": items})
+            return httpx.Response(200, json=items if collection == "v1/automation/jobs" else {"items": items})
         if request.method == "POST" and path.endswith("/check"):
             [item] = [item for item in self.items["connections"] if f"/{item['id']}/" in path]
             item["checked_at"] = NOW.isoformat()

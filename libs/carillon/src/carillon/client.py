@@ -47,14 +47,17 @@ class Api:
     async def everything(self, collection: str) -> list[Document]:
         """All items of `automations`, `destinations`, `connections` or `runs`, whatever number of pages."""
         found: list[Document] = []
-        cursor: str | None = None
-        while True:
-            parameters = {"limit": str(_PAGE_SIZE)} | ({"cursor": cursor} if cursor else {})
-            page = await self._call("GET", f"/api/{collection}", parameters=parameters)
-            found += page["items"]
-            cursor = page.get("next_cursor")
-            if cursor is None:
-                return found
+        address: str | None = f"/api/{collection}?limit={_PAGE_SIZE}"
+        while address is not None:
+            answer = await self._answer("GET", address)
+            page = answer.json()
+            if isinstance(page, list):  # recording jobs: an array, whose next page a header names
+                found += page
+                address = answer.links.get("next", {}).get("url")
+            else:
+                found += page["items"]
+                address = page.get("next")
+        return found
 
     async def create(self, collection: str, body: Mapping[str, Any]) -> Document:
         """A new item of a collection, as the API shows it."""
@@ -82,22 +85,20 @@ class Api:
         """A run with its attempts, logs and deliveries."""
         return await self._call("GET", f"/api/runs/{identifier}")
 
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        parameters: Mapping[str, str] | None = None,
-    ) -> Document:
+    async def _call(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> Document:
+        document: Document = (await self._answer(method, path, body=body)).json()
+        return document
+
+    async def _answer(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None
+    ) -> httpx.Response:
         try:
-            answer = await self._http.request(method, path, json=body, params=parameters)
+            answer = await self._http.request(method, path, json=body)
         except httpx.TransportError as error:
             where = self._http.base_url
             raise Unreachable(f"no answer from {where}: is `carillon up` running there? ({error})") from error
         if answer.is_success:
-            document: Document = answer.json()
-            return document
+            return answer
         raise Refused(answer.status_code, _reason(answer))
 
 

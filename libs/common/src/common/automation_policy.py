@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from common.errors import Consequence
 from common.retry import RetryPolicy
 from common.scheduling.policy import SchedulePolicy
+from common.strict import Number, WholeNumber
 
 MAX_TIMEOUT_SECONDS = 6 * 3600
 
@@ -20,11 +21,13 @@ class RetryChoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_attempts: int = Field(default=5, ge=1, le=20, description="Attempts in all, the first included")
-    base_seconds: float = Field(
+    max_attempts: WholeNumber = Field(
+        default=5, ge=1, le=20, description="Attempts in all, the first included"
+    )
+    base_seconds: Number = Field(
         default=5, ge=1, le=3600, description="Wait before the second attempt; doubles"
     )
-    cap_seconds: float = Field(
+    cap_seconds: Number = Field(
         default=600, ge=1, le=86_400, description="Longest wait that doubling leads to"
     )
     never: frozenset[Consequence] = Field(
@@ -32,7 +35,7 @@ class RetryChoice(BaseModel):
         description="Error classes that end the run at once although they could be retried",
     )
 
-    def as_policy(self, *, max_attempts: int) -> RetryPolicy:
+    def as_policy(self, *, max_attempts: WholeNumber) -> RetryPolicy:
         """The same for `common.retry`, with the attempts the run itself was given."""
         return RetryPolicy(
             max_attempts=max_attempts,
@@ -45,19 +48,19 @@ class AutomationPolicy(SchedulePolicy):
     """Every policy of an automation, each with a default that suits most."""
 
     retry: RetryChoice = RetryChoice()
-    timeout_seconds: float | None = Field(
+    timeout_seconds: Number | None = Field(
         default=None,
         gt=0,
         le=MAX_TIMEOUT_SECONDS,
         description="Longest a run may take; default: the executor's",
     )
-    pause_on_failure_after: int | None = Field(
+    pause_on_failure_after: WholeNumber | None = Field(
         default=None,
         ge=1,
         le=1000,
         description="Failures in a row after which the automation stops with `error`",
     )
-    max_concurrent_runs: int | None = Field(
+    max_concurrent_runs: WholeNumber | None = Field(
         default=None, ge=1, le=1000, description="Runs of this automation at once, where `overlap` is `allow`"
     )
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
+from common.strict import InstantText
+
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 """What a person calls something."""
 
@@ -14,7 +16,9 @@ Secret = Annotated[SecretStr, StringConstraints(min_length=1, max_length=4096)]
 """Taken in, sealed, and never given out again."""
 
 Moment = Annotated[
-    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+    AwareDatetime,
+    InstantText,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC)),
 ]
 """An instant with its offset, far from where calendars end: every zone's clock can show it."""
 

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from api.problems import BadParameter, UnsupportedMediaType, pointer, unacceptable
+from api.faults import pointer
+from api.problems import BadParameter, UnsupportedMediaType, unacceptable
 from common.errors import FieldError, PayloadTooLarge, RequestError, Unprocessable
 
 MAX_BODY_BYTES = 256 * 1024

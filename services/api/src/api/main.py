@@ -124,8 +124,7 @@ def assemble(wired: Collaborators, instance: str) -> FastAPI:
     )
     app.state.collaborators = wired
     app.add_middleware(Observation)
-    problems.install(app)
-    for router in (
+    routers = (
         gallery,
         automations,
         backfills,
@@ -144,9 +143,11 @@ def assemble(wired: Collaborators, instance: str) -> FastAPI:
         zoom_events_router(),
         live,
         tenants,
-    ):
+        operations.router,
+    )
+    problems.install(app, routers)
+    for router in routers:
         app.include_router(router)
-    app.include_router(operations.router)
     console.install(app)
     app.openapi = lambda: documentation.openapi(app)  # type: ignore[method-assign]
     return app

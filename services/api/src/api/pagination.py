@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, tuple_
 
 from api.problems import BadParameter
+from common.strict import Digits
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
@@ -85,7 +86,7 @@ class PageRequest:
 
 
 def page_request(
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows on a page")] = DEFAULT_LIMIT,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows on a page"), Digits] = DEFAULT_LIMIT,
     cursor: Annotated[
         str | None, Query(max_length=200, description="`next_cursor` of the page before")
     ] = None,

@@ -7,27 +7,35 @@ of the request that `in` names. It never repeats a value, and never tells what w
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
 
 import asyncpg
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from opentelemetry import trace
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Mount, Route
 
+from api.faults import MAX_POINTER, in_words, pointer, within
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError, Conflict, FieldError, RequestError, Unprocessable
 
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
+MAX_FAULTS = 50
+"""Fields a problem names; a body may hold thousands that are not known."""
+_READING = ("GET", "HEAD")
+_METHODS = (*_READING, "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="carillon"'},
     503: {"Retry-After": "2"},
@@ -146,11 +154,6 @@ def problem_response(
     )
 
 
-def pointer(path: Sequence[str | int]) -> str:
-    """A path into a document as a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-
-
 def faults_of(error: RequestValidationError) -> list[Fault]:
     """FastAPI's validation errors, each field once, without the values."""
     faults: dict[tuple[str, str], Fault] = {}
@@ -161,30 +164,9 @@ def faults_of(error: RequestValidationError) -> list[Fault]:
             path = [*path, item["ctx"]["discriminator"].strip("'")]
         elif place == "body":
             path = within(error.body, path, missing=item["type"] == "missing")
-        fault = Fault(pointer=pointer(path), detail=_detail(item), **{"in": place})
+        fault = Fault(pointer=pointer(path)[:MAX_POINTER], detail=in_words(item), **{"in": place})
         faults.setdefault((place, fault.pointer), fault)
     return list(faults.values())
-
-
-def _detail(fault: Mapping[str, Any]) -> str:
-    """What is wrong, in Pydantic's words unless they repeat the value."""
-    if fault["type"] == "union_tag_invalid":
-        return f"Input should be one of {fault['ctx']['expected_tags']}"
-    return str(fault["msg"]).removeprefix("Value error, ")
-
-
-def within(document: Any, path: Sequence[str | int], *, missing: bool) -> list[str | int]:
-    """`path` without the steps that are Pydantic's names for the members of a union, not the document's."""
-    steps: list[str | int] = []
-    here: Any = document
-    for position, step in enumerate(path):
-        known = isinstance(here, dict) and step in here
-        if known or (isinstance(here, list) and isinstance(step, int) and step < len(here)):
-            here = here[step]
-        elif not (missing and position == len(path) - 1):
-            continue
-        steps.append(step)
-    return steps
 
 
 def unacceptable(faults: Sequence[FieldError]) -> Unprocessable:
@@ -193,13 +175,18 @@ def unacceptable(faults: Sequence[FieldError]) -> Unprocessable:
 
 
 def _count(faults: int) -> str:
+    if faults > MAX_FAULTS:
+        return f"{faults} fields are not acceptable; the first {MAX_FAULTS} are named."
     return "1 field is not acceptable." if faults == 1 else f"{faults} fields are not acceptable."
 
 
 async def _refused(request: Request, error: CarillonError) -> Response:
     given: tuple[FieldError, ...] = error.errors if isinstance(error, RequestError) else ()
     place = "query" if isinstance(error, BadParameter) else "body"
-    errors = [Fault(pointer=item.pointer, detail=item.detail, **{"in": place}) for item in given]
+    errors = [
+        Fault(pointer=item.pointer[:MAX_POINTER], detail=item.detail, **{"in": place})
+        for item in given[:MAX_FAULTS]
+    ]
     return problem_response(
         request,
         error.status_code,
@@ -211,12 +198,37 @@ async def _refused(request: Request, error: CarillonError) -> Response:
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    if request.url.path in request.app.state.fixed_paths and any(
+        fault["loc"][0] == "path" for fault in error.errors()
+    ):
+        # A path of another method, such as `GET …/kinds`, was taken for one with an id.
+        return await _http(request, HTTPException(405))
     errors = faults_of(error)
-    return problem_response(request, 422, _count(len(errors)), errors=errors)
+    return problem_response(request, 422, _count(len(errors)), errors=errors[:MAX_FAULTS])
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
-    return problem_response(request, error.status_code, str(error.detail), headers=error.headers)
+    headers = error.headers
+    if error.status_code == 405:
+        # Starlette names the methods of the first route of this path only, and of a mount none.
+        headers = {"Allow": ", ".join(_allowed(request))}
+    return problem_response(request, error.status_code, str(error.detail), headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that the request's path has."""
+    fixed: set[str] | None = request.app.state.fixed_paths.get(request.url.path)
+    if fixed is not None:
+        return sorted(fixed)
+    methods = []
+    for method in _METHODS:
+        asked = {**request.scope, "method": method, "path_params": {}}
+        asked["root_path"] = asked.get("app_root_path", "")
+        matching = (route for route in request.app.router.routes if route.matches(asked)[0] is Match.FULL)
+        route = next(matching, None)
+        if route is not None and (method in _READING or not isinstance(route, Mount)):
+            methods.append(method)
+    return methods
 
 
 _TAKEN: Mapping[str, FieldError] = {
@@ -255,8 +267,13 @@ async def unexpected(request: Request, error: Exception) -> Response:
     return problem_response(request, 500, "Something went wrong on our side. It has been logged.")
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     """Answer every refusal and every failure with a problem document."""
+    fixed: dict[str, set[str]] = defaultdict(set)
+    for route in (route for router in routers for route in router.routes):
+        if isinstance(route, Route | APIRoute) and "{" not in route.path:
+            fixed[route.path] |= set(route.methods or ())
+    app.state.fixed_paths = dict(fixed)
     app.exception_handler(CarillonError)(_refused)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)

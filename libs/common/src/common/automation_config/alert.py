@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from common.automation_config.metrics import MetricName, RowLevel, did_you_mean
 from common.automation_config.values import MAX_SELECTED, AdAccountId, AdvertiserId, Zone, unique
+from common.strict import Flag
 
 MAX_RULES = 50
 MAX_WINDOW_DAYS = 90
@@ -115,8 +116,8 @@ class AlertRule(BaseModel):
     min: Limit | None = Field(None, description="Tell when it is less")
     max: Limit | None = Field(None, description="Tell when it is more")
     change_percent: ChangeLimit | None = Field(None, description="Tell when it changes by more")
-    no_data: bool = Field(False, description="Tell when there is nothing of it")
-    daily: bool = Field(
+    no_data: Flag = Field(False, description="Tell when there is nothing of it")
+    daily: Flag = Field(
         False, description="Hold each day of the window against `min` and `max`, not their sum"
     )
     level: RowLevel = Field(RowLevel.ACCOUNT, description="Watch the account, or each campaign by itself")
@@ -242,7 +243,7 @@ class AlertConfig(BaseModel):
     remind_after_hours: Annotated[float, Field(strict=True, gt=0, le=MAX_REMINDER_HOURS)] | None = Field(
         24, description="Tell again after so long while it lasts; null never does"
     )
-    tell_recovery: bool = Field(True, description="Tell when a metric is back within its limit")
+    tell_recovery: Flag = Field(True, description="Tell when a metric is back within its limit")
     timezone: Zone | None = Field(
         None,
         description="IANA zone for times in messages, and in which a day must have begun or ended too; "

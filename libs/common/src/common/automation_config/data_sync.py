@@ -24,6 +24,7 @@ from common.automation_config.metrics import MetricName, RowLevel, did_you_mean
 from common.automation_config.values import MAX_SELECTED, AdAccountId, AdvertiserId, Zone, unique
 from common.errors import BlockedAddress
 from common.http import check_url
+from common.strict import DateText, Flag
 
 MAX_RESTATED_DAYS = 28
 """The longest attribution of the platforms: what is older is restated no more."""
@@ -127,7 +128,7 @@ class DataSyncConfig(BaseModel):
         None, validate_default=True, description="The PostgreSQL connection whose database is written to"
     )
     table: TableName | None = Field(None, validate_default=True, description="The table, as schema.table")
-    create_schema: bool = Field(
+    create_schema: Flag = Field(
         False, description="Create the schema, the table and columns that are missing; otherwise say which"
     )
     metrics: Annotated[tuple[MetricName, ...], AfterValidator(unique)] = Field(
@@ -141,7 +142,7 @@ class DataSyncConfig(BaseModel):
         le=MAX_RESTATED_DAYS,
         description="Full days that are read again at every run: platforms restate what they reported",
     )
-    start_date: date | None = Field(
+    start_date: Annotated[date, DateText] | None = Field(
         None,
         description=f"First day of the first run, {MAX_BACKFILL_DAYS} days back at most; without it, the "
         "last `days`",

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from common.automation_config.values import unique
 from common.models.states import RecordingStatus
 from common.recordings.settings import check_overrides
+from common.strict import Flag
 
 MAX_TEMPLATES = 100
 MAX_SYNC_DAYS = 30
@@ -41,7 +42,7 @@ class RecordingFilters(BaseModel):
         min_length=1,
         description="Those in one of these states; only INITIALIZED, SKIPPED and FAILED can be started",
     )
-    exclude_blank: bool = Field(True, description="Leave out recordings without content")
+    exclude_blank: Flag = Field(True, description="Leave out recordings without content")
 
 
 class RecordingSyncConfig(BaseModel):

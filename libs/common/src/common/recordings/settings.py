@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from common.strict import Flag
 from common.uniqueness import unique
 
 MAX_TARGETS = 10
@@ -121,9 +122,9 @@ class TranscriptionSettings(_Settings):
 class ProcessingSettings(_Settings):
     """A template's `processing`. `"transcription": true` or `false` is short for `skip_transcription`."""
 
-    auto_process: bool = Field(True, description="Start at once; otherwise a person starts it")
-    auto_upload: bool = Field(True, description="Go on to the upload; otherwise stop before it")
-    skip_transcription: bool = Field(False, description="Make no transcript")
+    auto_process: Flag = Field(True, description="Start at once; otherwise a person starts it")
+    auto_upload: Flag = Field(True, description="Go on to the upload; otherwise stop before it")
+    skip_transcription: Flag = Field(False, description="Make no transcript")
     transcription: TranscriptionSettings = Field(
         TranscriptionSettings(), description="How a transcript is made"
     )

@@ -11,6 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from common.scheduling.cron import CronError, parse_cron
 from common.scheduling.zones import UnknownZone, check_zone
+from common.strict import InstantText
 
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 CLOCK_TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
@@ -86,7 +87,7 @@ ClockTime = Annotated[
     Field(json_schema_extra={"pattern": CLOCK_TIME}),
 ]
 """A time of day, "HH:MM"."""
-Instant = Annotated[datetime, AfterValidator(_in_utc)]
+Instant = Annotated[datetime, InstantText, AfterValidator(_in_utc)]
 """An instant with its offset; kept in UTC."""
 Hour = Annotated[int, Field(strict=True, ge=0, le=23)]
 Minute = Annotated[int, Field(strict=True, ge=0, le=59)]

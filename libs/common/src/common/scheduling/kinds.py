@@ -35,6 +35,7 @@ from common.scheduling.grids import (
 from common.scheduling.instants import EPOCH, as_utc, to_instant, to_seconds
 from common.scheduling.wall_clock import DstGap, DstOverlap, WallClock
 from common.scheduling.zones import zone
+from common.strict import InstantText
 
 MAX_INTERVAL_MINUTES = 366 * 24 * 60
 """A year: what recurs more rarely is better said as a date."""
@@ -306,7 +307,7 @@ class Once(Kind):
     """One instant. Written without an offset it is a reading of the clock in `timezone`."""
 
     type: Literal["once"] = "once"
-    at: datetime
+    at: Annotated[datetime, InstantText]
 
     @field_validator("at")
     @classmethod

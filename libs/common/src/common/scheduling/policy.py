@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from common.scheduling.fields import refusal
+from common.strict import NoFlag
 
 
 def _positive(duration: timedelta) -> timedelta:
@@ -17,7 +18,7 @@ def _positive(duration: timedelta) -> timedelta:
     return duration
 
 
-Duration = Annotated[timedelta, AfterValidator(_positive)]
+Duration = Annotated[timedelta, NoFlag, AfterValidator(_positive)]
 
 CatchUp = Literal["all", "latest", "none"]
 Overlap = Literal["skip", "queue_one", "queue_all", "cancel_running", "allow"]

@@ -21,6 +21,7 @@ from api.fields import UNSET, Input, Moment, Name, Patch
 from common.automation_policy import AutomationPolicy
 from common.models import AutomationStatus, Lane
 from common.scheduling import CatchUp
+from common.strict import Flag
 
 TypeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
@@ -191,7 +192,7 @@ class RunBody(Input):
 class RunRequest(RunBody):
     """A run by hand, and whether it only tries out what it would deliver."""
 
-    dry_run: bool = False
+    dry_run: Flag = False
 
 
 class SkipOut(BaseModel):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from api.problems import pointer
+from api.faults import pointer
 from common.errors import FieldError
 from common.models import Automation
 from common.scheduling import (

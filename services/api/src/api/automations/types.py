@@ -6,13 +6,12 @@ Built-in types are checked by their Pydantic models; types that executors announ
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
-from jsonschema.exceptions import ValidationError as SchemaViolation
 from pydantic import ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
@@ -21,13 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.automations.schemas import AutomationTypeOut
-from api.problems import pointer, within
+from api.faults import field_errors, schema_errors
 from common.automation_config import BUILT_IN
 from common.errors import FieldError
 from common.models import AutomationType
 
 _FIELD = "automation_config"
-_DETAIL_LENGTH = 200
 
 
 @cache
@@ -79,13 +77,7 @@ def check_config(
     try:
         model.model_validate(config, context={"allowed_hosts": allowed_hosts})
     except ValidationError as error:
-        return [
-            FieldError(
-                pointer((_FIELD, *within(config, fault["loc"], missing=fault["type"] == "missing"))),
-                fault["msg"],
-            )
-            for fault in error.errors(include_url=False, include_input=False)
-        ]
+        return field_errors(error, config, _FIELD)
     return []
 
 
@@ -96,17 +88,4 @@ def _check_schema(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[
         violations = list(Draft202012Validator(schema, registry=Registry()).iter_errors(config))
     except (SchemaError, Unresolvable):
         return [FieldError("/type", "its executor announced a schema that cannot be used; ask the operator")]
-    return [fault for violation in violations for fault in _faults(violation)]
-
-
-def _faults(violation: SchemaViolation) -> Sequence[FieldError]:
-    path = (_FIELD, *violation.absolute_path)
-    if violation.validator == "required" and isinstance(violation.instance, dict):
-        required: Any = violation.validator_value
-        missing = [name for name in required if name not in violation.instance]
-        return [FieldError(pointer((*path, name)), "Field required") for name in missing]
-    if violation.validator == "additionalProperties" and isinstance(violation.instance, dict):
-        known = violation.schema.get("properties", {}) if isinstance(violation.schema, dict) else {}
-        extra = [name for name in violation.instance if name not in known]
-        return [FieldError(pointer((*path, name)), "Extra inputs are not permitted") for name in extra]
-    return [FieldError(pointer(path), violation.message[:_DETAIL_LENGTH])]
+    return [fault for violation in violations for fault in schema_errors(violation, _FIELD)]

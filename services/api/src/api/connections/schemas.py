@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.connections.health import HealthState
 from api.connections.kinds import KindName, PlatformName, Secrets
-from api.fields import UNSET, Input, Name, Patch, Secret
+from api.fields import UNSET, Input, Moment, Name, Patch, Secret
 from common.models import ConnectionStatus, RefreshOutcome
 
 Scope = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -68,7 +68,7 @@ class ConnectionCreate(Input):
     )
     settings: dict[str, Any] = Field(default_factory=dict, description="What the platform needs besides")
     scopes: Scopes = Field(default_factory=list, description="What the token may do")
-    expires_at: AwareDatetime | None = Field(default=None, description="When the token expires, if it does")
+    expires_at: Moment | None = Field(default=None, description="When the token expires, if it does")
 
     def secrets(self) -> Secrets:
         """What is to be sealed."""
@@ -85,7 +85,7 @@ class ConnectionPatch(Patch):
     webhook_secret: Secret | None = UNSET
     settings: dict[str, Any] = UNSET
     scopes: Scopes = UNSET
-    expires_at: AwareDatetime | None = UNSET
+    expires_at: Moment | None = UNSET
 
     def secrets(self) -> Secrets:
         """What is to be sealed."""

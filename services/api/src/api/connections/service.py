@@ -149,7 +149,7 @@ async def remove(
         )
     ).all()
     if sources:
-        told = ", ".join(repr(name) for name in sources[:_NAMED])
+        told = ", ".join(f"“{name}”" for name in sources[:_NAMED])
         more = " and others" if len(sources) > _NAMED else ""
         raise Conflict(f"Recordings are taken from it: delete the sources {told}{more} first.")
     kind = ConnectionKind(connection.kind)

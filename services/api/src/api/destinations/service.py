@@ -156,7 +156,7 @@ async def remove(session: AsyncSession, principal: Principal, destination_id: UU
         )
     ).all()
     if used_by:
-        named = ", ".join(f"{row.name!r} ({row.id})" for row in used_by[:_NAMED])
+        named = ", ".join(f"“{row.name}” ({row.id})" for row in used_by[:_NAMED])
         more = " and others" if len(used_by) > _NAMED else ""
         raise Conflict(f"Automations deliver there: {named}{more}. Give them another destination first.")
     await session.execute(delete(Destination).where(col(Destination.id) == destination_id))

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from api.gallery.base import AdPlatforms, Category, Draft, GalleryTemplate, Hour, Parameters, TimeZone
+from common.strict import Number, WholeNumber
 from platforms.facebook import PLATFORM as FACEBOOK
 from platforms.tiktok_business import PLATFORM as TIKTOK
 
@@ -17,9 +18,9 @@ _TYPE = "alert"
 class BudgetGuard(Parameters):
     """Questions of the budget guard."""
 
-    max_daily_spend: float = Field(gt=0, description="Most an account may spend a day, in its own currency")
+    max_daily_spend: Number = Field(gt=0, description="Most an account may spend a day, in its own currency")
     platforms: AdPlatforms = (FACEBOOK,)
-    every_minutes: int = Field(default=30, ge=5, le=720, description="How often it looks, in minutes")
+    every_minutes: WholeNumber = Field(default=30, ge=5, le=720, description="How often it looks, in minutes")
 
 
 def _budget_guard(answers: BudgetGuard) -> Draft:
@@ -51,8 +52,8 @@ def _each_morning(answers: Mornings, config: dict[str, Any]) -> Draft:
 class ClickRateWatch(Mornings):
     """Questions of the watch on click rates."""
 
-    min_ctr: float = Field(default=0.8, gt=0, le=100, description="Least click rate, in percent")
-    days: int = Field(default=3, ge=1, le=30, description="Full days that are looked at together")
+    min_ctr: Number = Field(default=0.8, gt=0, le=100, description="Least click rate, in percent")
+    days: WholeNumber = Field(default=3, ge=1, le=30, description="Full days that are looked at together")
 
 
 def _click_rate_watch(answers: ClickRateWatch) -> Draft:
@@ -73,8 +74,8 @@ def _silent_account(answers: SilentAccount) -> Draft:
 class ConversionCost(Mornings):
     """Questions of the watch on the cost of conversions."""
 
-    max_cost: float = Field(gt=0, description="Most a conversion may cost, in the account's own currency")
-    days: int = Field(default=7, ge=1, le=30, description="Full days that are looked at together")
+    max_cost: Number = Field(gt=0, description="Most a conversion may cost, in the account's own currency")
+    days: WholeNumber = Field(default=7, ge=1, le=30, description="Full days that are looked at together")
 
 
 def _conversion_cost(answers: ConversionCost) -> Draft:
@@ -85,7 +86,7 @@ def _conversion_cost(answers: ConversionCost) -> Draft:
 class SpendJump(Mornings):
     """Questions of the watch on sudden changes."""
 
-    percent: float = Field(default=40, gt=0, le=1000, description="Change of spend that is told, in percent")
+    percent: Number = Field(default=40, gt=0, le=1000, description="Change of spend that is told, in percent")
 
 
 def _spend_jump(answers: SpendJump) -> Draft:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.connections.kinds import AdPlatform
 from common.automation_config.values import Zone, unique
+from common.strict import WholeNumber
 
 
 class Category(StrEnum):
@@ -47,7 +48,7 @@ class Parameters(BaseModel):
 
 TimeZone = Annotated[Zone, Field(description="IANA time zone, such as Europe/Berlin")]
 RunsOn = Annotated[Weekday, Field(description="Day of the week it runs on")]
-Hour = Annotated[int, Field(ge=0, le=23, description="Hour of the day it runs at")]
+Hour = Annotated[WholeNumber, Field(ge=0, le=23, description="Hour of the day it runs at")]
 AdPlatforms = Annotated[
     tuple[AdPlatform, ...],
     AfterValidator(unique),

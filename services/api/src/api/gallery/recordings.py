@@ -10,17 +10,18 @@ from api.gallery.base import Category, Draft, GalleryTemplate, Hour, Parameters,
 from api.quotas.limits import JOB_TYPE
 from common.automation_config.recording_sync import MAX_SYNC_DAYS
 from common.automation_config.values import unique
+from common.strict import Flag, WholeNumber
 from platforms.zoom import PLATFORM as ZOOM
 
 
 class NightlyRecordings(Parameters):
     """Questions of the nightly recording job."""
 
-    templates: Annotated[tuple[int, ...], AfterValidator(unique)] = Field(
+    templates: Annotated[tuple[WholeNumber, ...], AfterValidator(unique)] = Field(
         min_length=1, max_length=100, description="The numbers of the recording templates, best match first"
     )
-    sync_days: int = Field(default=2, ge=1, le=MAX_SYNC_DAYS, description="Days to look back")
-    transcribe: bool = Field(default=True, description="Write a transcript of each recording")
+    sync_days: WholeNumber = Field(default=2, ge=1, le=MAX_SYNC_DAYS, description="Days to look back")
+    transcribe: Flag = Field(default=True, description="Write a transcript of each recording")
     hour: Hour = 3
     timezone: TimeZone = "UTC"
 

@@ -17,6 +17,7 @@ from api.gallery.base import (
     TimeZone,
     Weekday,
 )
+from common.strict import Flag
 from platforms.facebook import PLATFORM as FACEBOOK
 from platforms.tiktok_business import PLATFORM as TIKTOK
 
@@ -31,7 +32,7 @@ class DailyNumbers(Parameters):
     platforms: AdPlatforms = (FACEBOOK,)
     hour: Hour = 8
     timezone: TimeZone = "UTC"
-    chart: bool = Field(default=True, description="Send a small chart along where the chat can show one")
+    chart: Flag = Field(default=True, description="Send a small chart along where the chat can show one")
 
 
 def _daily_numbers(answers: DailyNumbers) -> Draft:
@@ -49,7 +50,7 @@ class WeeklyCampaigns(Parameters):
     weekday: RunsOn = Weekday.MONDAY
     hour: Hour = 9
     timezone: TimeZone = "UTC"
-    spreadsheet: bool = Field(default=True, description="Attach the figures as CSV")
+    spreadsheet: Flag = Field(default=True, description="Attach the figures as CSV")
 
 
 def _weekly_campaigns(answers: WeeklyCampaigns) -> Draft:

@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.automations import service as automations
 from api.automations.schemas import AutomationCreate
+from api.faults import field_errors
 from api.gallery.schemas import FromTemplate, GalleryTemplateOut
 from api.gallery.templates import TEMPLATES, AnyTemplate
-from api.problems import pointer, unacceptable
+from api.problems import unacceptable
 from api.security import Principal
 from common.errors import FieldError, NotFound
 from common.models import Automation
@@ -52,12 +53,7 @@ def filled(wanted: FromTemplate) -> AutomationCreate:
     try:
         draft = template.draft(wanted.parameters)
     except ValidationError as error:
-        raise unacceptable(
-            [
-                FieldError(pointer((PARAMETERS, *fault["loc"])), fault["msg"])
-                for fault in error.errors(include_url=False, include_input=False)
-            ]
-        ) from error
+        raise unacceptable(field_errors(error, wanted.parameters, PARAMETERS)) from error
     return AutomationCreate.model_validate(
         {
             "destination_id": wanted.destination_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
@@ -11,6 +11,7 @@ from pydantic import Field
 from api.gallery.base import AdPlatforms, Category, Draft, GalleryTemplate, Hour, Parameters, TimeZone
 from common.automation_config.data_sync import MAX_RESTATED_DAYS, TableName
 from common.automation_config.metrics import RowLevel
+from common.strict import DateText, WholeNumber
 from platforms.facebook import PLATFORM as FACEBOOK
 from platforms.tiktok_business import PLATFORM as TIKTOK
 
@@ -23,7 +24,7 @@ class Nightly(Parameters):
 
     platforms: AdPlatforms = (FACEBOOK,)
     level: RowLevel = Field(default=RowLevel.CAMPAIGN, description="A row for each account, or each campaign")
-    days: int = Field(
+    days: WholeNumber = Field(
         default=7,
         ge=1,
         le=MAX_RESTATED_DAYS,
@@ -46,7 +47,9 @@ class Warehouse(Nightly):
 
     connection_id: UUID = Field(description="Your PostgreSQL connection; see Connections")
     table: TableName = Field(default="marketing.ad_days", description="The table, as schema.table")
-    start_date: date | None = Field(default=None, description="First day to fetch; empty: the last days only")
+    start_date: Annotated[date, DateText] | None = Field(
+        default=None, description="First day to fetch; empty: the last days only"
+    )
 
 
 def _warehouse(answers: Warehouse) -> Draft:

@@ -15,7 +15,7 @@ from api.jobs.schemas import JobCreate, JobOut, JobPatch
 from api.limits import JsonRoute
 from api.manual_runs.routes import RUN_RESPONSES, DryRun, Prefer
 from api.manual_runs.service import run_and_answer
-from api.pagination import Page, WantedPage, page
+from api.pagination import WantedPage, page
 from api.problems import problem_responses
 from api.runs.schemas import RunSummary
 from api.security import Caller
@@ -44,11 +44,15 @@ async def list_jobs(
     caller: Caller,
     session: Transaction,
     wanted: WantedPage,
+    response: Response,
     active_only: Annotated[bool, Query(description="Only those that run by their schedule")] = False,
-) -> Page[JobOut]:
-    """Your recording jobs, newest first."""
+) -> list[JobOut]:
+    """Your recording jobs, newest first. The `Link` header leads to the next page (`rel="next"`), if any."""
     rows = await service.page(session, caller, wanted, active_only=active_only)
-    return page(request, wanted, rows, [service.shown(row) for row in rows])
+    shown = page(request, wanted, rows, [service.shown(row) for row in rows])
+    if shown.next is not None:
+        response.headers["Link"] = f'<{shown.next}>; rel="next"'
+    return shown.items
 
 
 @router.get("/{job_id}", responses=problem_responses(404))

@@ -19,6 +19,7 @@ from common.automation_config.recording_sync import (
     TemplateId,
 )
 from common.models import AutomationStatus
+from common.strict import Flag
 
 Description = Annotated[str, Field(max_length=2_000, description="What the job is for")]
 TemplateIds = Annotated[
@@ -57,7 +58,7 @@ class JobCreate(Input):
     sync_config: SyncWindow = SyncWindow()
     filters: RecordingFilters = RecordingFilters()
     processing_config: dict[str, Any] = Field(default_factory=dict, description=PROCESSING)
-    is_active: bool = Field(default=True, description=ACTIVE)
+    is_active: Flag = Field(default=True, description=ACTIVE)
 
 
 class JobPatch(Patch):
@@ -70,7 +71,7 @@ class JobPatch(Patch):
     sync_config: SyncWindow = UNSET
     filters: RecordingFilters = UNSET
     processing_config: dict[str, Any] = Field(default=UNSET, description=PROCESSING)
-    is_active: bool = Field(default=UNSET, description=ACTIVE)
+    is_active: Flag = Field(default=UNSET, description=ACTIVE)
 
 
 class JobOut(BaseModel):

@@ -17,9 +17,10 @@ from api.automations import service as automations
 from api.automations.schemas import AutomationPatch
 from api.automations.slots import first_slot
 from api.context import announce
+from api.faults import field_errors
 from api.jobs.schemas import CONFIG_FIELDS, JobCreate, JobOut, JobPatch, config_of
 from api.pagination import PageRequest
-from api.problems import pointer, unacceptable
+from api.problems import unacceptable
 from api.quotas.limits import JOB_TYPE
 from api.quotas.service import require_room
 from api.rows import Lock, owned, owned_page
@@ -145,12 +146,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     try:
         return config_of(values)
     except ValidationError as error:
-        raise unacceptable(
-            [
-                FieldError(pointer(fault["loc"]), fault["msg"])
-                for fault in error.errors(include_url=False, include_input=False)
-            ]
-        ) from error
+        raise unacceptable(field_errors(error, values)) from error
 
 
 @contextmanager

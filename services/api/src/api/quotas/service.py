@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.problems import pointer
+from api.faults import pointer
 from api.quotas.limits import JOB_TYPE, Quota, effective_quota
 from api.quotas.schemas import QuotaOut, QuotaUse
 from api.security import Principal

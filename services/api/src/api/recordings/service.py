@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.context import SERVICE, current_trace
+from api.faults import field_errors
 from api.pagination import PageRequest
-from api.problems import pointer, unacceptable
+from api.problems import unacceptable
 from api.recordings.schemas import (
     ArtifactsOut,
     FileOut,
@@ -235,12 +236,7 @@ async def _taking(session: AsyncSession, recording: Recording, wanted: ProcessRe
     try:
         merged = (settings or ProcessingSettings()).overridden_by(wanted.processing)
     except ValidationError as error:
-        raise unacceptable(
-            [
-                FieldError(pointer(("processing", *fault["loc"])), fault["msg"])
-                for fault in error.errors(include_url=False, include_input=False)
-            ]
-        ) from error
+        raise unacceptable(field_errors(error, wanted.processing, "processing")) from error
     if wanted.processing and (faults := await check_processing(session, recording.tenant_id, merged)):
         raise unacceptable(faults)
     return Taking(recording.id, template_id, merged.as_document())

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.automations.schemas import SCHEDULE, SCHEDULE_EXAMPLE, ScheduleAdvice
 from api.fields import Input, Moment
+from common.strict import WholeNumber
 
 
 class SchedulePreviewRequest(Input):
@@ -33,7 +34,7 @@ class SchedulePreviewRequest(Input):
     after: Moment | None = Field(
         default=None, alias="from", description="Look ahead from this instant; now by default"
     )
-    count: int = Field(default=10, ge=1, le=50, description="How many runs to look ahead")
+    count: WholeNumber = Field(default=10, ge=1, le=50, description="How many runs to look ahead")
     automation_id: UUID | None = Field(
         default=None, description="Whose schedule it is to be: its place in a window, its age and its runs"
     )

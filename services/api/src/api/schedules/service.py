@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.automations.schemas import ScheduleAdvice
-from api.problems import pointer, unacceptable
+from api.faults import pointer
+from api.problems import unacceptable
 from api.quotas.service import QuotaExceeded, require_interval, require_room
 from api.rows import find_owned
 from api.schedules.collisions import Collision, Neighbour, worst_collision

@@ -17,6 +17,7 @@ from api.security import Caller
 from api.slots.schemas import SlotOut, SlotPage
 from api.slots.service import MAX_SLOTS, read_slots
 from common.models import Automation
+from common.strict import Digits
 
 router = APIRouter(
     prefix="/api", tags=["runs"], route_class=JsonRoute, responses=problem_responses(401, 404, 422)
@@ -38,7 +39,7 @@ async def list_slots(
     last: Annotated[
         Moment | None, Query(alias="to", description="End of the range; a day ahead by default")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_SLOTS, description="Slots on a page")] = 200,
+    limit: Annotated[int, Query(ge=1, le=MAX_SLOTS, description="Slots on a page"), Digits] = 200,
 ) -> SlotPage:
     """Why didn't it run? Every slot of a range, what became of it, and why; also the slots still to come."""
     first = (first or (last or now) - _A_DAY).astimezone(UTC)

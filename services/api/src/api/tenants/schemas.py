@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.fields import UNSET, Input, Name, Patch
+from api.fields import UNSET, Input, Moment, Name, Patch
 
 Role = Literal["owner", "member"]
 Email = Annotated[
@@ -63,7 +63,7 @@ class ApiKeyCreate(Input):
 
     name: Name = Field(examples=["CI"])
     user_id: UUID | None = Field(default=None, description="Whose key; without it, your own. Owners only")
-    expires_at: AwareDatetime | None = Field(default=None, description="When it stops working, if it does")
+    expires_at: Moment | None = Field(default=None, description="When it stops working, if it does")
 
 
 class ApiKeyOut(BaseModel):

@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
+from api.faults import in_words, pointer
 from api.limits import read_body
-from api.problems import UnsupportedMediaType, pointer
+from api.problems import UnsupportedMediaType
 from api.web.sessions import SignedIn
 from api.web.words import sentence
 from common.errors import FieldError, Forbidden, RequestError
@@ -131,9 +132,7 @@ class Faults:
         while place and place not in fields:
             place = place.rpartition("/")[0]
         if place:
-            self._fields.setdefault(fields[place], []).append(
-                sentence(fault.detail.removeprefix("Value error, "))
-            )
+            self._fields.setdefault(fields[place], []).append(sentence(fault.detail))
         else:
             name = fault.pointer.removeprefix("/").replace("/", " › ").replace("_", " ")
             self.above.append(sentence(f"{name}: {fault.detail}" if name else fault.detail))
@@ -155,7 +154,7 @@ def _faults_of(error: ValidationError) -> list[FieldError]:
     return [
         FieldError(
             pointer([step for step in fault["loc"] if not _names_a_type(step)]),
-            _PLAIN_WORDS.get(fault["type"], fault["msg"]),
+            _PLAIN_WORDS.get(fault["type"]) or in_words(fault),
         )
         for fault in error.errors(include_url=False, include_input=False)
     ]

@@ -96,7 +96,7 @@ async def remove(
     source = await owned(session, RecordingSource, principal.tenant_id, source_id, lock=Lock.EDIT)
     named_by = await _templates_naming(session, source)
     if named_by:
-        told = ", ".join(f"{row.name!r} (number {row.number})" for row in named_by[:NAMED])
+        told = ", ".join(f"“{row.name}” (number {row.number})" for row in named_by[:NAMED])
         more = " and others" if len(named_by) > NAMED else ""
         raise Conflict(f"Templates name it: {told}{more}. Take it out of their rules first.")
     under_way = await session.scalar(

@@ -15,6 +15,7 @@ from common.models import RecordingStatus
 from common.recordings.matching import Rule
 from common.recordings.rules import MatchingRules
 from common.recordings.settings import ProcessingSettings
+from common.strict import Flag
 from common.uniqueness import unique
 
 Description = Annotated[str, Field(max_length=2_000, description="What it is for")]
@@ -54,7 +55,7 @@ class TemplateCreate(Input):
     description: Description = ""
     matching_rules: MatchingRules = Field(description=RULES)
     processing: ProcessingSettings = Field(default=ProcessingSettings(), description=PROCESSING)
-    is_active: bool = Field(default=True, description=ACTIVE)
+    is_active: Flag = Field(default=True, description=ACTIVE)
 
 
 class TemplatePatch(Patch):
@@ -64,7 +65,7 @@ class TemplatePatch(Patch):
     description: Description = UNSET
     matching_rules: MatchingRules = Field(default=UNSET, description=RULES)
     processing: ProcessingSettings = Field(default=UNSET, description=PROCESSING)
-    is_active: bool = Field(default=UNSET, description=ACTIVE)
+    is_active: Flag = Field(default=UNSET, description=ACTIVE)
 
 
 class TemplateOut(BaseModel):

@@ -72,7 +72,7 @@ async def remove(session: AsyncSession, principal: Principal, template_id: UUID)
     template = await owned(session, RecordingTemplate, principal.tenant_id, template_id, lock=Lock.EDIT)
     named_by = await jobs_naming(session, template)
     if named_by:
-        told = ", ".join(f"{name!r} ({job_id})" for job_id, name in named_by[:NAMED])
+        told = ", ".join(f"“{name}” ({job_id})" for job_id, name in named_by[:NAMED])
         more = " and others" if len(named_by) > NAMED else ""
         raise Conflict(f"Recording jobs name it: {told}{more}. Take it out of them first.")
     await session.execute(delete(RecordingTemplate).where(col(RecordingTemplate.id) == template_id))
