@@ -12,9 +12,9 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from pydantic import SecretStr
 
-from api.context import utc_now
 from api.main import build_app, wire
 from api.settings import ApiSettings
+from common.clock import utc_now
 from common.secrets.crypto import new_encryption_key
 from common.settings import KafkaProfile
 from tests.factories import Team, World

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import asyncpg
@@ -22,6 +22,7 @@ from api.live.feed import LiveFeed
 from api.problems import Unavailable
 from api.settings import ApiSettings
 from common import telemetry
+from common.clock import utc_now
 from common.database import outbox
 from common.events import Event, to_record
 from common.models import ConnectionKind
@@ -37,11 +38,6 @@ ALLOWED_HOSTS = "outbound_allowed_hosts"
 addresses deep inside what it stores."""
 
 Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The present, in UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

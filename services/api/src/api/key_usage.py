@@ -14,6 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from common.process.loops import end_if_cancelled
+
 log = structlog.get_logger()
 
 RESOLUTION = timedelta(minutes=1)
@@ -54,4 +56,5 @@ class KeyUsage:
             try:
                 await self.flush(engine)
             except (SQLAlchemyError, OSError) as error:
+                end_if_cancelled()
                 log.warning("key usage not written", error=type(error).__name__)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
 
+import asyncpg
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
 from api import documentation, operations, problems
 from api.automations.routes import router as automations
 from api.backfills.routes import router as backfills
 from api.connections.routes import router as connections
-from api.context import SERVICE, Clock, Collaborators, utc_now
+from api.context import SERVICE, Clock, Collaborators
 from api.deliveries.routes import router as deliveries
 from api.destinations.routes import router as destinations
 from api.gallery.routes import router as gallery
@@ -36,6 +41,7 @@ from api.slots.routes import router as slots
 from api.tenants.routes import router as tenants
 from api.web import console
 from common import telemetry
+from common.clock import kept_by, utc_now
 from common.database.pool import create_engine, create_pool
 from common.http import create_client
 from common.process.checks import require_current_schema
@@ -72,6 +78,15 @@ def wire(settings: ApiSettings, instance: str, clock: Clock) -> Collaborators:
     )
 
 
+_DATABASE_FAULTS = (SQLAlchemyError, asyncpg.PostgresError, OSError, TimeoutError)
+
+
+async def _database_time(engine: AsyncEngine) -> datetime:
+    async with engine.connect() as db:
+        now: datetime = (await db.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    return now
+
+
 @asynccontextmanager
 async def serving(wired: Collaborators, instance: str) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
@@ -82,6 +97,7 @@ async def serving(wired: Collaborators, instance: str) -> AsyncIterator[None]:
         await require_current_schema(pool)
     try:
         async with (
+            kept_by(partial(_database_time, wired.engine), faults=_DATABASE_FAULTS),
             background(wired.key_usage.run(wired.engine), name="key usage"),
             background(wired.kafka.run(), name="live feed"),
         ):

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.context import Wired
+from common.clock import clock_check
 from common.process.checks import Check, metrics_page, readiness
 
 router = APIRouter(tags=["operations"])
@@ -40,10 +41,13 @@ async def healthz() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses={503: {"description": "The database does not answer"}})
+@router.get(
+    "/readyz",
+    responses={503: {"description": "The database does not answer, or this machine's clock is wrong"}},
+)
 async def readyz(wired: Wired) -> Response:
     """Whether requests can be answered, and whether the live feed is."""
-    status, body = await readiness({"database": engine_check(wired.engine)})
+    status, body = await readiness({"database": engine_check(wired.engine), "clock": clock_check})
     checks: dict[str, Any] = body["checks"]
     checks["kafka"] = wired.kafka.condition()
     return JSONResponse(body, status_code=status)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import httpx
 import structlog
 
+from common.clock import utc_now
 from common.database.pool import ConnectionPool
 from common.secrets.redaction import hide_secrets
 from platforms.calls.credentials import Credential
@@ -48,9 +49,7 @@ class RunLog:
         }
         getattr(self._logger, level)(event, **shown)
         if len(self.entries) < MAX_LOG_ENTRIES:
-            self.entries.append(
-                {"at": datetime.now(UTC).isoformat(), "level": level, "event": event, **shown}
-            )
+            self.entries.append({"at": utc_now().isoformat(), "level": level, "event": event, **shown})
 
 
 @dataclass(frozen=True, slots=True)

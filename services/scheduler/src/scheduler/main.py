@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from common import broker
-from common.database.pool import create_pool
+from common.clock import clock_check, kept_by
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, create_pool, database_time
 from common.process.checks import database_check, require_current_schema
 from common.process.serving import background
 from common.process.stopping import stop
@@ -92,9 +94,16 @@ async def scheduling(settings: SchedulerSettings, instance: str, health: Health)
             check_interval=settings.automation_check_interval,
         )
         elector = Elector(lease, duties)
-        health.checks = {"database": database_check(pool), "election": elector.ready}
+        health.checks = {
+            "database": database_check(pool),
+            "clock": clock_check,
+            "election": elector.ready,
+        }
         health.liveness = {"election": elector.alive}
-        async with background(elector.run(), name="election"):
+        async with (
+            kept_by(partial(database_time, pool), faults=TRANSIENT_DATABASE_ERRORS),
+            background(elector.run(), name="election"),
+        ):
             yield elector
     finally:
         await stop("producer", producer.stop())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
@@ -140,6 +141,12 @@ async def driver_connection(session: AsyncSession) -> DbSession:
     if db is None:
         raise RuntimeError("the session has no connection")
     return db
+
+
+async def database_time(pool: ConnectionPool) -> datetime:
+    """The time by the database's clock."""
+    now: datetime = await pool.fetchval("SELECT clock_timestamp()")
+    return now
 
 
 async def current_revision(db: DbSession) -> str | None:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from common.clock import utc_now
 from common.ids import new_id
 
 SQLModel.metadata.naming_convention = {
@@ -82,7 +83,7 @@ def text_column(default: str | None = None, *, nullable: bool = False) -> Any:
 def now_column(*, nullable: bool = False) -> Any:
     """An instant that is the row's beginning unless given."""
     return Field(
-        default_factory=lambda: datetime.now(UTC),
+        default_factory=utc_now,
         sa_column=Column(Timestamp, nullable=nullable, server_default=text("now()")),
     )
 

@@ -6,13 +6,14 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import httpx
 from opentelemetry.trace import Span, SpanKind
 
+from common.clock import utc_now
 from common.errors import Consequence, PlatformError
 from common.http import parse_retry_after
 from common.secrets.redaction import hide_secrets
@@ -72,11 +73,6 @@ class Connection:
     credential: Credential
     scope: str
     id: UUID | None = None
-
-
-def utc_now() -> datetime:
-    """The present instant."""
-    return datetime.now(UTC)
 
 
 class Api(ABC, Generic[A]):

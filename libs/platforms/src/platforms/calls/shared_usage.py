@@ -18,6 +18,7 @@ from contextlib import suppress
 import structlog
 
 from common.database.pool import TRANSIENT_DATABASE_ERRORS, ConnectionPool
+from common.process.loops import end_if_cancelled
 from platforms.calls.usage import MAX_WAIT, MIN_WAIT, STOP_AT, Sighting, Usage, seconds_until_open
 
 log = structlog.get_logger()
@@ -94,6 +95,7 @@ class SharedUsageStore:
             try:
                 await self.exchange()
             except TRANSIENT_DATABASE_ERRORS as error:
+                end_if_cancelled()
                 log.warning("usage of limits not shared", error=type(error).__name__)
                 await asyncio.sleep(PERIOD)
                 continue

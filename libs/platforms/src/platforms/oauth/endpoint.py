@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 from opentelemetry.trace import SpanKind
 
+from common.clock import utc_now
 from common.errors import BlockedAddress, Consequence, PlatformError
 from common.http import ResponseTooLarge, parse_retry_after
 from common.secrets.redaction import hide_secrets
@@ -131,7 +132,7 @@ class Endpoint:
             return self.lost(refusal.message, http_status=response.status_code)
         wait = None
         if refusal.consequence is Consequence.RATE:
-            wait = parse_retry_after(response.headers.get("retry-after"), now=datetime.now(UTC))
+            wait = parse_retry_after(response.headers.get("retry-after"), now=utc_now())
         return self.error(
             refusal.message or f"error {refusal.code}",
             refusal.consequence,

@@ -11,9 +11,10 @@ from uuid import UUID
 
 import httpx
 
+from common.clock import utc_now
 from common.errors import Consequence
 from platforms.calls.answers import Refusal, object_in
-from platforms.calls.api import Api, Call, Connection, Fault, Json, utc_now
+from platforms.calls.api import Api, Call, Connection, Fault, Json
 from platforms.calls.credentials import Credential
 from platforms.calls.exchange import Reply
 from platforms.calls.usage import UsageLimiter

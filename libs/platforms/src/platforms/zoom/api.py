@@ -6,13 +6,14 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import httpx
 from opentelemetry.trace import SpanKind
 
+from common.clock import utc_now
 from common.errors import Consequence, PlatformError
 from common.secrets.redaction import hide_secrets
 from common.telemetry import span
@@ -64,7 +65,7 @@ class ZoomApi:
         limiter: UsageLimiter,
         account: str,
         connection_id: UUID | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         random: Callable[[], float] = random.random,
     ) -> None:
         self._http = http

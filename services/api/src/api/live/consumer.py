@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from api.live.feed import LiveFeed
 from api.live.naming import NAMES, Names, ShownEvent, live_event, look_up
 from common.broker import BROKER_ERRORS, consumer_options
+from common.process.loops import end_if_cancelled
+from common.process.stopping import stop
 from common.settings import KafkaSettings
 from common.work.records import raw_values, sort_batch
 
@@ -32,6 +34,7 @@ PROBE_SECONDS = 5.0
 PROBE_TIMEOUT = 3.0
 START_TIMEOUT = 15.0
 RETRY_SECONDS = 3.0
+STOP_TIMEOUT = 2.0
 OK = "ok"
 
 
@@ -68,7 +71,9 @@ class LiveConsumer:
             except (*BROKER_ERRORS, OSError, TimeoutError) as error:
                 self._note(f"degraded: {type(error).__name__}; the live feed pauses")
             finally:
-                await broker.stop()
+                # A broker that is silent is left behind: the process may have been told to end.
+                await stop("live feed", broker.stop(), within=STOP_TIMEOUT)
+            end_if_cancelled()
             await asyncio.sleep(RETRY_SECONDS)
 
     def _subscribe(self) -> tuple[KafkaBroker, BatchSubscriber]:
@@ -98,6 +103,7 @@ class LiveConsumer:
                 async with asyncio.timeout(PROBE_TIMEOUT):
                     await subscriber.consumer.topics()
             except (*BROKER_ERRORS, OSError, TimeoutError) as error:
+                end_if_cancelled()
                 self._note(f"degraded: {type(error).__name__}; the live feed pauses")
             else:
                 self._note(OK)

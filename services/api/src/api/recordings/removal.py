@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, func, select
@@ -15,6 +14,7 @@ from api.problems import Unavailable
 from api.recordings.service import artifacts_of
 from api.rows import Lock, owned
 from api.security import Principal
+from common.clock import utc_now
 from common.errors import Conflict
 from common.models import Recording
 from common.recordings.retention import OldRecording, delete_files
@@ -76,4 +76,4 @@ async def _kept(session: AsyncSession, which: ColumnElement[bool]) -> Sequence[O
 def _as_old(recording_id: UUID, tenant_id: UUID, artifacts: object) -> OldRecording:
     paths = tuple(artifacts_of(artifacts).paths())
     # Its row goes as well, so that when it ended and what would be kept of it do not matter.
-    return OldRecording(recording_id, tenant_id, datetime.now(UTC), paths, {})
+    return OldRecording(recording_id, tenant_id, utc_now(), paths, {})

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from common.automation_config.data_sync import DataSyncConfig, SyncType
+from common.clock import utc_now
 from common.errors import Consequence, PlatformError
 from common.http import AddressGuard
 from common.models import POSTGRESQL
@@ -25,7 +26,7 @@ from executor.sync.postgresql.connecting import connected
 from executor.sync.postgresql.failures import FAILURES, failure
 from executor.sync.postgresql.table import Table
 from executor.sync.postgresql.writing import Written, inspect, write
-from executor.sync.sending import Envelope, Sender, Sleep, utc_now
+from executor.sync.sending import Envelope, Sender, Sleep
 from executor.sync.windows import Watermarks, fingerprint
 from platforms.advertising.metrics import Level
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from common.automation_config.scheduled_report import MetricType, ReportFormat, ScheduledReportConfig
+from common.clock import utc_now
 from common.errors import Consequence, PlatformError
 from common.messages import Attachment, Message
 from common.models import DestinationType, platform_of
@@ -53,10 +54,6 @@ _DRAWN_AT_ONCE = 2
 Clock = Callable[[], datetime]
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class ScheduledReport(Handler[ScheduledReportConfig]):
     """The figures of the last full days, compared with as many days before them."""
 
@@ -64,7 +61,7 @@ class ScheduledReport(Handler[ScheduledReportConfig]):
     title: ClassVar[str] = "Scheduled report"
     config = ScheduledReportConfig
 
-    def __init__(self, settings: ExecutorSettings, *, clock: Clock = _now) -> None:
+    def __init__(self, settings: ExecutorSettings, *, clock: Clock = utc_now) -> None:
         self._settings = settings
         self._ads = AdSources(settings)
         self._creators = CreatorSources(settings)

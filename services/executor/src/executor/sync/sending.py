@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx
 
+from common.clock import utc_now
 from common.errors import ChannelError
 from executor.sync.batches import Batch, Batches
 from executor.sync.chunks import Chunk, encoded
@@ -25,11 +26,6 @@ _TRIES = 3
 
 Sleep = Callable[[float], Awaitable[None]]
 Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The present."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import structlog
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
+from common.process.loops import end_if_cancelled
 from common.secrets.crypto import Undecryptable
 from common.work.places import Stopping
 from executor.aftermath.table import PROBLEMS
@@ -86,10 +87,12 @@ class Attention:
             try:
                 await self.attend(connection_id)
             except TRANSIENT_DATABASE_ERRORS as error:
+                end_if_cancelled()
                 log.warning(
                     "token not attended to", connection_id=str(connection_id), error=type(error).__name__
                 )
             except Exception:
+                end_if_cancelled()
                 # A defect met with one connection must not end the attention to all others.
                 log.exception("token not attended to", connection_id=str(connection_id))
 

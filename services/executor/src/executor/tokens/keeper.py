@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 
 from common import telemetry
+from common.clock import utc_now
 from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind, platform_of
 from common.secrets.crypto import Undecryptable
@@ -42,7 +43,7 @@ class TokenKeeper:
         refresher: Refresher,
         *,
         places: int = 2,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._vault = vault
         self._refresher = refresher

@@ -9,13 +9,14 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 import structlog
 
 from common import telemetry
+from common.clock import utc_now
 from common.database import outbox
 from common.database.pool import TRANSIENT_DATABASE_ERRORS, DbSession
 from common.errors import Consequence, PlatformError
@@ -83,7 +84,7 @@ class Refresher:
         aftermath: AftermathWriter,
         grants: Mapping[ConnectionKind, Grant],
         *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._vault = vault
         self._aftermath = aftermath

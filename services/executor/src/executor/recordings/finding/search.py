@@ -6,10 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from common.clock import utc_now
 from common.database.pool import ConnectionPool
 from common.errors import Consequence, PlatformError
 from common.recordings import intake
@@ -69,7 +70,7 @@ class RecordingSync:
         job: Job,
         clients: Mapping[UUID, ZoomClient],
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._pool = pool
         self._job = job

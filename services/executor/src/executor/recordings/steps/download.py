@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 
 import httpx
 from opentelemetry.trace import SpanKind
 
+from common.clock import utc_now
 from common.errors import BlockedAddress, Consequence, PlatformError
 from common.http import ResponseTooLarge
 from common.recordings.files import RecordedFile
@@ -49,7 +50,7 @@ class Downloader:
         *,
         max_bytes: int,
         timeout: float,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._http = http
         self._store = store

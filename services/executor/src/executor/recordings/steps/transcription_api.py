@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import httpx
 from opentelemetry.trace import SpanKind
 
+from common.clock import utc_now
 from common.errors import BlockedAddress, Consequence, RemoteError
 from common.http import ResponseTooLarge, parse_retry_after
 from common.recordings.settings import TranscriptionSettings
@@ -59,7 +60,7 @@ class SpeechToText:
         http: httpx.AsyncClient,
         endpoint: Endpoint,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._http = http
         self._endpoint = endpoint

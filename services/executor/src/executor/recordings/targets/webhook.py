@@ -22,6 +22,7 @@ from http import HTTPStatus
 
 import httpx
 
+from common.clock import utc_now
 from common.errors import Consequence
 from common.http import parse_retry_after
 from common.http.standard_webhooks import signed_headers, signing_keys
@@ -64,7 +65,7 @@ class Webhook(Target):
         store: RecordingStore,
         receiver: Receiver,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._http = http
         self._store = store
