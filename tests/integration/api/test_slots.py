@@ -215,15 +215,12 @@ async def test_an_edited_schedule_leaves_its_past_in_sight(
     items = await slots(api, automation, first, first + 2 * TEN_MINUTES)
 
     assert [(item["state"], item["reason"], item["on_schedule"]) for item in items] == [
-        ("skipped", "schedule_edited", True),
         ("completed", None, False),
-        ("skipped", "schedule_edited", True),
         ("skipped", "paused", False),
-        ("skipped", "schedule_edited", True),
     ]
-    assert items[1]["run_id"] == str(run)
-    assert items[3]["slots"] == 5
-    assert datetime.fromisoformat(items[3]["last_slot"]) == first + timedelta(minutes=17)
+    assert items[0]["run_id"] == str(run)
+    assert items[1]["slots"] == 5
+    assert datetime.fromisoformat(items[1]["last_slot"]) == first + timedelta(minutes=17)
 
 
 async def test_before_its_creation_there_are_only_slots_that_were_made_up_for(
@@ -264,6 +261,10 @@ async def test_pages_join_without_a_gap(
 ) -> None:
     for number in range(SLOTS):
         await add_run(world, acme, automation, slot=first + number * TEN_MINUTES + timedelta(minutes=3))
+    await add_skip(world, automation, first=first, slots=3, reason="paused")
+    await world.sql.execute(
+        "UPDATE slot_skip SET last_slot = $1, slots = $2", first + (SLOTS - 1) * TEN_MINUTES, SLOTS
+    )
     wanted = await slots(api, automation, first, first + 10 * TEN_MINUTES)
 
     path = f"/api/automations/{automation}/slots"
@@ -287,12 +288,111 @@ async def test_a_minute_schedule_over_a_year_is_bounded(
         acme, None, schedule={"type": "cron", "expression": "* * * * *"}, next_run=now
     )
     await world.sql.execute("UPDATE automation SET created_at = $1", now - timedelta(days=400))
+    minutes = 366 * 24 * 60
+    last = now.replace(second=0, microsecond=0) - timedelta(minutes=1)
+    await world.sql.execute(
+        "INSERT INTO slot_skip (id, automation_id, first_slot, last_slot, slots, reason)"
+        " VALUES ($1, $2, $3, $4, $5, 'paused')",
+        new_id(),
+        automation,
+        last - timedelta(minutes=minutes - 1),
+        last,
+        minutes,
+    )
 
     started = time.process_time()
     items = await slots(api, automation, now - timedelta(days=366), now, limit=1000)
 
     assert len(items) == 1000
+    assert {(item["reason"], item["slots"]) for item in items} == {("paused", 1)}
     assert time.process_time() - started < 2
+
+
+MORNINGS = 4
+
+
+@pytest.fixture
+async def good_mornings(world: World, acme: Team) -> tuple[UUID, list[datetime]]:
+    """Four days on which it ran at nine, and the next one to come."""
+    nine = (datetime.now(UTC) + timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
+    (automation,) = await world.automations(
+        acme, await world.telegram(acme), schedule={"type": "daily", "hour": 9}, next_run=nine
+    )
+    mornings = [nine - timedelta(days=day) for day in range(MORNINGS, 0, -1)]
+    if mornings[-1] > datetime.now(UTC):  # before nine: the next one is today's
+        mornings = [morning - timedelta(days=1) for morning in mornings]
+        await undecided_from(world, nine - timedelta(days=1))
+    await world.sql.execute("UPDATE automation SET created_at = $1", mornings[0] - timedelta(hours=1))
+    for morning in mornings:
+        await add_run(world, acme, automation, slot=morning)
+    return automation, mornings
+
+
+async def test_an_edit_invents_no_past(
+    api: httpx.AsyncClient, good_mornings: tuple[UUID, list[datetime]]
+) -> None:
+    automation, mornings = good_mornings
+    path = f"/api/automations/{automation}"
+    for schedule in ({"type": "daily", "hour": 10}, {"type": "cron", "expression": "* * * * *"}):
+        response = await api.patch(path, json={"schedule_config": schedule})
+        assert response.status_code == 200, response.text
+        told = await slots(api, automation, mornings[0] - timedelta(days=1), datetime.now(UTC))
+        past = [item for item in told if item["state"] != "due"]
+        assert [datetime.fromisoformat(item["slot"]) for item in past] == mornings
+        assert {item["state"] for item in past} == {"completed"}
+
+
+async def test_the_schedules_it_has_had_are_shown(
+    api: httpx.AsyncClient, acme: Team, good_mornings: tuple[UUID, list[datetime]]
+) -> None:
+    automation, _ = good_mornings
+    path = f"/api/automations/{automation}"
+    for hour in (10, 11):
+        await api.patch(path, json={"schedule_config": {"type": "daily", "hour": hour}})
+
+    response = await api.get(f"{path}/schedules")
+
+    assert response.status_code == 200, response.text
+    held = response.json()["items"]
+    assert [one["schedule_text"] for one in held] == [
+        "Every day at 11:00 (UTC)",
+        "Every day at 10:00 (UTC)",
+        "Every day at 09:00 (UTC)",
+    ]
+    assert [one["change"] for one in held] == ["edited", "edited", "created"]
+    assert [one["user_id"] for one in held[:2]] == [str(acme.user_id)] * 2
+    assert held[0]["ends_at"] is None
+    assert held[1]["ends_at"] == held[0]["begins_after"]
+    assert held[2]["ends_at"] == held[1]["begins_after"]
+    other = await api.get(f"{path}/schedules", params={"limit": 1})
+    assert other.json()["next"]
+
+
+async def test_an_edit_that_leaves_a_waiting_slot_in_place_leaves_its_run(
+    api: httpx.AsyncClient, world: World, acme: Team
+) -> None:
+    now = datetime.now(UTC)
+    slot = now.replace(second=0, microsecond=0) - timedelta(minutes=1)
+    hourly = {"type": "cron", "expression": f"{slot.minute} * * * *", "jitter_seconds": 3000}
+    fires = now + timedelta(minutes=10)
+    (automation,) = await world.automations(acme, await world.telegram(acme), schedule=hourly, next_run=fires)
+    await world.sql.execute(
+        "UPDATE automation SET next_slot = $1, created_at = $2", slot, now - timedelta(days=1)
+    )
+    path = f"/api/automations/{automation}"
+
+    kept = await api.patch(path, json={"schedule_config": {**hourly, "max_runs": 5}})
+
+    assert datetime.fromisoformat(kept.json()["next_slot"]) == slot
+    assert slot not in {datetime.fromisoformat(one) for one in kept.json()["moved_slots"]["removed"]}
+    assert await world.sql.fetchval("SELECT count(*) FROM slot_skip") == 0
+
+    elsewhere = {**hourly, "expression": f"{(slot.minute + 30) % 60} * * * *"}
+    moved = await api.patch(path, json={"schedule_config": elsewhere})
+
+    assert datetime.fromisoformat(moved.json()["moved_slots"]["removed"][0]) == slot
+    told = await slots(api, automation, slot, slot)
+    assert [(item["state"], item["reason"]) for item in told] == [("skipped", "schedule_edited")]
 
 
 @pytest.mark.parametrize(
@@ -327,6 +427,4 @@ async def test_what_was_cleaned_up_is_called_so_and_not_missed(
     assert found == [
         (0, "completed", None),
         (1, "forgotten", "forgotten"),
-        (2, "skipped", "schedule_edited"),
-        (3, "skipped", "schedule_edited"),
     ]

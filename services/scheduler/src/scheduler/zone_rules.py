@@ -47,6 +47,18 @@ INSERT INTO slot_skip (id, automation_id, first_slot, last_slot, slots, reason, 
 SELECT id, automation_id, slot, slot, 1, $4, detail
   FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $5::text[]) AS s (id, automation_id, slot, detail)
 """
+# The schedule is the same, but it names its slots by other rules from here on.
+_END_PERIODS = """
+UPDATE schedule_period p SET ends_at = m.boundary
+  FROM unnest($1::uuid[], $2::timestamptz[]) AS m (automation_id, boundary)
+ WHERE p.automation_id = m.automation_id AND p.ends_at IS NULL
+"""
+_BEGIN_PERIODS = """
+INSERT INTO schedule_period (id, automation_id, schedule_config, change, begins_after, changed_at)
+SELECT m.id, a.id, a.schedule_config, 'moved', m.boundary, clock_timestamp()
+  FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS m (id, automation_id, boundary)
+  JOIN automation a ON a.id = m.automation_id
+"""
 _REMEMBER = """
 INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
@@ -118,6 +130,10 @@ async def _write(db: DbSession, moves: list[Move], version: str) -> None:
         [move.after.nominal for move in moves],
         [move.after.fire_at for move in moves],
     )
+    ids = [move.row["id"] for move in moves]
+    boundaries = [min(move.row["now"], move.after.nominal - datetime.resolution) for move in moves]
+    await db.execute(_END_PERIODS, ids, boundaries)
+    await db.execute(_BEGIN_PERIODS, [new_id() for _ in moves], ids, boundaries)
     await db.execute(
         _RECORD,
         [new_id() for _ in moves],

@@ -14,6 +14,7 @@ rewriting a type.
                                    ├─ backfill        ├─ delivery ── delivery_attempt
                                    │                  └─ sync_batch ── sync_chunk
                                    ├─ automation_state what its handler remembers
+                                   ├─ schedule_period  the schedules it has had
                                    └─ slot_skip        slots that did not become runs, and why
     outbox            events on their way to Kafka     leadership, reign   who leads, who led
     automation_type   what executors can run           fact                what the scheduler remembers
@@ -27,6 +28,7 @@ from common.models.automations import (
     AutomationType,
     Backfill,
     RunAttempt,
+    SchedulePeriod,
     SlotSkip,
     SyncBatch,
     SyncChunk,
@@ -51,6 +53,7 @@ from common.models.states import (
     RecordingStatus,
     RefreshOutcome,
     RunStatus,
+    ScheduleChange,
     SourceStatus,
     Trigger,
     platform_of,
@@ -97,6 +100,8 @@ __all__ = [
     "Reign",
     "RunAttempt",
     "RunStatus",
+    "ScheduleChange",
+    "SchedulePeriod",
     "SlotSkip",
     "SourceStatus",
     "SyncBatch",

@@ -33,6 +33,7 @@ from common.models.states import (
     BackfillStatus,
     Lane,
     RunStatus,
+    ScheduleChange,
     Trigger,
 )
 
@@ -107,6 +108,34 @@ class Automation(SQLModel, table=True):
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = now_column()
     updated_at: datetime = now_column()
+
+
+class SchedulePeriod(SQLModel, table=True):
+    """A schedule an automation has had: it names the slots later than `begins_after`, up to `ends_at`.
+
+    The one that holds has no end. `change` says what began it, `user_id` who; `changed_at` is when, which may
+    be later than its first slot: an edit that leaves passed slots in place takes them over undecided.
+    """
+
+    __tablename__ = "schedule_period"
+    __table_args__ = (
+        states("change", ScheduleChange),
+        Index("ix_schedule_period_automation_id_begins_after", "automation_id", "begins_after"),
+        Index(
+            "uq_schedule_period_holding",
+            "automation_id",
+            unique=True,
+            postgresql_where=text("ends_at IS NULL"),
+        ),
+    )
+    id: UUID = pk()
+    automation_id: UUID = ref("automation.id")
+    user_id: UUID | None = ref("user_account.id", nullable=True, ondelete="SET NULL")
+    schedule_config: dict[str, Any] = json_column()
+    change: str = text_column("created")
+    begins_after: datetime = Field(sa_column=Column(Timestamp, nullable=False))
+    ends_at: datetime | None = instant()
+    changed_at: datetime = now_column()
 
 
 class Backfill(SQLModel, table=True):

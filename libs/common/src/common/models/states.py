@@ -13,6 +13,14 @@ class AutomationStatus(StrEnum):
     ERROR = "error"
 
 
+class ScheduleChange(StrEnum):
+    """What gave an automation the schedule it has had since: `moved` by another tz database."""
+
+    CREATED = "created"
+    EDITED = "edited"
+    MOVED = "moved"
+
+
 class RunStatus(StrEnum):
     """waiting → queued → running → completed | failed | cancelled; running → retrying → queued again.
 

@@ -8,7 +8,8 @@ as its owner wrote it, a mapping.
     a schedule      kinds, bounds, exclusions, fields; parsing reads one, words describes one
     its slots       cron and days name local times, wall_clock and zones the instants, grids search them,
                     working_days moves runs; slots and timetable answer; jitter delays
-    decisions       policy is what an owner wants, due what becomes of slots that have come due
+    decisions       policy is what an owner wants, due what becomes of slots that have come due, edits what
+                    an edit does to those that have not
     advice          gaps, and what may surprise about a schedule
 """
 
@@ -30,6 +31,7 @@ from common.scheduling.due import (
     decide_due,
     pass_over,
 )
+from common.scheduling.edits import Handover, Place, hand_over
 from common.scheduling.exclusions import Exclude
 from common.scheduling.gaps import Gap, TooFrequent, smallest_gap, validate_min_interval
 from common.scheduling.jitter import jittered
@@ -70,11 +72,13 @@ __all__ = [
     "Exclude",
     "FieldError",
     "Gap",
+    "Handover",
     "Hours",
     "Interval",
     "Once",
     "Overlap",
     "OverlapAction",
+    "Place",
     "Preview",
     "PreviewedRun",
     "Schedule",
@@ -98,6 +102,7 @@ __all__ = [
     "describe_schedule",
     "field_errors",
     "get_next_run_time",
+    "hand_over",
     "iter_slots",
     "jittered",
     "latest_slot_at_or_before",

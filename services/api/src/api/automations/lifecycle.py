@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.automations.schemas import RunRequest
-from api.automations.service import changed, edited, place
+from api.automations.service import changed, edited, place, record_end
 from api.automations.slots import first_slot
 from api.context import announce, current_trace
 from api.manual_runs.slots import past_slot
@@ -97,6 +97,7 @@ async def resume(
     await require_room(session, automation, now=now)
     automation.catch_up_on_resume = choice if passed else None
     if automation.next_run is None:
+        await record_end(session, automation, now)
         place(automation, slot)
     # Else its place in the schedule stays: what has passed is due, and the scheduler decides about it.
     automation.status = AutomationStatus.ACTIVE

@@ -15,6 +15,7 @@ from common.scheduling.timetable import Timetable
 
 SHOWN = 5
 _LOOKED_AT = 100
+_TICK = datetime.resolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,27 @@ class Owner:
     id: UUID
     created_at: datetime
     fired_count: int
+    first_slot: datetime | None = None
+    """The first slot by the new schedule."""
 
 
 def moved_slots(
-    before: Mapping[str, Any], after: Mapping[str, Any], owner: Owner, *, now: datetime
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    owner: Owner,
+    *,
+    now: datetime,
+    undecided: datetime | None = None,
 ) -> MovedSlots:
-    """The next few slots that only one of the two schedules names; an unreadable one names none."""
-    old, new = _Upcoming.of(before, owner, now), _Upcoming.of(after, owner, now)
+    """The next few slots that only one of the two schedules names; an unreadable one names none.
+
+    A slot that has passed but is still `undecided`, because it waits for its jitter or its window, counts as
+    one to come: of the old schedule always, of the new one where the edit left it in place.
+    """
+    waits = undecided is not None and undecided <= now
+    old = _Upcoming.of(before, owner, undecided - _TICK if undecided is not None and waits else now)
+    kept = old is not None and waits and owner.first_slot == undecided
+    new = _Upcoming.of(after, owner, old.now if old is not None and kept else now)
     return MovedSlots(
         removed=[] if old is None else old.not_in(new), added=[] if new is None else new.not_in(old)
     )
@@ -38,7 +53,7 @@ def moved_slots(
 
 @dataclass(frozen=True, slots=True)
 class _Upcoming:
-    """The slots of one schedule that are to run after `now`."""
+    """The slots of one schedule that are to run after `now`, or after an instant before a waiting slot."""
 
     timetable: Timetable
     now: datetime

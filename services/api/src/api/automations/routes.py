@@ -117,16 +117,17 @@ async def change_automation(
 
     Another schedule answers with `moved_slots`: which of the slots to come it takes away, and which it adds.
     """
-    before = (
-        await owned(session, Automation, caller.tenant_id, automation_id, lock=Lock.EDIT)
-    ).schedule_config
+    stored = await owned(session, Automation, caller.tenant_id, automation_id, lock=Lock.EDIT)
+    before, undecided = stored.schedule_config, stored.next_slot or stored.next_run
     automation = await service.change(
         session, caller, automation_id, body, if_version=_version(if_match), now=now
     )
     values = dict(out(automation, response))
     if automation.schedule_config != before:
-        owner = Owner(automation.id, automation.created_at, automation.fired_count)
-        values["moved_slots"] = moved_slots(before, automation.schedule_config, owner, now=now)
+        owner = Owner(automation.id, automation.created_at, automation.fired_count, automation.next_slot)
+        values["moved_slots"] = moved_slots(
+            before, automation.schedule_config, owner, now=now, undecided=undecided
+        )
     return ChangedAutomationOut(**values)
 
 

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.automations.schemas import AutomationCreate, AutomationPatch
-from api.automations.slots import EDITED, PAUSED, PassedOver, first_slot, in_words, passed_over
+from api.automations.slots import edit, first_slot, in_words, read_schedule
 from api.automations.types import check_config, known_types
 from api.context import ALLOWED_HOSTS, announce
 from api.pagination import PageRequest
@@ -20,16 +20,22 @@ from api.problems import PreconditionFailed, unacceptable
 from api.quotas.service import require_interval, require_room
 from api.rows import Lock, find_owned, newest_first, owned, owned_page
 from api.security import Principal
+from api.slots.service import last_recorded
 from common.automation_policy import AutomationPolicy
 from common.errors import FieldError, Forbidden
 from common.events import AutomationChanged, Event, RunSkipped
 from common.models import (
     Automation,
+    AutomationRun,
     AutomationStatus,
     Destination,
+    ScheduleChange,
+    SchedulePeriod,
     SlotSkip,
 )
-from common.scheduling import Slot
+from common.scheduling import Handover, SkippedRange, SkipReason, Slot
+from common.scheduling.due import skip_slots
+from common.scheduling.timetable import Timetable
 
 _NOT_YOURS = "no destination of yours has this id"
 
@@ -66,10 +72,89 @@ async def create(
     if faults:
         raise unacceptable(faults)
     await require_room(session, automation, now=now)
-    place(automation, slot)
-    session.add(automation)
+    await start(session, automation, slot, now=now)
     await announce(session, changed(automation, "created"), at=now)
     return automation
+
+
+async def start(session: AsyncSession, automation: Automation, slot: Slot | None, *, now: datetime) -> None:
+    """Store a new automation and the beginning of its schedule's history."""
+    place(automation, slot)
+    session.add(automation)
+    await session.flush()
+    session.add(
+        SchedulePeriod(
+            automation_id=automation.id,
+            user_id=automation.user_id,
+            schedule_config=automation.schedule_config,
+            begins_after=automation.created_at,
+            changed_at=now,
+        )
+    )
+
+
+async def begin_period(
+    session: AsyncSession,
+    automation: Automation,
+    schedule_config: dict[str, Any],
+    *,
+    after: datetime,
+    user_id: UUID | None,
+    now: datetime,
+) -> None:
+    """Let another schedule hold for the slots later than `after`. The automation still has the old one."""
+    ended = await session.execute(
+        update(SchedulePeriod)
+        .where(col(SchedulePeriod.automation_id) == automation.id, col(SchedulePeriod.ends_at).is_(None))
+        .values(ends_at=after)
+        .returning(col(SchedulePeriod.id))
+    )
+    if not ended.all():
+        # Stored before schedules had a history.
+        session.add(
+            SchedulePeriod(
+                automation_id=automation.id,
+                schedule_config=automation.schedule_config,
+                begins_after=automation.created_at,
+                ends_at=after,
+                changed_at=automation.created_at,
+            )
+        )
+    session.add(
+        SchedulePeriod(
+            automation_id=automation.id,
+            user_id=user_id,
+            schedule_config=schedule_config,
+            change=ScheduleChange.EDITED,
+            begins_after=after,
+            changed_at=now,
+        )
+    )
+
+
+async def _slots_with_runs(session: AsyncSession, automation: Automation, now: datetime) -> list[datetime]:
+    """Undecided slots for which a person started a run."""
+    undecided = automation.next_slot or automation.next_run
+    if undecided is None or undecided > now:
+        return []
+    slot = col(AutomationRun.scheduled_for)
+    found = await session.scalars(
+        select(slot).where(col(AutomationRun.automation_id) == automation.id, slot.between(undecided, now))
+    )
+    return [one for one in found if one is not None]
+
+
+async def record_end(session: AsyncSession, automation: Automation, now: datetime) -> None:
+    """Record what an ended schedule has named since, before another begins or the automation is resumed."""
+    if automation.next_slot is not None or automation.next_run is not None:
+        return
+    schedule, _faults = read_schedule(automation.schedule_config)
+    decided = await last_recorded(session, automation.id)
+    if schedule is None or decided is None:
+        return
+    timetable = Timetable(schedule, automation_id=automation.id, default_anchor=automation.created_at)
+    for passed in skip_slots(timetable, decided + datetime.resolution, now, SkipReason.ENDED):
+        record_skip(session, automation, passed)
 
 
 async def page(
@@ -121,12 +206,12 @@ async def change(
         return automation
     faults: list[FieldError] = []
     events: list[Event] = []
-    missed: PassedOver | None = None
-    slot: Slot | None = None
+    handover: Handover | None = None
     moved = "schedule_config" in given and given["schedule_config"] != automation.schedule_config
     if moved:
-        slot, faults = first_slot(automation, given["schedule_config"], now)
-        missed = passed_over(automation, now)
+        await record_end(session, automation, now)
+        taken = await _slots_with_runs(session, automation, now)
+        handover, faults = edit(automation, given["schedule_config"], now, taken=taken)
     if "type" in given or "automation_config" in given:
         faults += check_config(
             given.get("type", automation.type),
@@ -138,17 +223,24 @@ async def change(
         faults += await _check_destination(session, principal.tenant_id, given["destination_id"])
     if faults:
         raise unacceptable(faults)
-    if missed is not None:
-        reason = EDITED if automation.status == AutomationStatus.ACTIVE else PAUSED
-        events.append(record_skip(session, automation, missed, reason))
+    if handover is not None:
+        events += [record_skip(session, automation, dropped) for dropped in handover.dropped]
+        await begin_period(
+            session,
+            automation,
+            given["schedule_config"],
+            after=handover.boundary,
+            user_id=principal.user_id,
+            now=now,
+        )
     for name, value in given.items():
         setattr(automation, name, value)
     if "type" in given:
         await require_room(session, automation, now=now)
     elif moved:
         await require_interval(session, automation, now=now)
-    if moved:
-        place(automation, slot)
+    if handover is not None:
+        place(automation, handover.next_slot)
     edited(automation, now)
     await announce(session, *events, changed(automation, "updated"), at=now)
     return automation
@@ -215,22 +307,23 @@ def edited(automation: Automation, now: datetime) -> None:
     automation.updated_at = now
 
 
-def record_skip(session: AsyncSession, automation: Automation, missed: PassedOver, reason: str) -> RunSkipped:
+def record_skip(session: AsyncSession, automation: Automation, passed: SkippedRange) -> RunSkipped:
     """Keep slots that get no run, and why; answers with the event that says so."""
     session.add(
         SlotSkip(
             automation_id=automation.id,
-            first_slot=missed.first,
-            last_slot=missed.last,
-            slots=missed.count,
-            reason=reason,
+            first_slot=passed.first,
+            last_slot=passed.last,
+            slots=passed.count,
+            reason=passed.reason,
+            detail=passed.detail,
         )
     )
     return RunSkipped(
         automation_id=automation.id,
         tenant_id=automation.tenant_id,
-        first_slot=missed.first,
-        last_slot=missed.last,
-        slots=missed.count,
-        reason=reason,
+        first_slot=passed.first,
+        last_slot=passed.last,
+        slots=passed.count,
+        reason=passed.reason,
     )

@@ -1,42 +1,31 @@
-"""The schedule side of an edit: when is the next slot, and what became of those an edit passes over?
+"""The schedule side of an automation: its first slot, and what an edit does to those not yet decided. Pure.
 
-While an automation is paused, `next_slot` and `next_run` keep the first slot nobody has decided about. An
-edit that moves them on records the slots in between, so that none is silently missed.
+While an automation is paused, `next_slot` and `next_run` keep its first undecided slot. An edit that moves
+them on records the slots in between, so that none is silently missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from api.faults import pointer
 from common.errors import FieldError
-from common.models import Automation
+from common.models import Automation, AutomationStatus
 from common.scheduling import (
+    Handover,
+    Place,
     Schedule,
     ScheduleError,
+    SkipReason,
     Slot,
-    count_slots_between,
     describe_schedule,
-    latest_slot_at_or_before,
+    hand_over,
     never_fires,
     parse_schedule,
     upcoming,
 )
-
-PAUSED = "paused"
-EDITED = "schedule_edited"
-
-
-@dataclass(frozen=True, slots=True)
-class PassedOver:
-    """Consecutive slots that an edit leaves without a run."""
-
-    first: datetime
-    last: datetime
-    count: int
 
 
 def read_schedule(raw: Mapping[str, Any]) -> tuple[Schedule | None, list[FieldError]]:
@@ -72,17 +61,25 @@ def first_slot(
     return slot, []
 
 
-def passed_over(automation: Automation, now: datetime) -> PassedOver | None:
-    """The undecided slots up to `now`, by the schedule the automation has had so far."""
-    first = automation.next_slot or automation.next_run
-    if first is None or first > now:
-        return None
-    schedule, _faults = read_schedule(automation.schedule_config)
-    if schedule is None:
-        return PassedOver(first, first, 1)
-    anchor = automation.created_at
-    last = max(first, latest_slot_at_or_before(schedule, now, default_anchor=anchor) or first)
-    return PassedOver(first, last, max(1, count_slots_between(schedule, first, last, default_anchor=anchor)))
+def edit(
+    automation: Automation, raw: Mapping[str, Any], now: datetime, *, taken: Sequence[datetime]
+) -> tuple[Handover | None, list[FieldError]]:
+    """Where the automation's schedule gives way to this one.
+
+    `taken` are undecided slots that have a run already. A schedule that names no run any more is refused.
+    """
+    new, faults = read_schedule(raw)
+    if new is None:
+        return None, faults
+    old, _faults = read_schedule(automation.schedule_config)
+    undecided = automation.next_slot or automation.next_run
+    place = Place(automation.id, automation.created_at, undecided, taken)
+    reason = SkipReason.SCHEDULE_EDITED if automation.status == AutomationStatus.ACTIVE else SkipReason.PAUSED
+    handover = hand_over(old, new, place, now, reason=reason)
+    ended = new.runs_left(automation.fired_count) == 0 or handover.next_slot is None
+    if ended or never_fires(new, handover.boundary, default_anchor=automation.created_at):
+        return None, [FieldError("/schedule_config", "names no time in the future")]
+    return handover, []
 
 
 def in_words(raw: Mapping[str, Any]) -> str:

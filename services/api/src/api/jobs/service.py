@@ -55,8 +55,7 @@ async def create(
         if faults:
             raise unacceptable(faults)
         await require_room(session, job, now=now)
-    automations.place(job, slot)
-    session.add(job)
+    await automations.start(session, job, slot, now=now)
     await announce(session, automations.changed(job, "created"), at=now)
     return job
 

@@ -1,4 +1,4 @@
-"""`/api/automations/{automation_id}/slots`."""
+"""`/api/automations/{automation_id}/slots` and `/schedules`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
+from api.automations.slots import in_words
 from api.context import Now, Transaction
 from api.fields import Moment
 from api.limits import JsonRoute
+from api.pagination import Page, PageRequest, page, page_request
 from api.problems import BadParameter, problem_responses
 from api.rows import owned
 from api.security import Caller
-from api.slots.schemas import SlotOut, SlotPage
-from api.slots.service import MAX_SLOTS, read_slots
+from api.slots.schemas import SchedulePeriodOut, SlotOut, SlotPage
+from api.slots.service import MAX_SLOTS, period_page, read_slots
 from common.models import Automation
 from common.strict import Digits
 
@@ -55,6 +57,23 @@ async def list_slots(
         **{"from": _utc(found.next_slot), "to": _utc(last), "limit": limit}
     )
     return SlotPage(items=items, next=f"{target.path}?{target.query}")
+
+
+@router.get("/automations/{automation_id}/schedules", tags=["automations"])
+async def list_schedules(
+    request: Request,
+    automation_id: UUID,
+    caller: Caller,
+    session: Transaction,
+    wanted: Annotated[PageRequest, Depends(page_request)],
+) -> Page[SchedulePeriodOut]:
+    """The schedules it has had, the latest first, each with the slots it named."""
+    automation = await owned(session, Automation, caller.tenant_id, automation_id)
+    periods = await period_page(session, automation, wanted)
+    items = [
+        SchedulePeriodOut(**one.model_dump(), schedule_text=in_words(one.schedule_config)) for one in periods
+    ]
+    return page(request, wanted, periods, items, by="changed_at")
 
 
 def _utc(instant: datetime) -> str:

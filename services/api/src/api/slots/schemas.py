@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.slots.timeline import SlotState
-from common.models import Trigger
+from common.models import ScheduleChange, Trigger
 
 
 class SlotOut(BaseModel):
@@ -77,6 +78,20 @@ class SlotOut(BaseModel):
     late_because: str | None = Field(
         description="Why it was dispatched late, where nobody led the schedulers"
     )
+
+
+class SchedulePeriodOut(BaseModel):
+    """A schedule the automation has had, and which slots it named."""
+
+    schedule_config: dict[str, Any]
+    schedule_text: str = Field(description="The schedule in words")
+    change: ScheduleChange = Field(
+        description="What began it: `created`, `edited`, or `moved` by another tz database"
+    )
+    changed_at: datetime
+    user_id: UUID | None = Field(description="Who changed it; null where Carillon did")
+    begins_after: datetime = Field(description="It names the slots later than this instant")
+    ends_at: datetime | None = Field(description="Up to this one; null: it holds")
 
 
 class SlotPage(BaseModel):

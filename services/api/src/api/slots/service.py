@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.pagination import PageRequest
+from api.rows import newest_first
 from api.slots.timeline import (
-    History,
     Leadership,
+    Period,
+    Range,
     RecordedSkip,
+    Records,
     SlotFate,
     SlotRun,
     Standing,
@@ -23,17 +28,9 @@ from api.slots.timeline import (
     run_of,
 )
 from common.history import KEPT_SINCE
-from common.models import Automation, AutomationRun, AutomationStatus, Fact, Reign, SlotSkip
+from common.models import Automation, AutomationRun, AutomationStatus, Fact, Reign, SchedulePeriod, SlotSkip
 from common.models import Leadership as LeadershipRow
-from common.scheduling import (
-    Schedule,
-    ScheduleError,
-    Slot,
-    count_slots_between,
-    latest_slot_at_or_before,
-    parse_schedule,
-    plan,
-)
+from common.scheduling import Schedule, ScheduleError, parse_schedule
 
 MAX_SLOTS = 1_000
 _FEWEST_READ = 100
@@ -76,84 +73,90 @@ async def read_slots(
 
     There are none before the automation's creation, except those that were made up for.
     """
-    schedule = _schedule_of(automation)
     most = max(limit, _FEWEST_READ)
-    planned = _planned(automation, schedule, first, last, most + 1)
     runs = await _runs(session, automation, first, last, most + 1)
     skips = await _skips(session, automation, first, last, most + 1)
     # Each list may have been cut; behind the place where the first of them was, they no longer match.
     horizon = min(
         [last]
-        + ([planned[-1].nominal - _TICK] if len(planned) > most else [])
         + ([runs[-1].scheduled_for - _TICK] if len(runs) > most else [])
         + ([skips[-1].last - _TICK] if len(skips) > most else [])
     )
-    history = History(
-        planned=[
-            *_made_up_for(automation, schedule, runs, horizon),
-            *(slot for slot in planned if slot.nominal <= horizon),
-        ],
+    records = Records(
+        periods=await _periods(session, automation, first),
         runs=[run for run in runs if run.scheduled_for <= horizon],
         skips=[skip for skip in skips if skip.first <= horizon],
         vacancies=await _vacancies(session, first, last),
         leadership=await _leadership(session),
         kept_since=await history_kept_since(session),
     )
-    found = fates(history, _standing(automation, schedule, first), first=first, now=now)
+    standing = await _standing(session, automation, records.periods[-1].schedule)
+    found, horizon = fates(records, standing, Range(first, horizon, most, now))
     if len(found) > limit:
         return SlotRange(found[:limit], found[limit].slot)
     return SlotRange(found, horizon + _TICK if horizon < last else None)
 
 
-def _schedule_of(automation: Automation) -> Schedule | None:
+def _readable(raw: Mapping[str, Any]) -> Schedule | None:
     try:
-        return parse_schedule(automation.schedule_config)
+        return parse_schedule(raw)
     except ScheduleError:
         return None  # a later release's; what is recorded can be shown all the same
 
 
-def _planned(
-    automation: Automation, schedule: Schedule | None, first: datetime, last: datetime, limit: int
-) -> list[Slot]:
-    if schedule is None:
-        return []
-    created_at = automation.created_at
-    after = created_at if first <= created_at else first - _TICK
-    slots = plan(schedule, after, last, automation_id=automation.id, default_anchor=created_at)
-    return list(islice(slots, limit))
+async def _periods(session: AsyncSession, automation: Automation, first: datetime) -> list[Period]:
+    """The schedules that held from `first` on, the one that holds last."""
+    query = (
+        select(
+            col(SchedulePeriod.schedule_config),
+            col(SchedulePeriod.begins_after),
+            col(SchedulePeriod.ends_at),
+        )
+        .where(
+            col(SchedulePeriod.automation_id) == automation.id,
+            col(SchedulePeriod.ends_at).is_(None) | (col(SchedulePeriod.ends_at) >= first),
+        )
+        .order_by(col(SchedulePeriod.begins_after), col(SchedulePeriod.id))
+    )
+    periods = [Period(_readable(raw), after, until) for raw, after, until in await session.execute(query)]
+    return periods or [Period(_readable(automation.schedule_config), automation.created_at, None)]
 
 
-def _made_up_for(
-    automation: Automation, schedule: Schedule | None, runs: Sequence[SlotRun], horizon: datetime
-) -> list[Slot]:
-    """The slots from before the automation's creation that have runs."""
-    if schedule is None:
-        return []
-    before = [run.scheduled_for for run in runs if run.scheduled_for <= min(automation.created_at, horizon)]
-    anchor = automation.created_at
-    return [
-        Slot(slot, slot)
-        for slot in before
-        if latest_slot_at_or_before(schedule, slot, default_anchor=anchor) == slot
-    ]
+async def period_page(
+    session: AsyncSession, automation: Automation, wanted: PageRequest
+) -> Sequence[SchedulePeriod]:
+    """The schedules an automation has had, latest first, and one more than the page shows."""
+    query = select(SchedulePeriod).where(col(SchedulePeriod.automation_id) == automation.id)
+    found = await session.scalars(newest_first(query, SchedulePeriod, wanted, by="changed_at"))
+    return found.all()
 
 
-def _standing(automation: Automation, schedule: Schedule | None, first: datetime) -> Standing:
+async def _standing(session: AsyncSession, automation: Automation, schedule: Schedule | None) -> Standing:
     undecided = automation.next_slot or automation.next_run
-    runs_left = None if schedule is None else schedule.runs_left(automation.fired_count)
-    if schedule is not None and runs_left is not None and undecided is not None and undecided < first:
-        anchor = automation.created_at
-        before = count_slots_between(schedule, undecided, first - _TICK, default_anchor=anchor)
-        runs_left = max(0, runs_left - before)
     return Standing(
+        id=automation.id,
+        created_at=automation.created_at,
         status=AutomationStatus(automation.status),
         status_reason=automation.status_reason,
         undecided=undecided,
+        decided=await last_recorded(session, automation.id) if undecided is None else None,
         paused_at=automation.paused_at,
         paused_until=automation.paused_until,
         catch_up_on_resume=automation.catch_up_on_resume,
-        runs_left=runs_left,
+        runs_left=None if schedule is None else schedule.runs_left(automation.fired_count),
     )
+
+
+async def last_recorded(session: AsyncSession, automation_id: UUID) -> datetime | None:
+    """The latest slot with a run or a reason on record."""
+    ran = select(func.max(col(AutomationRun.scheduled_for))).where(
+        col(AutomationRun.automation_id) == automation_id
+    )
+    skipped = select(func.max(col(SlotSkip.last_slot))).where(col(SlotSkip.automation_id) == automation_id)
+    latest: datetime | None = await session.scalar(
+        select(func.greatest(ran.scalar_subquery(), skipped.scalar_subquery()))
+    )
+    return latest
 
 
 async def _runs(

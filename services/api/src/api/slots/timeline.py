@@ -1,35 +1,33 @@
 """What became of each slot of an automation, and why. Pure.
 
-Merges the slots its schedule names, the runs there are, and the reasons recorded for slots without one. Every
-slot gets an answer: where nothing is recorded, the automation's present standing and the leaders' reigns
-give it.
+The past is told by its records: the runs there are, and the reasons recorded for slots without one. The
+present schedule says nothing about it, because another may have held then. What has not been decided is told
+by the schedule that holds, the automation's present standing and the leaders' reigns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from common.models import AutomationStatus, RunStatus, Trigger
-from common.scheduling import Slot
+from common.scheduling import Schedule, SkipReason, Slot
+from common.scheduling.timetable import Timetable
 from common.scheduling.words import duration_words
 
 LATE = timedelta(seconds=5)
-"""From here on a dispatch was late enough to ask whether nobody led."""
+"""From here on a dispatch was late enough to ask whether there was no leader."""
 
-PAUSED = "paused"
-EXCLUDED = "excluded"
-ENDED = "ended"
-EDITED = "schedule_edited"
-EXPIRED = "expired"
 FORGOTTEN = "forgotten"
 NO_LEADER = "no_leader"
 LEADER_BUSY = "leader_busy"
 CANCELLED_BY_REQUEST = "cancelled_by_request"
+_TICK = datetime.resolution
 
 
 class SlotState(StrEnum):
@@ -87,24 +85,49 @@ class Vacancy:
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """Who leads now: a leader since `since`, or nobody since then. Both are unknown where nobody ever led."""
+    """Who leads now: a leader since `since`, or none since then. Both are unknown where none has ever led."""
 
     is_led: bool
     since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where an automation stands. `undecided` is the first slot nobody has decided about; None: there is none
-    any more. `runs_left`: how many runs its schedule still allows; None: any number."""
+class Period:
+    """A schedule and the slots it names: those later than `after`, up to `until`; None: it holds."""
 
+    schedule: Schedule | None
+    """None where this release cannot read it."""
+    after: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an automation stands.
+
+    `undecided` is its first undecided slot; without one the schedule has ended, and `decided` is the last
+    slot with a record. `runs_left`: how many runs its schedule still allows; None: any number.
+    """
+
+    id: UUID
+    created_at: datetime
     status: AutomationStatus
     status_reason: str | None
     undecided: datetime | None
+    decided: datetime | None = None
     paused_at: datetime | None = None
     paused_until: datetime | None = None
     catch_up_on_resume: str | None = None
     runs_left: int | None = None
+
+    def timetable(self, schedule: Schedule, *, undecided: bool = False) -> Timetable:
+        """The slots of one of the automation's schedules."""
+        return Timetable(
+            schedule,
+            automation_id=self.id,
+            default_anchor=self.created_at,
+            undecided=self.undecided if undecided else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +168,11 @@ class SlotFate:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """Everything known about a range of slots."""
+class Records:
+    """Everything recorded about a range of slots."""
 
-    planned: Sequence[Slot]
+    periods: Sequence[Period]
+    """Oldest first; the last one holds."""
     runs: Sequence[SlotRun]
     skips: Sequence[RecordedSkip]
     vacancies: Sequence[Vacancy]
@@ -157,67 +181,167 @@ class History:
     """What was before has been cleaned up."""
 
 
-def fates(history: History, standing: Standing, *, first: datetime, now: datetime) -> list[SlotFate]:
-    """The fate of each slot from `first` on, in order.
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The slots in [first, last], the earliest `limit` of them; the present is `now`."""
 
-    Runs and recorded reasons of slots that are none of today's schedule are listed too: it was edited.
-    """
-    runs = {run.scheduled_for: run for run in history.runs}
-    planned = {slot.nominal for slot in history.planned}
-    covering = _Covering(history.skips)
-    found: list[SlotFate] = []
-    runs_left = standing.runs_left
-    for slot in history.planned:
-        run = runs.get(slot.nominal)
-        skip = covering.at(slot.nominal)
-        if run is not None:
-            found.append(_of_run(run, slot.fire_at, history.vacancies))
-        elif skip is not None:
-            found.append(SlotFate(slot.nominal, SlotState.SKIPPED, skip.reason, skip.detail))
-        elif history.kept_since is not None and slot.nominal < history.kept_since:
-            found.append(_forgotten(slot, history.kept_since))
-        else:
-            fate = _unrecorded(slot, standing, history.leadership, now)
+    first: datetime
+    last: datetime
+    limit: int
+    now: datetime
+
+
+def fates(records: Records, standing: Standing, wanted: Range) -> tuple[list[SlotFate], datetime]:
+    """The fate of each slot in order, and up to where nothing is left out."""
+    told = _Told(records, standing, wanted)
+    return told.fates, told.horizon
+
+
+class _Told:
+    """Puts the fates together. Every source is cut at `limit`; behind the earliest cut nothing is told."""
+
+    def __init__(self, records: Records, standing: Standing, wanted: Range) -> None:
+        self._records = records
+        self._standing = standing
+        self._wanted = wanted
+        self.horizon = wanted.last
+        holding = records.periods[-1].schedule
+        self._today = None if holding is None else standing.timetable(holding)
+        found: dict[datetime, SlotFate] = {}
+        for source in (self._forgotten(), self._undecided(), self._skipped(), self._ran()):
+            found |= {fate.slot: fate for fate in source}
+        self.fates = [found[slot] for slot in sorted(found) if slot <= self.horizon]
+
+    def _cut(self, slots: Iterator[datetime]) -> Iterator[datetime]:
+        """The first `limit` of these; where there are more, the horizon is the last of them."""
+        limit = self._wanted.limit
+        taken = list(islice(slots, limit + 1))
+        if len(taken) > limit:
+            self.horizon = min(self.horizon, taken[limit] - _TICK)
+        yield from taken[:limit]
+
+    def _names_today(self, slot: datetime) -> bool:
+        return self._today is not None and self._today.latest_at_or_before(slot) == slot
+
+    def _period_of(self, slot: datetime) -> Period:
+        periods = self._records.periods
+        return next((one for one in reversed(periods) if one.after < slot), periods[0])
+
+    def _ran(self) -> Iterator[SlotFate]:
+        for run in self._records.runs:
+            slot = run.scheduled_for
+            schedule = self._period_of(slot).schedule
+            fire_at = slot if schedule is None else self._standing.timetable(schedule).fire_at(slot)
+            yield _of_run(run, fire_at, self._records.vacancies, on_schedule=self._names_today(slot))
+
+    def _skipped(self) -> Iterator[SlotFate]:
+        limit = self._wanted.limit
+        told = list(islice(self._each_skipped(), limit + 1))
+        if len(told) > limit:
+            self.horizon = min(self.horizon, told[limit].slot - _TICK)
+        yield from told[:limit]
+
+    def _each_skipped(self) -> Iterator[SlotFate]:
+        first, last = self._wanted.first, self._wanted.last
+        for skip in sorted(self._records.skips, key=lambda one: one.first):
+            timetable = self._namer_of(skip)
+            if timetable is not None:
+                slots = _walk(timetable, max(first, skip.first) - _TICK, min(last, skip.last))
+                for slot in self._cut(slots):
+                    on_schedule = self._names_today(slot)
+                    yield SlotFate(slot, SlotState.SKIPPED, skip.reason, skip.detail, on_schedule=on_schedule)
+            elif skip.first >= first:
+                yield SlotFate(
+                    skip.first,
+                    SlotState.SKIPPED,
+                    skip.reason,
+                    skip.detail,
+                    last_slot=skip.last if skip.slots > 1 else None,
+                    slots=skip.slots,
+                    on_schedule=skip.slots == 1 and self._names_today(skip.first),
+                )
+
+    def _namer_of(self, skip: RecordedSkip) -> Timetable | None:
+        """The timetable that names the skipped slots one by one; None where they are told together."""
+        schedule = self._period_of(skip.first).schedule
+        if schedule is None or skip.slots == 1:
+            return None
+        timetable = self._standing.timetable(schedule)
+        if timetable.latest_at_or_before(skip.first) != skip.first:
+            return None  # another tz database named it
+        return timetable if timetable.count(skip.first, skip.last) == skip.slots else None
+
+    def _forgotten(self) -> Iterator[SlotFate]:
+        """What the schedules of then named before the oldest record kept."""
+        kept_since = self._records.kept_since
+        if kept_since is None or kept_since <= self._wanted.first:
+            return
+        detail = f"what was before {_reading(kept_since)} has been cleaned up"
+        for period in self._records.periods:
+            ends = [kept_since - _TICK, self._wanted.last]
+            ends += [end for end in (period.until, self._before_undecided()) if end is not None]
+            if period.schedule is None:
+                continue
+            timetable = self._standing.timetable(period.schedule)
+            begin = max(period.after, self._wanted.first - _TICK)
+            for slot in self._cut(_walk(timetable, begin, min(ends))):
+                yield SlotFate(
+                    slot,
+                    SlotState.FORGOTTEN,
+                    FORGOTTEN,
+                    detail,
+                    fire_at=timetable.fire_at(slot),
+                    on_schedule=self._names_today(slot),
+                )
+
+    def _before_undecided(self) -> datetime | None:
+        undecided = self._standing.undecided
+        return None if undecided is None else undecided - _TICK
+
+    def _undecided(self) -> Iterator[SlotFate]:
+        """What the schedule that holds names from the first undecided slot on."""
+        schedule, standing, wanted = self._records.periods[-1].schedule, self._standing, self._wanted
+        if schedule is None:
+            return
+        timetable = standing.timetable(schedule, undecided=True)
+        begin = wanted.first - _TICK
+        if standing.undecided is None:
+            begin = max(begin, self._records.periods[-1].after, standing.decided or begin)
+            for slot in self._cut(_walk(timetable, begin, min(wanted.last, wanted.now))):
+                detail = standing.status_reason or "the schedule has no further slot"
+                yield SlotFate(
+                    slot, SlotState.SKIPPED, SkipReason.ENDED, detail, fire_at=timetable.fire_at(slot)
+                )
+            return
+        runs_left = _runs_left(timetable, standing, wanted)
+        with_run = {run.scheduled_for for run in self._records.runs}
+        for slot in self._cut(_walk(timetable, max(begin, standing.undecided - _TICK), wanted.last)):
+            if slot in with_run:
+                continue
+            fate = _undecided(timetable.slot(slot), standing, self._records.leadership, wanted.now)
             if fate.state in (SlotState.DUE, SlotState.OVERDUE) and runs_left is not None:
                 if runs_left == 0:
-                    continue
+                    return
                 runs_left -= 1
-            if not (fate.reason == ENDED and slot.nominal > now):
-                found.append(fate)
-    found += [
-        _of_run(run, run.scheduled_for, history.vacancies, on_schedule=False)
-        for run in history.runs
-        if run.scheduled_for not in planned
-    ]
-    found += [
-        SlotFate(
-            skip.first,
-            SlotState.SKIPPED,
-            skip.reason,
-            skip.detail,
-            last_slot=skip.last if skip.slots > 1 else None,
-            slots=skip.slots,
-            on_schedule=False,
-        )
-        for skip in history.skips
-        if skip.first >= first and skip.first not in planned and skip.first not in runs
-    ]
-    return list({fate.slot: fate for fate in sorted(found, key=lambda fate: fate.slot)}.values())
+            yield fate
 
 
-class _Covering:
-    """Finds the recorded reason for slots that are asked for in ascending order."""
+def _walk(timetable: Timetable, after: datetime, until: datetime) -> Iterator[datetime]:
+    slot = timetable.next_after(after)
+    while slot is not None and slot <= until:
+        yield slot
+        slot = timetable.next_after(slot)
 
-    def __init__(self, skips: Sequence[RecordedSkip]) -> None:
-        self._skips = sorted(skips, key=lambda skip: skip.first)
-        self._next = 0
 
-    def at(self, slot: datetime) -> RecordedSkip | None:
-        while self._next < len(self._skips) and self._skips[self._next].last < slot:
-            self._next += 1
-        if self._next == len(self._skips) or self._skips[self._next].first > slot:
-            return None
-        return self._skips[self._next]
+def _runs_left(timetable: Timetable, standing: Standing, wanted: Range) -> int | None:
+    """How many runs the schedule still allows from the range's beginning on."""
+    if standing.runs_left is None or standing.undecided is None:
+        return None
+    begin = standing.undecided
+    if standing.status is AutomationStatus.PAUSED or standing.catch_up_on_resume == "none":
+        begin = max(begin, wanted.now)  # what passes in a pause does not run
+    ranges = timetable.ranges(begin, wanted.first - _TICK)
+    return max(0, standing.runs_left - sum(found.count for found in ranges if found.excluded is None))
 
 
 def _of_run(
@@ -227,7 +351,7 @@ def _of_run(
     if run.status is RunStatus.CANCELLED:
         reason = reason or CANCELLED_BY_REQUEST
     elif run.status is RunStatus.SKIPPED:
-        reason = reason or EXPIRED
+        reason = reason or SkipReason.EXPIRED
     elif run.status is RunStatus.WAITING:
         reason, detail = "waiting", "it starts when another run of this automation or of the team has ended"
     elif run.status is RunStatus.COMPLETED:
@@ -251,7 +375,7 @@ def _of_run(
 
 
 def _vacant(fire_at: datetime, dispatched_at: datetime, vacancies: Sequence[Vacancy]) -> str | None:
-    """Why it was dispatched late, where nobody led in between."""
+    """Why it was dispatched late, where there was no leader in between."""
     if dispatched_at - fire_at < LATE:
         return None
     for vacancy in vacancies:
@@ -260,38 +384,31 @@ def _vacant(fire_at: datetime, dispatched_at: datetime, vacancies: Sequence[Vaca
     return None
 
 
-def _forgotten(slot: Slot, kept_since: datetime) -> SlotFate:
-    detail = f"what was before {_reading(kept_since)} has been cleaned up"
-    return SlotFate(slot.nominal, SlotState.FORGOTTEN, FORGOTTEN, detail, fire_at=slot.fire_at)
-
-
-def _unrecorded(slot: Slot, standing: Standing, leadership: Leadership, now: datetime) -> SlotFate:
-    """The fate of a slot about which nothing is written down."""
+def _undecided(slot: Slot, standing: Standing, leadership: Leadership, now: datetime) -> SlotFate:
+    """The fate of an undecided slot."""
 
     def fate(state: SlotState, reason: str | None = None, detail: str | None = None) -> SlotFate:
         return SlotFate(slot.nominal, state, reason, detail, fire_at=slot.fire_at)
 
     has_passed = slot.fire_at <= now
-    if standing.undecided is None:
-        return fate(SlotState.SKIPPED, ENDED, standing.status_reason or "the schedule has no further slot")
-    if slot.nominal < standing.undecided:
-        return fate(SlotState.SKIPPED, EDITED, "the automation had another schedule then")
     if slot.excluded is not None:
         moved = "" if slot.moved_to is None else f"; moved to {_reading(slot.moved_to)}"
-        return fate(SlotState.SKIPPED, EXCLUDED, slot.excluded + moved)
+        return fate(SlotState.SKIPPED, SkipReason.EXCLUDED, slot.excluded + moved)
     without_run = SlotState.SKIPPED if has_passed else SlotState.DUE
     if standing.status is AutomationStatus.PAUSED:
         ends = standing.paused_until
         if ends is not None and not has_passed and slot.nominal >= ends:
             return fate(SlotState.DUE)
-        return fate(without_run, PAUSED, _paused(standing))
+        return fate(without_run, SkipReason.PAUSED, _paused(standing))
     if standing.status is not AutomationStatus.ACTIVE:
         return fate(without_run, standing.status.value, standing.status_reason)
     if not has_passed:
         return fate(SlotState.DUE)
     if standing.catch_up_on_resume == "none":
-        return fate(SlotState.SKIPPED, PAUSED, "it passed during a pause, and nothing is made up for")
-    return fate(SlotState.OVERDUE, *_undecided(leadership, now))
+        return fate(
+            SlotState.SKIPPED, SkipReason.PAUSED, "it passed during a pause, and nothing is made up for"
+        )
+    return fate(SlotState.OVERDUE, *_leaderless(leadership, now))
 
 
 def _paused(standing: Standing) -> str:
@@ -301,7 +418,7 @@ def _paused(standing: Standing) -> str:
     return f"{since}, until {_reading(standing.paused_until)}"
 
 
-def _undecided(leadership: Leadership, now: datetime) -> tuple[str, str]:
+def _leaderless(leadership: Leadership, now: datetime) -> tuple[str, str]:
     if leadership.since is None:
         return NO_LEADER, "no scheduler has ever led"
     if leadership.is_led:

@@ -468,6 +468,43 @@ def upgrade() -> None:
     op.create_index("ix_backfill_active", "backfill", ["id"], postgresql_where=sa.text("status = 'active'"))
     op.create_index("ix_backfill_automation_id_created_at", "backfill", ["automation_id", "created_at"])
     op.create_table(
+        "schedule_period",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("automation_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("schedule_config", _JSON, server_default=_OBJECT, nullable=False),
+        sa.Column("change", sa.Text(), server_default=sa.text("'created'"), nullable=False),
+        sa.Column("begins_after", _TIME, nullable=False),
+        sa.Column("ends_at", _TIME, nullable=True),
+        sa.Column("changed_at", _TIME, server_default=_NOW, nullable=False),
+        sa.CheckConstraint(
+            "change IN ('created', 'edited', 'moved')", name=op.f("ck_schedule_period_change")
+        ),
+        sa.ForeignKeyConstraint(
+            ["automation_id"],
+            ["automation.id"],
+            name=op.f("fk_schedule_period_automation_id_automation"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+            name=op.f("fk_schedule_period_user_id_user_account"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedule_period")),
+    )
+    op.create_index(
+        "ix_schedule_period_automation_id_begins_after", "schedule_period", ["automation_id", "begins_after"]
+    )
+    op.create_index(
+        "uq_schedule_period_holding",
+        "schedule_period",
+        ["automation_id"],
+        unique=True,
+        postgresql_where=sa.text("ends_at IS NULL"),
+    )
+    op.create_table(
         "recording",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -830,6 +867,7 @@ def downgrade() -> None:
         "automation_run",
         "slot_skip",
         "recording",
+        "schedule_period",
         "backfill",
         "automation_state",
         "token_refresh",
