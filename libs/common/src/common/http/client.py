@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import zlib
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -12,6 +13,7 @@ import httpx
 
 from common.errors import Consequence, RemoteError
 from common.http.addresses import check_url
+from common.http.decoding import ACCEPTED, Decoder
 from common.http.guard import GuardedBackend, Resolver
 
 DEFAULT_TIMEOUT = httpx.Timeout(15.0, connect=5.0)
@@ -19,6 +21,10 @@ DEFAULT_TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 # connections are given up before most servers do so.
 DEFAULT_LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=4.0)
 DEFAULT_MAX_BODY = 32 * 1024 * 1024
+MAX_RATIO = 100
+"""Bytes a body may decompress to for each byte of it; JSON of figures has 10 to 40."""
+_FREE = 1024 * 1024
+"""Bytes that are decompressed at any ratio: a short answer may repeat itself."""
 
 
 class ResponseTooLarge(RemoteError):
@@ -41,23 +47,44 @@ def _httpx_errors() -> Iterator[None]:
         httpcore.UnsupportedProtocol,
     ) as error:
         raise getattr(httpx, type(error).__name__)(str(error)) from error
+    except zlib.error as error:
+        raise httpx.DecodingError("the answer cannot be decompressed") from error
+
+
+class TooCompressed(ResponseTooLarge):
+    """The answer's body decompresses to far more than what came over the wire."""
+
+    def __init__(self) -> None:
+        RemoteError.__init__(
+            self, f"the answer decompresses to more than {MAX_RATIO} times its size", Consequence.INVALID
+        )
 
 
 class _CappedStream(httpx.AsyncByteStream):
-    """A body as it comes over the wire, cut off with an error at `limit` bytes."""
+    """A body, decompressed, cut off with an error at `limit` bytes on the wire or decompressed."""
 
-    def __init__(self, response: httpcore.Response, limit: int) -> None:
+    def __init__(self, response: httpcore.Response, limit: int, decoder: Decoder | None) -> None:
         self._response = response
         self._limit = limit
+        self._decoder = decoder
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        received = 0
+        received = decompressed = 0
         with _httpx_errors():
             async for chunk in self._response.aiter_stream():
                 received += len(chunk)
                 if received > self._limit:
                     raise ResponseTooLarge(self._limit)
-                yield chunk
+                if self._decoder is None:
+                    yield chunk
+                    continue
+                for piece in self._decoder.decode(chunk):
+                    decompressed += len(piece)
+                    if decompressed > self._limit:
+                        raise ResponseTooLarge(self._limit)
+                    if decompressed > _FREE + MAX_RATIO * received:
+                        raise TooCompressed
+                    yield piece
 
     async def aclose(self) -> None:
         with _httpx_errors():
@@ -108,10 +135,17 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         limit = int(request.extensions.get("max_body", self._max_body))
         with _httpx_errors():
             received = await self._pool.handle_async_request(sent)
+        headers = httpx.Headers(received.headers)
+        decoder = Decoder.for_coding(headers.get("content-encoding", ""))
+        if decoder is not None:
+            # Both are about the body on the wire.
+            headers.pop("content-length", None)
+        # Without it httpx decodes nothing by itself.
+        headers.pop("content-encoding", None)
         return httpx.Response(
             received.status,
-            headers=received.headers,
-            stream=_CappedStream(received, limit),
+            headers=headers,
+            stream=_CappedStream(received, limit, decoder),
             extensions=received.extensions,
         )
 
@@ -144,7 +178,7 @@ def create_client(
         allowed_hosts: `OUTBOUND_ALLOWED_HOSTS`, let through although their addresses are private.
         user_agent: sent with every request.
         guard: False lets every address through. For tools a person runs; no service does so.
-        max_body: bytes of an answer, as they come over the wire, beyond which ResponseTooLarge is raised.
+        max_body: bytes of an answer, on the wire and decompressed, beyond which ResponseTooLarge is raised.
         ssl_context: another trust store.
         resolver: another way to resolve names.
     """
@@ -159,7 +193,7 @@ def create_client(
     return httpx.AsyncClient(
         transport=transport,
         timeout=timeout,
-        headers={"user-agent": user_agent},
+        headers={"user-agent": user_agent, "accept-encoding": ACCEPTED},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
         trust_env=False,

@@ -12,6 +12,7 @@ import asyncpg
 
 from common.http import AddressGuard
 from executor.sync.postgresql.address import DatabaseAddress, Tls
+from executor.sync.postgresql.limits import Answers, limited
 
 UserConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -36,12 +37,21 @@ async def connected(address: DatabaseAddress, guard: AddressGuard) -> AsyncItera
 
     Raises whatever `failures.FAILURES` lists.
     """
-    db = await _connect(address, guard)
+    answers = Answers()
+    try:
+        with limited(answers):
+            db = await _connect(address, guard)
+    except Exception as error:
+        if answers.refused is not None:
+            raise answers.refused from error
+        raise
     try:
         yield db
-    except BaseException:
+    except BaseException as error:
         # Closed without a word: what hangs must not hold up a run that was cancelled.
         db.terminate()
+        if answers.refused is not None and isinstance(error, Exception):
+            raise answers.refused from error
         raise
     else:
         try:

@@ -13,6 +13,7 @@ import asyncpg
 from common.errors import BlockedAddress, Consequence, PlatformError
 from common.models import POSTGRESQL
 from common.secrets.redaction import hide_secrets
+from executor.sync.postgresql.limits import AnswerTooLarge
 
 _BY_STATE = {
     "28000": (Consequence.REAUTH, "it refuses this user from here: give the user access, or connect anew"),
@@ -52,6 +53,7 @@ FAILURES = (
     OSError,  # refused, reset, unresolved; ssl.SSLError and TimeoutError are among them
     BlockedAddress,
     UnicodeError,
+    AnswerTooLarge,
 )
 """What connecting and talking to a database may raise."""
 
@@ -81,6 +83,8 @@ def _meaning(error: BaseException) -> tuple[Consequence, str, str | None]:
             return consequence, told, state or None
         case BlockedAddress():
             return Consequence.INVALID, error.detail, "blocked_address"
+        case AnswerTooLarge():
+            return error.consequence, error.detail, "answer_too_large"
         case ssl.SSLCertVerificationError():
             return Consequence.INVALID, "its certificate cannot be verified", "certificate"
         case ssl.SSLError():
