@@ -2,6 +2,7 @@
 
     CarillonError
     ├── ConfigurationError      a setting is missing or unsafe; the service does not start
+    ├── Unreachable             a server that a service needs to start does not answer
     ├── MalformedEvent          a record no consumer can read; goes to the dead letters
     ├── RequestError            an API request that is refused
     │   ├── Unauthenticated     401
@@ -60,6 +61,12 @@ class CarillonError(Exception):
 
 class ConfigurationError(CarillonError):
     """A setting is missing or unsafe."""
+
+
+class Unreachable(CarillonError):
+    """A server that this service cannot do without does not answer. Says which."""
+
+    permanent = False
 
 
 class MalformedEvent(CarillonError):

@@ -46,6 +46,7 @@ from common.database.pool import create_engine, create_pool
 from common.http import create_client
 from common.process.checks import require_current_schema
 from common.process.serving import background, instance_name, serve
+from common.process.stopping import stop
 from common.recordings.store import RecordingStore
 from common.scheduling import use_newest_tzdata
 from common.secrets.crypto import KeyRing
@@ -103,10 +104,10 @@ async def serving(wired: Collaborators, instance: str) -> AsyncIterator[None]:
         ):
             with on_termination(wired.live.close):
                 yield
-        await wired.key_usage.flush(wired.engine)
+        await stop("key usage", wired.key_usage.flush(wired.engine))
     finally:
-        await wired.http.aclose()
-        await wired.engine.dispose()
+        await stop("http", wired.http.aclose())
+        await stop("database", wired.engine.dispose())
 
 
 def build_app(settings: ApiSettings, instance: str, *, clock: Clock = utc_now) -> FastAPI:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -62,7 +63,6 @@ async def scheduling(settings: SchedulerSettings, instance: str, health: Health)
     producer = broker.create_producer(settings, client_id=instance)
     try:
         await require_current_schema(pool)
-        await producer.start()
         lease = Lease(lease_pool, holder=instance, seconds=settings.leader_lease_seconds)
         duties = Duties(
             pool,
@@ -71,7 +71,11 @@ async def scheduling(settings: SchedulerSettings, instance: str, health: Health)
                 pool, lease, batch_size=settings.dispatch_batch_size, tenant_window=settings.tenant_window
             ),
             Relay(
-                pool, producer, topic_prefix=settings.kafka_topic_prefix, batch_size=settings.relay_batch_size
+                pool,
+                producer,
+                topic_prefix=settings.kafka_topic_prefix,
+                batch_size=settings.relay_batch_size,
+                start=producer.start,
             ),
             Rescue(pool, lease),
             Admission(pool, lease, tenant_window=settings.tenant_window),
@@ -106,9 +110,11 @@ async def scheduling(settings: SchedulerSettings, instance: str, health: Health)
         ):
             yield elector
     finally:
-        await stop("producer", producer.stop())
-        await stop("database", pool.close())
-        await stop("lease", lease_pool.close())
+        await asyncio.gather(
+            stop("producer", producer.stop()),
+            stop("database", pool.close()),
+            stop("lease", lease_pool.close()),
+        )
 
 
 def main() -> None:

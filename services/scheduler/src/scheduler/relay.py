@@ -8,6 +8,7 @@ are assigned before commits and commit out of order.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -35,10 +36,18 @@ class Relay:
     """Moves events from PostgreSQL to Kafka."""
 
     def __init__(
-        self, pool: ConnectionPool, producer: AIOKafkaProducer, *, topic_prefix: str, batch_size: int
+        self,
+        pool: ConnectionPool,
+        producer: AIOKafkaProducer,
+        *,
+        topic_prefix: str,
+        batch_size: int,
+        start: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`start` connects the producer, before the first batch: without a broker the rest is dispatched."""
         self._pool = pool
         self._producer = producer
+        self._start = start
         self._prefix = topic_prefix
         self._batch_size = batch_size
         self.run_ended = asyncio.Event()
@@ -46,6 +55,9 @@ class Relay:
 
     async def publish_batch(self) -> int:
         """Publish up to one batch; returns how many events. Raises what the broker or database raised."""
+        if self._start is not None:
+            await self._start()
+            self._start = None
         async with self._pool.acquire() as db, db.transaction():
             rows = sorted(await db.fetch(_TAKE, self._batch_size), key=lambda row: row["id"])
             if not rows:

@@ -10,14 +10,18 @@ import asyncio
 import os
 import signal
 import socket
+import sys
+import threading
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any
 from uuid import uuid4
 
 import structlog
 import uvicorn
 
+from common.process.tasks import end
 from common.process.watchdog import Watchdog
 from common.settings import ServiceSettings
 
@@ -28,6 +32,11 @@ def instance_name(service: str) -> str:
     """A name for this process that no other process ever has; it signs leases and claims."""
     return f"{service}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
 
+
+END_LIMIT = 8.0
+"""Seconds background work gets to end: longer than any of its own steps."""
+STOP_LIMIT = 11.0
+"""Seconds a process gets to stop beyond those for work in progress. Then it ends, whatever it waits for."""
 
 _failed = False
 
@@ -53,27 +62,59 @@ async def background(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIter
     try:
         yield task
     finally:
-        if not task.done():
-            task.cancel()
-        await asyncio.wait([task])
+        await end([task], within=END_LIMIT)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with its event loop watched from start-up to the end of the drain."""
+    """uvicorn, with its event loop watched from start-up to the end of the drain, and an end to stopping."""
 
-    def __init__(self, config: uvicorn.Config, watchdog: Watchdog) -> None:
+    def __init__(self, config: uvicorn.Config, watchdog: Watchdog, *, stop_within: float) -> None:
         super().__init__(config)
         self._watchdog = watchdog
+        self._stop_within = stop_within
+        self._stopping = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, and make sure that it is done in time."""
+        if not self._stopping:
+            self._stopping = True
+            # A thread of its own, because the event loop may be what does not come to an end.
+            guard = threading.Timer(self._stop_within, _give_up, [self._stop_within])
+            guard.daemon = True
+            guard.start()
+        super().handle_exit(sig, frame)
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop, by SIGTERM or Ctrl-C, and return.
+
+        uvicorn sends itself the signal again when it has stopped, for the handler that was there before. That
+        is this one: to stop as told is a success, and no end by a signal.
+        """
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            super().run(sockets)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         with self._watchdog.watching(asyncio.get_running_loop()):
             await super().serve(sockets)
 
 
+def _give_up(seconds: float) -> None:
+    log.critical("not stopped in time, the process ends", seconds=seconds)
+    sys.stdout.flush()
+    os._exit(1)
+
+
 def serve(app: Any, settings: ServiceSettings) -> None:
     """Run an ASGI application until it is told to stop.
 
-    Exits with 1 when start-up fails or background work ended by itself.
+    Exits with 0 when it has stopped as it was told to, and with 1 when start-up fails, background work ended
+    by itself or stopping took too long.
     """
     server = _Server(
         uvicorn.Config(
@@ -87,6 +128,7 @@ def serve(app: Any, settings: ServiceSettings) -> None:
             timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
         ),
         Watchdog(settings.event_loop_stall_limit),
+        stop_within=settings.drain_timeout + STOP_LIMIT,
     )
     server.run()
     if not server.started or _failed:

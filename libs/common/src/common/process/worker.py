@@ -17,7 +17,7 @@ from common import telemetry
 from common.broker import BROKER_ERRORS
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError
-from common.process.checks import Check, metrics_page, readiness
+from common.process.checks import Check, liveness, metrics_page, readiness
 from common.process.serving import instance_name, serve
 from common.scheduling import use_newest_tzdata
 from common.settings import ServiceSettings, load
@@ -50,11 +50,7 @@ class Health:
         return {"/healthz": self._alive, "/readyz": self._ready, "/metrics": _metrics}
 
     async def _alive(self) -> Answer:
-        status, body = await readiness(self.liveness)
-        if status == 200:
-            body = {"status": "alive"}
-        else:
-            body["status"] = "not alive"
+        status, body = await liveness(self.liveness)
         return status, json.dumps(body).encode(), "application/json"
 
     async def _ready(self) -> Answer:
