@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from common.http import create_client
+from tests.integration.conftest import pool, ring, team, world  # noqa: F401  # fixtures: rows of PostgreSQL
 from tests.support.channels import PATIENCE, Sandbox
 from tests.support.platforms.base import Site
 from tests.support.stack import Service

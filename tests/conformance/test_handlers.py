@@ -21,9 +21,10 @@ from common.database.pool import ConnectionPool, create_pool
 from common.http import create_client
 from common.models import RunStatus, Trigger
 from common.secrets.crypto import KeyRing
+from common.work.worker import Stop
 from executor.handlers import load_handlers
 from executor.handlers.base import Handler
-from executor.runs.results import CANCELLED, Completion
+from executor.runs.results import Completion
 from executor.settings import ExecutorSettings
 from tests.factories import Team, World
 from tests.support.channels import Sandbox
@@ -245,7 +246,7 @@ class TestStopping:
             run_id = await harness.queue()
             run = await harness.claim(run_id)
             harness.transport.cut_at(call, after=after)
-            attempt = asyncio.create_task(harness.make(run, why_stopped=lambda: CANCELLED))
+            attempt = asyncio.create_task(harness.make(run, why_stopped=lambda: Stop.CANCELLED))
             if not await _cut(harness, attempt):
                 continue
             attempt.cancel()

@@ -50,7 +50,7 @@ async def finish(world: World, worker: Worker, *runs: UUID) -> list[Any]:
 
 async def carry_out(worker: Worker, *runs: UUID) -> None:
     """Execute the runs, to the end."""
-    await worker.execution.take(Lane.NORMAL, dict.fromkeys(runs))
+    await worker.take(Lane.NORMAL, dict.fromkeys(runs))
     await worker.execution.drain(10)
 
 
@@ -176,7 +176,7 @@ async def test_a_row_somebody_is_changing_holds_up_no_result(
         async with world.sql.transaction():
             await world.sql.execute("SELECT FROM connection FOR NO KEY UPDATE")
             async with asyncio.timeout(5):
-                await worker.execution.take(Lane.NORMAL, {run_id: None})
+                await worker.take(Lane.NORMAL, {run_id: None})
                 await worker.execution.drain(4)
         assert (await world.row("automation_run", run_id))["status"] == "failed"
         assert (await world.row("connection", connection_id))["status"] == "active"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -68,27 +67,6 @@ async def test_a_claim_takes_the_run_counts_the_attempt_and_announces_it(
     )
 
 
-async def test_two_workers_who_want_the_same_runs_share_them(
-    world: World, team: Team, automation_id: UUID, pool: ConnectionPool, ring: KeyRing
-) -> None:
-    runs = await queued(world, team, automation_id, 200)
-    wanted = dict.fromkeys(runs)
-    backwards = dict.fromkeys(reversed(runs))
-    first = Claims(pool, token_keeper(pool, ring), worker="executor-1", lease_seconds=15)
-    second = Claims(pool, token_keeper(pool, ring), worker="executor-2", lease_seconds=15)
-    batches = await asyncio.gather(
-        *(claims.claim(ids) for claims, ids in [(first, wanted), (second, backwards)] * 3)
-    )
-    claimed = [run.id for batch in batches for run in batch]
-    assert len(claimed) == len(set(claimed))
-    # Whoever met a lock left the row to its holder; what a third claim finds is nobody's.
-    claimed += ids(await first.claim(wanted))
-    assert sorted(claimed) == sorted(runs)
-    assert await world.sql.fetchval("SELECT count(*) FROM run_attempt") == 200
-    assert await world.sql.fetchval("SELECT count(*) FROM automation_run WHERE attempt = 1") == 200
-    assert await world.sql.fetchval("SELECT count(*) FROM outbox") == 200
-
-
 async def test_a_duplicate_of_an_event_claims_nothing(
     world: World, team: Team, automation_id: UUID, claims: Claims, announced: Announcements
 ) -> None:
@@ -117,20 +95,6 @@ async def test_a_run_that_expired_is_not_started(
     run_id = await world.run(team, automation_id, expires_at=past, available_at=past)
     assert await claims.claim({run_id: None}) == []
     assert await claims.claim_waiting(Lane.NORMAL, limit=5, waited_seconds=1) == []
-
-
-async def test_a_run_locked_by_another_claim_holds_up_no_other(
-    world: World, team: Team, automation_id: UUID, claims: Claims, database_url: str, encryption_keys: str
-) -> None:
-    locked, free = await queued(world, team, automation_id, 2)
-    other = await World.open(database_url, encryption_keys)
-    try:
-        async with other.sql.transaction():
-            await other.sql.execute("SELECT FROM automation_run WHERE id = $1 FOR UPDATE", locked)
-            async with asyncio.timeout(5):
-                assert ids(await claims.claim({locked: None, free: None})) == [free]
-    finally:
-        await other.sql.close()
 
 
 async def test_what_waited_too_long_is_found_without_an_event(

@@ -16,7 +16,6 @@ import structlog
 from common.database.pool import ConnectionPool
 from common.errors import ChannelError, Consequence
 from common.events import NotificationDelivered, NotificationFailed
-from common.models import Lane
 from common.retry import TELEGRAM_SCHEDULE
 from common.secrets.crypto import KeyRing, new_encryption_key
 from notifier.channels.base import Interrupted, OutcomeUnknown, Parcel, Receipt
@@ -115,36 +114,8 @@ async def test_a_delivery_is_sent_and_its_acceptance_recorded(
     [event] = await announced.all()
     assert isinstance(event, NotificationDelivered)
     assert (event.delivery_id, event.delivered_at) == (delivery_id, delivery["delivered_at"])
-    assert notifier.capacity.used == dict.fromkeys(Lane, 0)
+    assert notifier.delivering.used == 0
     assert BOT_TOKEN not in repr(parcel), "a parcel may be logged"
-
-
-async def test_two_notifiers_who_want_the_same_deliveries_share_them(
-    world: World, team: Team, pool: ConnectionPool, ring: KeyRing, destination_id: UUID
-) -> None:
-    deliveries = [await world.delivery(team, destination_id) for _ in range(100)]
-    both = [Claims(pool, ring, worker=f"notifier-{number}", lease_seconds=60) for number in (1, 2)]
-    orders = [dict.fromkeys(deliveries), dict.fromkeys(reversed(deliveries))]
-    batches = await asyncio.gather(
-        *(claims.claim(order) for claims, order in zip(both * 2, orders * 2, strict=True))
-    )
-    claimed = [delivery.id for batch in batches for delivery in batch]
-    claimed += [delivery.id for delivery in await both[0].claim(orders[0])]
-    assert sorted(claimed) == sorted(deliveries)
-    assert await world.sql.fetchval("SELECT count(*) FROM delivery_attempt") == 100
-
-
-async def test_duplicates_of_an_event_deliver_nothing(
-    world: World, team: Team, pool: ConnectionPool, ring: KeyRing, destination_id: UUID
-) -> None:
-    delivery_id = await world.delivery(team, destination_id)
-    async with notifying(pool, ring) as notifier:
-        await asyncio.gather(*(take(notifier, delivery_id) for _ in range(4)))
-        await ended(world, delivery_id)
-        await take(notifier, delivery_id)
-        await notifier.delivering.drain(5)
-    assert len(notifier.channel.parcels) == 1
-    assert notifier.capacity.used == dict.fromkeys(Lane, 0)
 
 
 @pytest.mark.parametrize("status", ["sending", "retrying", "delivered", "failed"])
@@ -409,29 +380,6 @@ async def test_the_outcome_of_a_delivery_that_was_taken_away_is_refused(
     assert await announced.all() == []
 
 
-async def test_a_delivery_that_takes_long_keeps_its_lease(
-    world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
-) -> None:
-    deliveries = [await world.delivery(team, destination_id) for _ in range(2)]
-    gate = Gate()
-    async with notifying(pool, ring, gate.send, lease_seconds=1.0) as notifier:
-        await take(notifier, *deliveries)
-        await eventually(lambda: gate.begun)
-        first = (await world.row("delivery", deliveries[0]))["lease_expires_at"]
-
-        async def has_outlived_its_lease() -> bool:
-            assert await notifier.claims.release_silent() == 0, "it was taken away although it is alive"
-            longer: bool = await world.sql.fetchval(
-                "SELECT clock_timestamp() > $1::timestamptz + interval '0.5 s'", first
-            )
-            return longer
-
-        await eventually(has_outlived_its_lease)
-        gate.open()
-        rows = await ended(world, *deliveries)
-    assert [row["status"] for row in rows] == ["delivered"] * 2
-
-
 async def test_stopping_hands_back_what_was_not_sent_and_calls_unknown_what_was(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
@@ -440,7 +388,7 @@ async def test_stopping_hands_back_what_was_not_sent_and_calls_unknown_what_was(
     async with notifying(pool, ring, gate.send) as notifier:
         await take(notifier, *deliveries)
         await eventually(lambda: gate.begun)
-        notifier.capacity.close()
+        notifier.delivering.close()
         await notifier.delivering.drain(0.1)
         rows = await ended(world, *deliveries)
     assert len(notifier.channel.parcels) == 1, "those behind it were not begun"
@@ -450,21 +398,7 @@ async def test_stopping_hands_back_what_was_not_sent_and_calls_unknown_what_was(
         assert row["uncounted"] == (0 if row["id"] == sent else 1)
     outcomes = {row["delivery_id"]: row["outcome"] for row in await attempts(world)}
     assert outcomes == {row["id"]: "unknown" if row["id"] == sent else "retry" for row in rows}
-    assert notifier.capacity.used == dict.fromkeys(Lane, 0)
-
-
-async def test_stopping_lets_what_is_being_sent_finish(
-    world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
-) -> None:
-    delivery_id = await world.delivery(team, destination_id)
-    gate = Gate()
-    async with notifying(pool, ring, gate.send) as notifier:
-        await take(notifier, delivery_id)
-        await eventually(lambda: gate.begun)
-        draining = asyncio.create_task(notifier.delivering.drain(20))
-        gate.open()
-        await draining
-        assert (await world.row("delivery", delivery_id))["status"] == "delivered"
+    assert notifier.delivering.used == 0
 
 
 async def test_what_waits_for_its_turn_under_a_limit_is_handed_back_unsent(
@@ -551,7 +485,7 @@ async def test_one_unreadable_row_harms_no_neighbour(
         await notifier.delivering.drain(5)
     assert bad["status"] == status
     assert [row["status"] for row in good] == ["delivered"] * 2
-    assert notifier.capacity.used == dict.fromkeys(Lane, 0)
+    assert notifier.delivering.used == 0
 
 
 @pytest.mark.parametrize("text", ["nul \x00", "lone \ud83d"], ids=["nul", "surrogate"])
@@ -627,7 +561,7 @@ async def test_without_a_broker_retries_and_lost_events_are_found_in_postgresql(
             next_attempt_at=datetime.now(UTC) + timedelta(seconds=0.3),
         )
         await _delivered(world, soon)
-    assert notifier.capacity.used == dict.fromkeys(Lane, 0)
+    assert notifier.delivering.used == 0
 
 
 async def _delivered(world: World, delivery_id: UUID) -> list[asyncpg.Record]:

@@ -114,7 +114,7 @@ class RunHarness:
         known = {grant.kind: grant for grant in kept}
         limiter = UsageLimiter(sleep=no_wait)
         async with working(self.pool, self.ring, act, grants=known, limiter=limiter) as worker:
-            await worker.execution.take(Lane.NORMAL, {run_id: None})
+            await worker.take(Lane.NORMAL, {run_id: None})
             await worker.execution.drain(10)
         return await self.after(run_id)
 

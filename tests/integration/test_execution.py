@@ -17,7 +17,6 @@ from common.errors import Consequence, PlatformError
 from common.events import NotificationRequested, RunCompleted, RunFailed, RunStarted
 from common.models import Lane
 from common.secrets.crypto import KeyRing
-from common.work.places import Stopping
 from executor.handlers.base import Outcome, RunContext
 from scheduler.rescue import Rescue
 from tests.factories import Team, World
@@ -52,7 +51,7 @@ def queue(world: World, team: Team) -> Queue:
 
 
 async def take(worker: Worker, *runs: UUID, lane: Lane = Lane.NORMAL) -> None:
-    await worker.execution.take(lane, dict.fromkeys(runs))
+    await worker.take(lane, dict.fromkeys(runs))
 
 
 async def ended(world: World, *runs: UUID) -> list[asyncpg.Record]:
@@ -94,7 +93,7 @@ async def test_a_run_is_executed_and_its_report_goes_to_the_notifier(
         NotificationRequested,
         RunCompleted,
     ]
-    assert worker.capacity.used == dict.fromkeys(Lane, 0)
+    assert worker.execution.used == 0
 
 
 async def test_a_handler_knows_what_its_messages_go_to(
@@ -111,19 +110,6 @@ async def test_a_handler_knows_what_its_messages_go_to(
         await take(worker, run_id)
         await ended(world, run_id)
     assert seen == ["telegram"]
-
-
-async def test_duplicates_of_an_event_execute_nothing(
-    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
-) -> None:
-    run_id = await queue()
-    async with working(pool, ring) as worker:
-        await asyncio.gather(*(take(worker, run_id) for _ in range(5)))
-        await ended(world, run_id)
-        await take(worker, run_id)
-        await worker.execution.drain(5)
-    assert worker.handler.attempts == [(run_id, 1)]
-    assert worker.capacity.used == dict.fromkeys(Lane, 0)
 
 
 async def test_a_permanent_error_ends_the_run(
@@ -363,7 +349,7 @@ async def test_a_lane_uses_no_more_than_its_share(
     async with working(pool, ring, gate.act, concurrency=4) as worker:
         flood = asyncio.create_task(take(worker, *backfills, lane=Lane.LOW))
         await eventually(lambda: gate.begun == 2)
-        assert worker.capacity.free(Lane.LOW) == 0
+        assert worker.execution.shares[-1].free == 0
         async with asyncio.timeout(5):
             await take(worker, clicked, lane=Lane.HIGH)
         await eventually(lambda: gate.begun == 3)
@@ -371,7 +357,7 @@ async def test_a_lane_uses_no_more_than_its_share(
         gate.open()
         await flood
         await ended(world, clicked, *backfills)
-    assert worker.capacity.used == dict.fromkeys(Lane, 0)
+    assert worker.execution.used == 0
 
 
 async def test_an_event_on_the_wrong_lane_gives_its_place_back_where_it_was_taken(
@@ -382,7 +368,7 @@ async def test_an_event_on_the_wrong_lane_gives_its_place_back_where_it_was_take
         await take(worker, run_id, lane=Lane.LOW)
         await ended(world, run_id)
         await worker.execution.drain(5)
-    assert worker.capacity.used == dict.fromkeys(Lane, 0)
+    assert worker.execution.used == 0
 
 
 async def test_stopping_hands_back_what_is_not_finished_and_counts_no_attempt(
@@ -393,7 +379,7 @@ async def test_stopping_hands_back_what_is_not_finished_and_counts_no_attempt(
     async with working(pool, ring, gate.act) as worker:
         await take(worker, run_id)
         await eventually(lambda: gate.begun)
-        worker.capacity.close()
+        worker.execution.close()
         await worker.execution.drain(0.1)
         [run] = await ended(world, run_id)
     assert (run["status"], run["error_code"]) == ("retrying", "handed_back")
@@ -403,159 +389,6 @@ async def test_stopping_hands_back_what_is_not_finished_and_counts_no_attempt(
         await take(successor, run_id)
         [run] = await ended(world, run_id)
     assert run["status"] == "completed", "although it had one attempt only"
-
-
-async def test_stopping_lets_what_can_finish_in_time_finish(
-    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
-) -> None:
-    run_id = await queue()
-    gate = Gate()
-    async with working(pool, ring, gate.act) as worker:
-        await take(worker, run_id)
-        await eventually(lambda: gate.begun)
-        draining = asyncio.create_task(worker.execution.drain(20))
-        gate.open()
-        await draining
-        assert (await world.row("automation_run", run_id))["status"] == "completed"
-
-
-async def test_stopping_while_a_result_is_being_recorded_loses_nothing(
-    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
-) -> None:
-    run_id = await queue()
-    gate = Gate()
-    async with working(pool, ring, gate.act) as worker:
-        await take(worker, run_id)
-        await eventually(lambda: gate.begun)
-        async with world.sql.transaction():
-            await world.sql.execute("SELECT FROM automation_run FOR UPDATE")
-            gate.open()
-            await eventually(lambda: _waits_for_a_lock(world))
-            # The handler is through and its time is up: there is a record to wait for and nothing to cancel.
-            draining = asyncio.create_task(worker.execution.drain(0.1))
-            await asyncio.wait([draining], timeout=0.3)
-            assert not draining.done()
-        await draining
-        assert (await world.row("automation_run", run_id))["status"] == "completed"
-    assert worker.handler.attempts == [(run_id, 1)]
-
-
-async def test_stopping_while_a_claim_is_on_its_way_hands_back_what_it_took(
-    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_id = await queue(lane="high", available_at=datetime.now(UTC) - timedelta(minutes=5))
-    gate = Gate()
-    async with working(pool, ring, gate.act) as worker:
-        claimed = asyncio.Event()
-        original = worker.claims.claim_waiting
-
-        async def slow_answer(*args: Any, **named: Any) -> Any:
-            runs = await original(*args, **named)
-            claimed.set()
-            await asyncio.sleep(0.05)
-            return runs
-
-        monkeypatch.setattr(worker.claims, "claim_waiting", slow_answer)
-        sweep = asyncio.create_task(worker.execution.sweep())
-        # It is committed, and the executor does not know it yet.
-        await claimed.wait()
-        sweep.cancel()
-        await asyncio.wait([sweep])
-        worker.capacity.close()
-        await worker.execution.drain(0.5)
-        run = await world.row("automation_run", run_id)
-    assert (run["status"], run["error_code"]) == ("retrying", "handed_back")
-
-
-async def test_a_stopping_executor_takes_no_more(
-    pool: ConnectionPool, ring: KeyRing, queue: Queue, world: World
-) -> None:
-    running, waiting = await queue(), await queue()
-    gate = Gate()
-    async with working(pool, ring, gate.act, concurrency=1) as worker:
-        await take(worker, running)
-        blocked = asyncio.create_task(take(worker, waiting))
-        await eventually(lambda: gate.begun)
-        worker.capacity.close()
-        with pytest.raises(Stopping):
-            await blocked
-        gate.open()
-        await worker.execution.drain(5)
-    assert (await world.row("automation_run", waiting))["status"] == "queued"
-
-
-async def test_a_heartbeat_keeps_a_long_run_beyond_its_lease(
-    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
-) -> None:
-    run_id = await queue()
-    gate = Gate()
-    lease, term = await lead(pool)
-    rescue = Rescue(pool, lease)
-    async with working(pool, ring, gate.act, lease_seconds=1.0) as worker:
-        await take(worker, run_id)
-        first = (await world.row("automation_run", run_id))["lease_expires_at"]
-
-        async def has_outlived_two_leases() -> bool:
-            assert await rescue.rescue_batch(term) == 0, "it was taken away although it is alive"
-            longer: bool = await world.sql.fetchval(
-                "SELECT clock_timestamp() > $1::timestamptz + interval '1.2 s'", first
-            )
-            return longer
-
-        await eventually(has_outlived_two_leases)
-        gate.open()
-        [run] = await ended(world, run_id)
-    assert (run["status"], run["attempt"]) == ("completed", 1)
-
-
-async def test_a_run_that_was_taken_away_is_stopped_and_leaves_no_trace(
-    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue, announced: Announcements
-) -> None:
-    run_id = await queue()
-    gate = Gate()
-    async with working(pool, ring, gate.act, lease_seconds=0.4) as worker:
-        await take(worker, run_id)
-        await eventually(lambda: gate.begun)
-        await world.sql.execute(
-            "UPDATE automation_run SET status = 'running', worker = 'executor-2', attempt = 2,"
-            " lease_expires_at = now() + interval '1 min'"
-        )
-        await announced.clear()
-        before = await world.row("automation_run", run_id)
-        await worker.execution.drain(10)
-    assert await world.row("automation_run", run_id) == before
-    assert await announced.all() == []
-    assert worker.capacity.used == dict.fromkeys(Lane, 0)
-
-
-async def test_an_executor_that_claims_its_own_lost_run_again_tells_the_attempts_apart(
-    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
-) -> None:
-    """It was frozen, its lease ran out, and before its next heartbeat the event of the rescue reached it."""
-    run_id = await queue()
-    gates = {1: Gate(), 2: Gate()}
-
-    async def act(context: RunContext) -> Outcome:
-        return await gates[context.attempt].act(context)
-
-    lease, term = await lead(pool)
-    async with working(pool, ring, act, lease_seconds=60) as worker:
-        await take(worker, run_id)
-        await eventually(lambda: gates[1].begun)
-        await world.sql.execute("UPDATE automation_run SET lease_expires_at = now() - interval '1 s'")
-        assert await Rescue(pool, lease).rescue_batch(term) == 1
-        await take(worker, run_id)
-        await eventually(lambda: gates[2].begun)
-        gates[1].open()
-        await eventually(lambda: sum(worker.capacity.used.values()) == 1)
-        run = await world.row("automation_run", run_id)
-        assert (run["status"], run["attempt"]) == ("running", 2), "the late result was rejected"
-        gates[2].open()
-        [run] = await ended(world, run_id)
-        await worker.execution.drain(5)
-    assert run["status"] == "completed"
-    assert await world.sql.fetchval("SELECT count(*) FROM delivery") == 1
-    assert worker.capacity.used == dict.fromkeys(Lane, 0)
 
 
 async def test_a_lost_database_connection_while_a_result_is_recorded_loses_nothing(
@@ -580,62 +413,6 @@ async def test_a_lost_database_connection_while_a_result_is_recorded_loses_nothi
     assert sorted(worker.handler.attempts) == sorted((run_id, 1) for run_id in runs)
     assert await world.sql.fetchval("SELECT count(*) FROM delivery") == 3
     assert len(await announced.of(RunCompleted)) == 3
-
-
-async def test_without_the_database_runs_are_stopped_when_their_leases_have_run_out(
-    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_id = await queue()
-    stopped = asyncio.Event()
-
-    async def endless(_context: RunContext) -> Outcome:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            stopped.set()
-        raise AssertionError("waited for nothing and it came")
-
-    async def silent(*_args: object, **_named: object) -> None:
-        await asyncio.Event().wait()
-
-    async with working(pool, ring, endless, lease_seconds=0.4) as worker:
-        await take(worker, run_id)
-        await eventually(lambda: worker.handler.attempts)
-        # Not refused, which would be noticed at once: nothing answers any more.
-        monkeypatch.setattr(asyncpg.Pool, "fetch", silent)
-        async with asyncio.timeout(5):
-            await stopped.wait()
-
-
-async def test_a_sweep_takes_runs_whose_event_was_lost(
-    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
-) -> None:
-    old = datetime.now(UTC) - timedelta(minutes=1)
-    lost = [await queue(available_at=old, lane=lane.value) for lane in Lane]
-    fresh = await queue()
-    async with working(pool, ring, sweep_after=15) as worker:
-        await worker.execution.sweep()
-        rows = await ended(world, *lost)
-    assert [row["status"] for row in rows] == ["completed"] * 3
-    assert (await world.row("automation_run", fresh))["status"] == "queued", "its event is still to come"
-    assert worker.capacity.used == dict.fromkeys(Lane, 0)
-
-
-async def test_a_sweep_takes_no_more_than_there_is_room_for(
-    world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
-) -> None:
-    old = datetime.now(UTC) - timedelta(minutes=1)
-    lost = [await queue(available_at=old) for _ in range(5)]
-    gate = Gate()
-    async with working(pool, ring, gate.act, concurrency=3) as worker:
-        await worker.execution.sweep()
-        await eventually(lambda: gate.begun)
-        claimed = await world.sql.fetchval(
-            "SELECT count(*) FROM automation_run WHERE id = ANY($1::uuid[]) AND status = 'running'", lost
-        )
-        assert claimed == worker.capacity.used[Lane.NORMAL] <= 3
-        gate.open()
-        await worker.execution.drain(5)
 
 
 async def test_a_dry_run_shows_what_it_would_deliver_and_delivers_nothing(
@@ -674,7 +451,7 @@ async def test_what_a_handler_remembers_is_there_for_the_next_run_and_only_if_th
     async with working(pool, ring, act) as worker:
         for trigger in ("schedule", "dry_run", "manual"):
             run = await world.run(team, automation, trigger=trigger)
-            await worker.execution.take(Lane.NORMAL, {run: None})
+            await worker.take(Lane.NORMAL, {run: None})
             await ended(world, run)
     assert seen == [{}, {"told": 1}, {"told": 1}]
     assert await world.sql.fetchval("SELECT state FROM automation_state") == {"told": 3}

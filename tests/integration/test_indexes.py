@@ -13,11 +13,11 @@ import pytest
 
 from common.database.pool import connect
 from common.recordings import intake, retention
+from common.work.leases import DELIVERIES, RECORDINGS, RUNS
 from executor.recordings.processing import claims as recording_claims
-from executor.recordings.processing import execution as processing
 from executor.recordings.processing import outcomes as recording_outcomes
 from executor.runs import claims as run_claims
-from executor.runs import completions, execution
+from executor.runs import completions
 from notifier.deliveries import claims as delivery_claims
 from notifier.deliveries import outcomes
 from scheduler import admission, dispatch, duties, failing, relay, rescue
@@ -109,17 +109,21 @@ HOT: dict[str, tuple[str, list[Any]]] = {
     "relay: the next events": (relay._TAKE, [500]),
     "claim by event": (run_claims._CLAIM_EVENTS, [[ID], "executor-1", 15.0]),
     "claim what waits": (run_claims._CLAIM_WAITING, ["normal", "executor-1", 15.0, 15.0, 50]),
-    "heartbeat": (execution._HEARTBEAT, ["executor-1", 15.0, [ID], [1]]),
+    "read claimed runs back": (run_claims._READ_BACK, [[ID], "executor-1", 15.0, [1]]),
+    "keep run leases": (RUNS.extend, ["executor-1", 15.0, [ID], [1]]),
     "settle runs": (
         completions._SETTLE,
         ["executor-1", [ID], [1], ["completed"], [{}], [None], [None], ["[]"], [0.0], [0]],
     ),
+    "read results back": (completions._CONFIRM, ["executor-1", [ID], [1], ["completed"]]),
     "count runs": (completions._COUNT, [[ID], ["failed"]]),
     "claim deliveries by event": (delivery_claims._CLAIM_EVENTS, [[ID], "notifier-1", 60.0]),
     "claim due deliveries": (delivery_claims._CLAIM_DUE, [15.0, "notifier-1", 60.0, 50]),
     "release silent deliveries": (delivery_claims._RECLAIM, [500, "silent"]),
     "when the next retry is due": (delivery_claims._NEXT, []),
-    "keep delivery leases": (delivery_claims._EXTEND, ["notifier-1", 60.0, [ID], [1]]),
+    "read claimed deliveries back": (delivery_claims._READ_BACK, [[ID], "notifier-1", 60.0, [1]]),
+    "keep delivery leases": (DELIVERIES.extend, ["notifier-1", 60.0, [ID], [1]]),
+    "read delivery outcomes back": (outcomes._CONFIRM, [[ID], [1], ["delivered"], [None]]),
     "note progress": (delivery_claims._NOTE, [ID, 1, "notifier-1", {}]),
     "take recordings in": (
         intake._WRITE,
@@ -131,7 +135,8 @@ HOT: dict[str, tuple[str, list[Any]]] = {
     "skip recordings": (intake._SKIP, [ID, [ID], "unmatched", ID]),
     "claim recordings by event": (recording_claims._CLAIM_EVENTS, [[ID], "executor-1", 15.0]),
     "claim recordings that wait": (recording_claims._CLAIM_WAITING, [15.0, "executor-1", 15.0, 4]),
-    "keep recording leases": (processing._HEARTBEAT, ["executor-1", 15.0, [ID], [1]]),
+    "read claimed recordings back": (recording_claims._READ_BACK, [[ID], "executor-1", 15.0, [1]]),
+    "keep recording leases": (RECORDINGS.extend, ["executor-1", 15.0, [ID], [1]]),
     "note how far a recording is": (recording_outcomes._NOTE, [ID, "executor-1", 1, "DOWNLOADED", {}]),
     "old recordings": (retention._OLD, [_LONG_AGO, _LONG_AGO, ID, 100]),
     "settle deliveries": (

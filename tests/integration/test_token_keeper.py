@@ -154,8 +154,8 @@ async def test_fifty_runs_with_one_token_that_dies_all_complete(
     one = working(pool, ring, act, name="executor-1", grants=known)
     other = working(pool, ring, act, name="executor-2", grants=known)
     async with one as first, other as second:
-        await first.execution.take(Lane.NORMAL, dict.fromkeys(runs[::2]))
-        await second.execution.take(Lane.NORMAL, dict.fromkeys(runs[1::2]))
+        await first.take(Lane.NORMAL, dict.fromkeys(runs[::2]))
+        await second.take(Lane.NORMAL, dict.fromkeys(runs[1::2]))
         await asyncio.gather(first.execution.drain(20), second.execution.drain(20))
     rows = await world.sql.fetch("SELECT status, result ->> 'summary' AS used FROM automation_run")
     assert {(row["status"], row["used"]) for row in rows} == {("completed", "access-2")}

@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict
 
 from common.database.pool import ConnectionPool
 from common.messages import Message
-from common.models import ConnectionKind
+from common.models import ConnectionKind, Lane
 from common.secrets.crypto import KeyRing
-from common.work.places import Capacity
+from common.work.leases import RUNS, Leases
+from common.work.places import LanePlaces, lanes
+from common.work.worker import Worker as Machine
 from common.work.writing import GroupWriter
 from executor.aftermath.application import AftermathWriter
 from executor.handlers.base import Handler, Outcome, RunContext
@@ -108,9 +110,13 @@ class Worker:
     name: str
     keeper: TokenKeeper
     claims: Claims
-    capacity: Capacity
-    execution: Execution
+    execution: Machine[ClaimedRun, LanePlaces]
     handler: Scripted
+    completions: Completions
+
+    async def take(self, lane: Lane, runs: Mapping[UUID, str | None]) -> None:
+        """As if the events of these runs had come in this lane."""
+        await self.execution.take(runs, next(each for each in self.execution.shares if each.lane is lane))
 
 
 @asynccontextmanager
@@ -133,37 +139,33 @@ async def working(
     keeper = token_keeper(pool, ring, grants, name=name)
     claims = Claims(pool, keeper, worker=name, lease_seconds=lease_seconds)
     aftermath = AftermathWriter(public_url=PUBLIC_URL)
-    completions: GroupWriter[Completion] = GroupWriter(
-        Completions(pool, aftermath, worker=name).write, name="results"
-    )
-    capacity = Capacity(concurrency)
+    written = Completions(pool, aftermath, worker=name)
+    completions: GroupWriter[Completion] = GroupWriter(written, name="results")
     async with httpx.AsyncClient() as http:
-        execution = Execution(
+        attempts = Attempts(
+            {SCRIPTED: handler} if handlers is None else handlers,
+            http,
             pool,
-            claims,
-            completions,
-            capacity,
-            Attempts(
-                {SCRIPTED: handler} if handlers is None else handlers,
-                http,
-                pool,
-                limiter=limiter or UsageLimiter(),
-                run_timeout=run_timeout,
-            ),
-            worker=name,
-            lease_seconds=lease_seconds,
-            sweep_after=sweep_after,
+            limiter=limiter or UsageLimiter(),
+            run_timeout=run_timeout,
+        )
+        execution = Machine(
+            Execution(claims, completions, attempts, sweep_after=sweep_after),
+            Leases(pool, RUNS, worker=name, seconds=lease_seconds),
+            list(lanes(concurrency).values()),
+            sweep_interval=sweep_after / 3,
         )
         background = [
             asyncio.create_task(completions.run()),
             asyncio.create_task(execution.keep_leases()),
         ]
         try:
-            yield Worker(name, keeper, claims, capacity, execution, handler)
+            yield Worker(name, keeper, claims, execution, handler, written)
         finally:
             for task in background:
                 task.cancel()
             await asyncio.wait(background)
+            await execution.abandon()
 
 
 def ids(runs: list[ClaimedRun]) -> list[UUID]:

@@ -11,14 +11,15 @@ from typing import ClassVar
 
 from common.database.pool import ConnectionPool
 from common.messages import Message
-from common.models import Lane
 from common.retry import TELEGRAM_SCHEDULE, RetrySchedule
 from common.secrets.crypto import KeyRing
-from common.work.places import Capacity
+from common.work.leases import DELIVERIES, Leases
+from common.work.places import Places
+from common.work.worker import Worker as Machine
 from common.work.writing import GroupWriter
 from notifier.channels.base import Channel, Parcel, Receipt, Target
 from notifier.deliveries.claims import Claims
-from notifier.deliveries.execution import Delivering
+from notifier.deliveries.execution import LOOK_INTERVAL, Delivering, InTurn
 from notifier.deliveries.outcomes import DeliveryOutcome, Outcomes
 from notifier.pacing import Limit, Pacer
 
@@ -64,9 +65,9 @@ class Notifier:
     """One notifier without its broker."""
 
     claims: Claims
-    capacity: Capacity
-    delivering: Delivering
+    delivering: Machine[InTurn, Places]
     channel: ScriptedChannel
+    outcomes: Outcomes
 
 
 @asynccontextmanager
@@ -89,26 +90,24 @@ async def notifying(
     """
     channel = ScriptedChannel(send, limits)
     claims = Claims(pool, ring, worker=name, lease_seconds=lease_seconds)
-    outcomes: GroupWriter[DeliveryOutcome] = GroupWriter(Outcomes(pool, worker=name).write, name="outcomes")
-    capacity = Capacity(concurrency, dict.fromkeys(Lane, 1.0))
-    delivering = Delivering(
-        claims,
-        outcomes,
-        channels or {channel.type: channel},
-        Pacer(),
-        capacity,
-        sweep_after=sweep_after,
-        lease_seconds=lease_seconds,
+    written = Outcomes(pool, worker=name)
+    outcomes: GroupWriter[DeliveryOutcome] = GroupWriter(written, name="outcomes")
+    delivering = Machine(
+        Delivering(claims, outcomes, channels or {channel.type: channel}, Pacer(), sweep_after=sweep_after),
+        Leases(pool, DELIVERIES, worker=name, seconds=lease_seconds),
+        [Places(concurrency)],
+        sweep_interval=LOOK_INTERVAL,
     )
     background = [
         asyncio.create_task(outcomes.run()),
         asyncio.create_task(delivering.keep_leases()),
     ]
     if looking:
-        background.append(asyncio.create_task(delivering.look_for_due()))
+        background.append(asyncio.create_task(delivering.sweep_regularly(claims.seconds_to_next_retry)))
     try:
-        yield Notifier(claims, capacity, delivering, channel)
+        yield Notifier(claims, delivering, channel, written)
     finally:
         for task in background:
             task.cancel()
         await asyncio.wait(background)
+        await delivering.abandon()

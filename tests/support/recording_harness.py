@@ -21,10 +21,13 @@ from common.recordings.artifacts import Artifacts
 from common.recordings.intake import Taking
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
+from common.work.leases import RECORDINGS, Leases
+from common.work.places import Places
+from common.work.worker import Worker as Machine
 from executor.aftermath.application import AftermathWriter
 from executor.recordings.processing.attempts import RecordingAttempts
 from executor.recordings.processing.claims import ClaimedRecording, RecordingClaims
-from executor.recordings.processing.execution import Processing, capacity_for
+from executor.recordings.processing.execution import Processing
 from executor.recordings.processing.outcomes import RecordingOutcomes
 from executor.recordings.processing.wiring import steps_of
 from executor.settings import ExecutorSettings
@@ -67,7 +70,7 @@ class RecordingWorker:
     """One executor without its broker."""
 
     name: str
-    processing: Processing
+    processing: Machine[ClaimedRecording, Places]
     outcomes: ScriptedOutcomes
     claims: RecordingClaims
 
@@ -165,19 +168,14 @@ class RecordingHarness:
             self.store,
             lambda account: KeptCredential(keeper, account.connection_id, account.kind, None),
         )
-        processing = Processing(
-            self.pool,
-            claims,
-            RecordingAttempts(
-                outcomes,
-                steps if has_store else None,
-                step_timeout=step_timeout,
-                max_attempts=max_attempts,
-            ),
-            capacity_for(concurrency),
-            worker=name,
-            lease_seconds=lease_seconds,
-            sweep_after=sweep_after,
+        attempts = RecordingAttempts(
+            outcomes, steps if has_store else None, step_timeout=step_timeout, max_attempts=max_attempts
+        )
+        processing = Machine(
+            Processing(claims, attempts, sweep_after=sweep_after),
+            Leases(self.pool, RECORDINGS, worker=name, seconds=lease_seconds),
+            [Places(concurrency)],
+            sweep_interval=sweep_after / 3,
         )
         leases = asyncio.create_task(processing.keep_leases())
         try:

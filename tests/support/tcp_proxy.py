@@ -11,6 +11,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+COMMITTED = b"COMMIT\x00"
+"""In PostgreSQL's answer to a COMMIT."""
+
 
 class TcpProxy:
     """The proxy's port, and what it does with connections."""
@@ -26,6 +29,11 @@ class TcpProxy:
         self._refuses = False
         self._silent: set[asyncio.StreamWriter] = set()
         self._open: set[asyncio.StreamWriter] = set()
+        self._commits_to_lose = 0
+
+    def lose_commit_answers(self, count: int = 1) -> None:
+        """Reset the connection in place of PostgreSQL's next answers to a COMMIT, which has been done."""
+        self._commits_to_lose = count
 
     def cut(self) -> None:
         """Let through no new connection; those that are open go on."""
@@ -86,6 +94,10 @@ class TcpProxy:
                 if client in self._silent:
                     self.swallowed.set()
                     continue
+                if self._commits_to_lose and writer is client and COMMITTED in piece:
+                    self._commits_to_lose -= 1
+                    client.transport.abort()
+                    return
                 writer.write(piece)
                 await writer.drain()
         writer.close()

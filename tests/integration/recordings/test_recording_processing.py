@@ -261,11 +261,11 @@ async def test_several_recordings_at_once_and_never_more_than_there_are_places(
 
         async def count(*_: object) -> None:
             nonlocal most
-            most = max(most, 2 - worker.processing.free_places)
+            most = max(most, 2 - worker.processing.shares[0].free)
 
         worker.outcomes.before = count
         rows = await harness.process(worker, *recording_ids)
-        assert worker.processing.free_places == 2
+        assert worker.processing.shares[0].free == 2
     assert [row["status"] for row in rows] == ["UPLOADED"] * 5
     assert most == 2
 

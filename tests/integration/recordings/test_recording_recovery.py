@@ -115,30 +115,6 @@ async def test_the_notes_that_a_crash_can_come_before_are_all_of_them(harness: R
     assert notes == NOTES
 
 
-async def test_of_two_workers_one_takes_it(harness: RecordingHarness) -> None:
-    recording_ids = [await harness.record(f"Call {number}", files=FILES) for number in range(4)]
-    async with harness.working("executor-1") as first, harness.working("executor-2") as second:
-        await asyncio.gather(
-            *(worker.processing.take(dict.fromkeys(recording_ids)) for worker in (first, second)),
-            *(worker.processing.sweep() for worker in (first, second)),
-        )
-        rows = await harness.ended(*recording_ids)
-    assert [(row["status"], row["attempt"]) for row in rows] == [("UPLOADED", 1)] * 4
-    calls = await asked_for(harness)
-    assert (calls["files"], calls["heard"]) == (8, 4)
-
-
-async def test_an_event_that_comes_again_does_nothing(harness: RecordingHarness) -> None:
-    recording_id = await harness.record(files=FILES)
-    async with harness.working() as worker:
-        await asyncio.gather(*(worker.processing.take({recording_id: None}) for _ in range(5)))
-        await harness.ended(recording_id)
-        await worker.processing.take({recording_id: None})
-        await worker.processing.drain(5)
-    row = await harness.world.row("recording", recording_id)
-    assert (row["status"], row["attempt"]) == ("UPLOADED", 1)
-
-
 async def test_an_event_does_not_cut_short_the_wait_for_the_next_attempt(harness: RecordingHarness) -> None:
     recording_id = await harness.record(files=FILES)
     await harness.zoom.fault(kind="status", code=503, match={"path": "/zoom/files/*"}, times=2)
@@ -149,17 +125,6 @@ async def test_an_event_does_not_cut_short_the_wait_for_the_next_attempt(harness
         after = await harness.world.row("recording", recording_id)
     assert before["available_at"] == after["available_at"]
     assert after["attempt"] == 1
-
-
-async def test_a_recording_whose_event_was_lost_is_swept_up_after_a_while(harness: RecordingHarness) -> None:
-    recording_id = await harness.record(files=FILES)
-    async with harness.working(sweep_after=15) as worker:
-        await worker.processing.sweep()
-        assert (await harness.world.row("recording", recording_id))["attempt"] == 0
-        await harness.world.sql.execute("UPDATE recording SET available_at = now() - interval '16 seconds'")
-        await worker.processing.sweep()
-        [row] = await harness.ended(recording_id)
-    assert row["status"] == "UPLOADED"
 
 
 async def test_what_a_worker_says_after_it_lost_its_lease_is_rejected(
@@ -206,45 +171,6 @@ async def test_a_late_result_of_every_kind_is_rejected(harness: RecordingHarness
     assert (row["status"], row["worker"], row["attempt"]) == ("INITIALIZED", "executor-2", 2)
 
 
-async def test_a_worker_that_is_replaced_while_it_works_stops(harness: RecordingHarness) -> None:
-    """The heartbeat finds that the recording is another's."""
-    recording_id = await harness.record(files=FILES)
-    await harness.zoom.fault(kind="slow", seconds=60, match={"path": "/zoom/files/*"})
-    async with harness.working(lease_seconds=0.4, platform_timeout=90.0) as worker:
-        await worker.processing.take({recording_id: None})
-        await eventually(lambda: worker.processing.free_places == 3)
-        await harness.world.sql.execute("UPDATE recording SET worker = 'executor-2', attempt = attempt + 1")
-        await eventually(lambda: worker.processing.free_places == 4, within=5)
-    row = await harness.world.row("recording", recording_id)
-    assert (row["worker"], row["error_message"]) == ("executor-2", None)
-
-
-async def test_a_deleted_recording_is_worked_on_no_longer(harness: RecordingHarness) -> None:
-    recording_id = await harness.record(files=FILES)
-    await harness.zoom.fault(kind="slow", seconds=60, match={"path": "/zoom/files/*"})
-    async with harness.working(lease_seconds=0.4, platform_timeout=90.0) as worker:
-        await worker.processing.take({recording_id: None})
-        await eventually(lambda: worker.processing.free_places == 3)
-        await harness.world.sql.execute("DELETE FROM recording")
-        await eventually(lambda: worker.processing.free_places == 4, within=5)
-
-
-async def test_leases_are_kept_while_a_step_takes_longer_than_one(harness: RecordingHarness) -> None:
-    recording_id = await harness.record(files=FILES)
-    await harness.zoom.fault(kind="slow", seconds=1.5, match={"path": "/zoom/files/*"}, times=1)
-    async with (
-        harness.working("executor-1", lease_seconds=0.6) as first,
-        harness.working("executor-2") as second,
-    ):
-        await first.processing.take({recording_id: None})
-        deadline = time.monotonic() + 1.4
-        while time.monotonic() < deadline:
-            await second.processing.sweep()
-            await asyncio.sleep(0.1)
-        [row] = await harness.ended(recording_id)
-    assert (row["status"], row["attempt"]) == ("UPLOADED", 1)
-
-
 async def test_stopping_hands_back_what_is_under_way_in_time(
     harness: RecordingHarness, announced: Announcements
 ) -> None:
@@ -273,16 +199,6 @@ async def test_stopping_hands_back_what_is_under_way_in_time(
         [row] = await harness.process(second, event.recording_id)
     assert (row["status"], row["attempt"]) == ("UPLOADED", 2)
     assert (await asked_for(harness))["files"] == 2
-
-
-async def test_stopping_waits_for_what_is_nearly_done(harness: RecordingHarness) -> None:
-    recording_id = await harness.record(files=FILES)
-    async with harness.working() as worker:
-        await worker.processing.take({recording_id: None})
-        worker.processing.close()
-        await worker.processing.drain(20)
-        row = await harness.world.row("recording", recording_id)
-    assert (row["status"], row["attempt"]) == ("UPLOADED", 1)
 
 
 async def test_files_that_vanish_from_the_store_are_fetched_again(harness: RecordingHarness) -> None:

@@ -14,12 +14,13 @@ import structlog
 from common.database.pool import ConnectionPool
 from common.models import RunStatus
 from common.secrets.crypto import KeyRing
+from common.work.worker import Stop
 from executor.aftermath.application import AftermathWriter
 from executor.handlers.base import Handler, RunLog
 from executor.runs.attempts import Attempts
 from executor.runs.claims import ClaimedRun, Claims
 from executor.runs.completions import Completions
-from executor.runs.results import HANDED_BACK, Completion
+from executor.runs.results import Completion
 from platforms.calls.usage import UsageLimiter
 from tests.factories import Team, World
 from tests.support.channels import Sandbox
@@ -166,7 +167,7 @@ class HandlerHarness:
         run: ClaimedRun,
         *,
         run_timeout: float = 60.0,
-        why_stopped: Callable[[], str | None] = lambda: HANDED_BACK,
+        why_stopped: Callable[[], Stop | None] = lambda: None,
     ) -> Completion:
         """One attempt."""
         attempts = Attempts(

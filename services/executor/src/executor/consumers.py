@@ -18,11 +18,12 @@ from common.events import (
     TokenRefreshDue,
     TokenRefreshed,
 )
-from common.models import Lane
 from common.work.consumer import ClaimConsumer
 from common.work.dead_letters import DeadLetters
-from executor.recordings.processing.execution import Processing
-from executor.runs.execution import Execution
+from common.work.places import LanePlaces, Places
+from common.work.worker import Worker
+from executor.recordings.processing.claims import ClaimedRecording
+from executor.runs.claims import ClaimedRun
 from executor.settings import ExecutorSettings
 from executor.tokens.attention import Attention
 
@@ -30,7 +31,10 @@ TOKEN_BATCH = 20
 
 
 def subscribe(
-    broker: KafkaBroker, settings: ExecutorSettings, dead_letters: DeadLetters, execution: Execution
+    broker: KafkaBroker,
+    settings: ExecutorSettings,
+    dead_letters: DeadLetters,
+    runs: Worker[ClaimedRun, LanePlaces],
 ) -> list[ClaimConsumer[AutomationDue]]:
     """One consumer for each lane."""
     return [
@@ -38,14 +42,14 @@ def subscribe(
             broker,
             settings,
             dead_letters,
-            topic=f"automation.due.{lane.value}",
-            group=f"executor.{lane.value}",
+            topic=f"automation.due.{places.lane.value}",
+            group=f"executor.{places.lane.value}",
             batch_size=settings.executor_batch_size,
             event=AutomationDue,
             item=lambda event: event.run_id,
-            take=partial(execution.take, lane),
+            take=partial(runs.take, places=places),
         )
-        for lane in Lane
+        for places in runs.shares
     ]
 
 
@@ -68,7 +72,10 @@ def subscribe_to_tokens(
 
 
 def subscribe_to_recordings(
-    broker: KafkaBroker, settings: ExecutorSettings, dead_letters: DeadLetters, processing: Processing
+    broker: KafkaBroker,
+    settings: ExecutorSettings,
+    dead_letters: DeadLetters,
+    recordings: Worker[ClaimedRecording, Places],
 ) -> ClaimConsumer[RecordingProcessingRequested]:
     """Recordings that wait to be processed."""
     return ClaimConsumer(
@@ -80,6 +87,6 @@ def subscribe_to_recordings(
         batch_size=settings.executor_batch_size,
         event=RecordingProcessingRequested,
         item=lambda event: event.recording_id,
-        take=processing.take,
+        take=recordings.take,
         passed_over=(RecordingProcessed, RecordingFailed),
     )

@@ -21,7 +21,9 @@ from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
 from common.work.consumer import ClaimConsumer, start_consumers
 from common.work.dead_letters import DeadLetters
-from common.work.places import Capacity
+from common.work.leases import RUNS, Leases
+from common.work.places import LanePlaces, lanes
+from common.work.worker import Worker
 from common.work.writing import GroupWriter
 from executor.aftermath.application import AftermathWriter
 from executor.announcement import announce
@@ -29,7 +31,7 @@ from executor.consumers import subscribe, subscribe_to_recordings, subscribe_to_
 from executor.handlers import load_handlers
 from executor.recordings.processing.wiring import processing_of
 from executor.runs.attempts import Attempts
-from executor.runs.claims import Claims
+from executor.runs.claims import ClaimedRun, Claims
 from executor.runs.completions import Completions
 from executor.runs.execution import Execution
 from executor.settings import ExecutorSettings
@@ -54,7 +56,9 @@ def renewals_at_once(pool_size: int) -> int:
 
 
 @asynccontextmanager
-async def executing(settings: ExecutorSettings, instance: str, health: Health) -> AsyncIterator[Execution]:
+async def executing(
+    settings: ExecutorSettings, instance: str, health: Health
+) -> AsyncIterator[Worker[ClaimedRun, LanePlaces]]:
     """Start consuming; at the end stop consuming first, then drain what is running."""
     ring = KeyRing.parse(settings.encryption_keys.get_secret_value())
     store = (
@@ -78,7 +82,7 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
         handlers = load_handlers(settings)
         await announce(pool, handlers)
         aftermath = AftermathWriter(public_url=settings.public_url)
-        completions = GroupWriter(Completions(pool, aftermath, worker=instance).write, name="results")
+        completions = GroupWriter(Completions(pool, aftermath, worker=instance), name="results")
         usage = SharedUsageStore(pool)
         async with (
             create_client(
@@ -92,18 +96,20 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
             refresher = Refresher(vault, aftermath, known)
             keeper = TokenKeeper(vault, refresher, places=places)
             attention = Attention(vault, keeper, refresher, known, places=places)
-            capacity = Capacity(settings.executor_concurrency)
-            execution = Execution(
-                pool,
-                Claims(pool, keeper, worker=instance, lease_seconds=settings.lease_seconds),
-                completions,
-                capacity,
-                Attempts(handlers, http, pool, limiter=UsageLimiter(usage), run_timeout=settings.run_timeout),
-                worker=instance,
-                lease_seconds=settings.lease_seconds,
-                sweep_after=settings.sweep_after,
+            runs = Worker(
+                Execution(
+                    Claims(pool, keeper, worker=instance, lease_seconds=settings.lease_seconds),
+                    completions,
+                    Attempts(
+                        handlers, http, pool, limiter=UsageLimiter(usage), run_timeout=settings.run_timeout
+                    ),
+                    sweep_after=settings.sweep_after,
+                ),
+                Leases(pool, RUNS, worker=instance, seconds=settings.lease_seconds),
+                list(lanes(settings.executor_concurrency).values()),
+                sweep_interval=settings.sweep_after / 3,
             )
-            processing = processing_of(
+            recordings = processing_of(
                 settings,
                 pool=pool,
                 ring=ring,
@@ -115,13 +121,13 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
             )
             dead_letters = DeadLetters(producer)
             consumers: list[ClaimConsumer[Any]] = [
-                *subscribe(broker, settings, dead_letters, execution),
+                *subscribe(broker, settings, dead_letters, runs),
                 subscribe_to_tokens(broker, settings, dead_letters, attention),
-                subscribe_to_recordings(broker, settings, dead_letters, processing),
+                subscribe_to_recordings(broker, settings, dead_letters, recordings),
             ]
             async with (
-                background(execution.keep_leases(), name="leases"),
-                background(processing.keep_leases(), name="recording leases"),
+                background(runs.keep_leases(), name="leases"),
+                background(recordings.keep_leases(), name="recording leases"),
             ):
                 try:
                     await start_consumers(broker)
@@ -131,18 +137,18 @@ async def executing(settings: ExecutorSettings, instance: str, health: Health) -
                         **{consumer.name: consumer.check() for consumer in consumers},
                     }
                     async with (
-                        background(execution.sweep_regularly(), name="sweep"),
+                        background(runs.sweep_regularly(), name="sweep"),
                         background(attention.run(), name="tokens"),
-                        background(processing.sweep_regularly(), name="recording sweep"),
+                        background(recordings.sweep_regularly(), name="recording sweep"),
                     ):
-                        yield execution
+                        yield runs
                 finally:
-                    capacity.close()
+                    runs.close()
                     attention.close()
-                    processing.close()
+                    recordings.close()
                     await broker.stop()
                     await asyncio.gather(
-                        execution.drain(settings.drain_timeout), processing.drain(settings.drain_timeout)
+                        runs.drain(settings.drain_timeout), recordings.drain(settings.drain_timeout)
                     )
                     await keeper.close(STOP_RENEWING_SECONDS)
     finally:

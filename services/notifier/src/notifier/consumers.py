@@ -7,12 +7,17 @@ from faststream.kafka import KafkaBroker
 from common.events import NotificationRequested
 from common.work.consumer import ClaimConsumer
 from common.work.dead_letters import DeadLetters
-from notifier.deliveries.execution import TOPIC, Delivering
+from common.work.places import Places
+from common.work.worker import Worker
+from notifier.deliveries.execution import TOPIC, InTurn
 from notifier.settings import NotifierSettings
 
 
 def subscribe(
-    broker: KafkaBroker, settings: NotifierSettings, dead_letters: DeadLetters, delivering: Delivering
+    broker: KafkaBroker,
+    settings: NotifierSettings,
+    dead_letters: DeadLetters,
+    deliveries: Worker[InTurn, Places],
 ) -> ClaimConsumer[NotificationRequested]:
     """The one consumer of requested notifications."""
     return ClaimConsumer(
@@ -24,5 +29,5 @@ def subscribe(
         batch_size=settings.notifier_batch_size,
         event=NotificationRequested,
         item=lambda event: event.delivery_id,
-        take=delivering.take,
+        take=deliveries.take,
     )

@@ -11,26 +11,29 @@ from faststream.kafka import KafkaBroker
 from common import broker as kafka
 from common.database.pool import create_pool
 from common.http import create_client
-from common.models import Lane
 from common.process.checks import database_check, require_current_schema
 from common.process.serving import background
 from common.process.worker import Health, run
 from common.secrets.crypto import KeyRing
 from common.work.consumer import start_consumers
 from common.work.dead_letters import DeadLetters
-from common.work.places import Capacity
+from common.work.leases import DELIVERIES, Leases
+from common.work.places import Places
+from common.work.worker import Worker
 from common.work.writing import GroupWriter
 from notifier.channels import build_channels
 from notifier.consumers import subscribe
 from notifier.deliveries.claims import Claims
-from notifier.deliveries.execution import Delivering
+from notifier.deliveries.execution import LOOK_INTERVAL, Delivering, InTurn
 from notifier.deliveries.outcomes import Outcomes
 from notifier.pacing import Pacer
 from notifier.settings import NotifierSettings
 
 
 @asynccontextmanager
-async def notifying(settings: NotifierSettings, instance: str, health: Health) -> AsyncIterator[Delivering]:
+async def notifying(
+    settings: NotifierSettings, instance: str, health: Health
+) -> AsyncIterator[Worker[InTurn, Places]]:
     """Start consuming; at the end stop consuming first, then drain what is being sent."""
     ring = KeyRing.parse(settings.encryption_keys.get_secret_value())
     pool = await create_pool(
@@ -46,32 +49,37 @@ async def notifying(settings: NotifierSettings, instance: str, health: Health) -
     try:
         await require_current_schema(pool)
         await producer.start()
-        outcomes = GroupWriter(Outcomes(pool, worker=instance).write, name="outcomes")
+        outcomes = GroupWriter(Outcomes(pool, worker=instance), name="outcomes")
         async with (
             create_client(allowed_hosts=settings.outbound_allowed_hosts) as http,
             background(outcomes.run(), name="outcomes"),
         ):
-            capacity = Capacity(settings.notifier_concurrency, dict.fromkeys(Lane, 1.0))
-            delivering = Delivering(
-                Claims(pool, ring, worker=instance, lease_seconds=settings.delivery_lease_seconds),
-                outcomes,
-                build_channels(settings, http),
-                Pacer(),
-                capacity,
-                sweep_after=settings.sweep_after,
-                lease_seconds=settings.delivery_lease_seconds,
+            claims = Claims(pool, ring, worker=instance, lease_seconds=settings.delivery_lease_seconds)
+            deliveries = Worker(
+                Delivering(
+                    claims,
+                    outcomes,
+                    build_channels(settings, http),
+                    Pacer(),
+                    sweep_after=settings.sweep_after,
+                ),
+                Leases(pool, DELIVERIES, worker=instance, seconds=settings.delivery_lease_seconds),
+                [Places(settings.notifier_concurrency)],
+                sweep_interval=LOOK_INTERVAL,
             )
-            consumer = subscribe(broker, settings, DeadLetters(producer), delivering)
-            async with background(delivering.keep_leases(), name="leases"):
+            consumer = subscribe(broker, settings, DeadLetters(producer), deliveries)
+            async with background(deliveries.keep_leases(), name="leases"):
                 try:
                     await start_consumers(broker)
                     health.checks = {"database": database_check(pool), consumer.name: consumer.check()}
-                    async with background(delivering.look_for_due(), name="retries"):
-                        yield delivering
+                    async with background(
+                        deliveries.sweep_regularly(claims.seconds_to_next_retry), name="retries"
+                    ):
+                        yield deliveries
                 finally:
-                    capacity.close()
+                    deliveries.close()
                     await broker.stop()
-                    await delivering.drain(settings.drain_timeout)
+                    await deliveries.drain(settings.drain_timeout)
     finally:
         await producer.stop()
         await pool.close()

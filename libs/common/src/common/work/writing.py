@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import structlog
 
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
+from common.process.loops import end_if_cancelled
 
 log = structlog.get_logger()
 
@@ -16,20 +17,33 @@ MAX_GROUP = 100
 RETRY_PAUSE = 0.5
 
 T = TypeVar("T")
+EntryT = TypeVar("EntryT", contravariant=True)
 _Entry: TypeAlias = tuple[T, "asyncio.Future[bool]"]
 
 
-class GroupWriter(Generic[T]):
-    """Hands groups of entries to `write`, one group at a time.
+class Writer(Protocol[EntryT]):
+    """Writes groups of entries."""
 
-    `write` commits a whole group or raises, and answers for each entry whether it was accepted. A fault of
-    the database is retried until it succeeds: the caller waits, nothing is dropped. Any other error is about
-    one of the entries: the group is then written one by one, and the error is raised to whoever handed that
-    entry in.
+    async def write(self, group: Sequence[EntryT]) -> Sequence[bool]:
+        """Commit a whole group, or raise; answers for each entry whether it was accepted."""
+        ...
+
+    async def confirm(self, group: Sequence[EntryT]) -> Sequence[bool]:
+        """Read back which of these were committed by a write whose answer was lost."""
+        ...
+
+
+class GroupWriter(Generic[T]):
+    """Hands groups of entries to a writer, one group at a time.
+
+    A fault of the database is retried until it succeeds: the caller waits, nothing is dropped. The fault may
+    have struck after the COMMIT, so that entries that are then rejected are read back before they count as
+    such. Any other error is about one of the entries: the group is then written one by one, and the error is
+    raised to the caller that handed that entry in.
     """
 
-    def __init__(self, write: Callable[[Sequence[T]], Awaitable[Sequence[bool]]], *, name: str) -> None:
-        self._write = write
+    def __init__(self, writer: Writer[T], *, name: str) -> None:
+        self._writer = writer
         self._name = name
         self._queue: asyncio.Queue[_Entry[T]] = asyncio.Queue()
         self._waiting: set[asyncio.Future[bool]] = set()
@@ -84,11 +98,22 @@ class GroupWriter(Generic[T]):
                 recorded.set_result(outcome)
 
     async def _until_written(self, entries: Sequence[T]) -> Sequence[bool]:
+        is_doubtful = False
         while True:
             try:
-                return await self._write(entries)
+                accepted = await self._writer.write(entries)
+                return await self._confirmed(entries, accepted) if is_doubtful else accepted
             except TRANSIENT_DATABASE_ERRORS as error:
+                end_if_cancelled()
+                is_doubtful = True
                 log.warning(
                     "not recorded yet", what=self._name, count=len(entries), error=type(error).__name__
                 )
                 await asyncio.sleep(RETRY_PAUSE)
+
+    async def _confirmed(self, entries: Sequence[T], accepted: Sequence[bool]) -> Sequence[bool]:
+        rejected = [entry for entry, is_accepted in zip(entries, accepted, strict=True) if not is_accepted]
+        if not rejected:
+            return accepted
+        confirmed = iter(await self._writer.confirm(rejected))
+        return [is_accepted or next(confirmed) for is_accepted in accepted]

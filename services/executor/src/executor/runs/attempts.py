@@ -19,10 +19,11 @@ from common.errors import CarillonError, PlatformError, RemoteError
 from common.models import RunStatus
 from common.retry import next_attempt
 from common.secrets.redaction import hide_secrets
+from common.work.worker import Stop
 from executor.aftermath.table import AFTERMATH, ConnectionFate, Fault, RunFate
 from executor.handlers.base import Handler, Outcome, RunContext, RunLog
 from executor.runs.claims import ClaimedRun
-from executor.runs.results import CANCELLED, DELAYED, HANDED_BACK, Completion
+from executor.runs.results import DELAYED, Completion
 from platforms.calls.usage import UsageLimiter
 
 log = structlog.get_logger()
@@ -66,23 +67,33 @@ class Attempts:
         self._run_timeout = run_timeout
 
     async def make(
-        self, run: ClaimedRun, run_log: RunLog, traceparent: str, *, why_stopped: Callable[[], str | None]
+        self, run: ClaimedRun, run_log: RunLog, traceparent: str, *, why_stopped: Callable[[], Stop | None]
     ) -> Completion:
-        """Run the handler once and say what became of it. Never raises.
+        """Run the handler once and say what became of it.
 
         `why_stopped` is asked when the attempt is cancelled; `traceparent` is what follows continues from.
+        Raises CancelledError, and nothing else, when the run was superseded: another worker has it.
         """
         seconds = run.policy.timeout_seconds or self._run_timeout
+        error: Exception = CarillonError("the attempt was stopped")
+        stop: Stop | None = None
         try:
             async with asyncio.timeout(seconds) as limit:
                 outcome = await self._handle(run, run_log)
             return completed(run, run_log, outcome, traceparent)
         except asyncio.CancelledError:
-            return interrupted(run, run_log, why_stopped() or HANDED_BACK, traceparent)
+            stop = why_stopped() or Stop.HANDED_BACK
         except Exception as caught:  # whatever a handler raises is that run's failure, not the executor's
+            # A connection that closes at that moment raises its own error in place of CancelledError.
+            stop = why_stopped()
             error = caught
             if isinstance(caught, TimeoutError) and limit.expired():
                 error = RunTimeout(f"the run took longer than {seconds:g} s")
+        if stop is Stop.SUPERSEDED:
+            run_log.warning("run superseded: its lease was lost")
+            raise asyncio.CancelledError
+        if stop is not None:
+            return interrupted(run, run_log, stop, traceparent)
         return failed(run, run_log, error, traceparent, random=random.random())  # noqa: S311
 
     async def _handle(self, run: ClaimedRun, run_log: RunLog) -> Outcome:
@@ -255,20 +266,19 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "").encode(errors="replace").decode()
 
 
-def interrupted(run: ClaimedRun, run_log: RunLog, reason: str, traceparent: str) -> Completion:
+def interrupted(run: ClaimedRun, run_log: RunLog, reason: Stop, traceparent: str) -> Completion:
     """The attempt was cancelled for `reason`."""
-    if reason == CANCELLED:
+    if reason is Stop.CANCELLED:
         run_log.warning("run cancelled on request")
         status, message = RunStatus.CANCELLED, "cancelled on request"
     else:
-        # A superseded run takes this way too: its completion is rejected by the guard.
         run_log.warning("run handed back: the executor is stopping")
         status, message = RunStatus.RETRYING, "the executor stopped before the run was finished"
     return Completion(
         run,
         status,
-        reason,
-        error_code=reason,
+        reason.value,
+        error_code=reason.value,
         error_message=message,
         logs=run_log.entries,
         traceparent=traceparent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from common.database.pool import ConnectionPool, DbSession
 from common.events import RunStarted, to_record
 from common.models import POSTGRESQL, S3, ConnectionKind, Lane, Trigger
 from common.secrets.crypto import Undecryptable
+from common.work.leases import RUNS, Attempt, patience
 from executor.handlers.base import Account
 from executor.tokens.credential import KeptCredential
 from executor.tokens.decisions import Token
@@ -26,8 +28,7 @@ from executor.tokens.keeper import TokenKeeper
 
 log = structlog.get_logger()
 
-# A run somebody else claims at this moment is locked, and one somebody has claimed is no longer queued:
-# either way it is theirs, and we go on with the rest. The order prevents deadlocks between two claimants.
+# The order prevents deadlocks between two claimants.
 _WANTED = """
 SELECT id FROM automation_run
  WHERE id = ANY($1::uuid[]) AND status = 'queued'
@@ -41,33 +42,26 @@ SELECT id FROM automation_run
    AND (expires_at IS NULL OR expires_at > clock_timestamp())
  ORDER BY available_at LIMIT $5 FOR UPDATE SKIP LOCKED
 """
-_CLAIM = """
-WITH wanted AS ({wanted}),
-claimed AS (
-    UPDATE automation_run r
-       SET status = 'running', attempt = r.attempt + 1, worker = $2,
-           lease_expires_at = clock_timestamp() + make_interval(secs => $3),
-           started_at = coalesce(r.started_at, clock_timestamp())
-      FROM wanted WHERE r.id = wanted.id
-    RETURNING r.*, clock_timestamp() AS claimed_at
-),
+_NEW_ATTEMPTS = """,
 attempts AS (
     INSERT INTO run_attempt (run_id, number, worker, started_at)
     SELECT id, attempt, $2, claimed_at FROM claimed
-)
+)"""
+_CLAIMED = """
 SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.max_attempts, c.scheduled_for, c.as_of,
        c.created_at, c.expires_at, c.trigger,
        c.started_at, c.claimed_at, c.trace_id, c.traceparent,
        a.name, a.type, a.automation_config, a.policy, a.platforms, a.destination_id,
        d.type AS destination_type,
        coalesce(a.schedule_config ->> 'timezone', 'UTC') AS timezone,
-       coalesce(s.state, '{{}}'::jsonb) AS state
+       coalesce(s.state, '{}'::jsonb) AS state
   FROM claimed c JOIN automation a ON a.id = c.automation_id
   LEFT JOIN destination d ON d.id = a.destination_id
   LEFT JOIN automation_state s ON s.automation_id = c.automation_id
 """
-_CLAIM_EVENTS = _CLAIM.format(wanted=_WANTED)
-_CLAIM_WAITING = _CLAIM.format(wanted=_WAITED_TOO_LONG)
+_CLAIM_EVENTS = f"WITH {RUNS.claim(_WANTED)}{_NEW_ATTEMPTS}{_CLAIMED}"
+_CLAIM_WAITING = f"WITH {RUNS.claim(_WAITED_TOO_LONG)}{_NEW_ATTEMPTS}{_CLAIMED}"
+_READ_BACK = f"WITH {RUNS.read_back}{_CLAIMED}"
 _CONNECTIONS = """
 SELECT id, tenant_id, platform, kind, name, settings, accounts, token_sealed, token_version, expires_at,
        refreshed_at, problem IS NOT NULL AS has_problem
@@ -171,6 +165,29 @@ class Claims:
         """Claim runs of `lane` that have waited too long, without their events."""
         return await self._claim(_CLAIM_WAITING, {}, lane.value, waited_seconds, limit)
 
+    async def read_back(self, known: Sequence[Attempt]) -> list[ClaimedRun]:
+        """The runs that are this worker's by a claim whose answer was lost: all it holds but `known`.
+
+        Everything else that a claim writes was committed with it.
+        """
+        async with asyncio.timeout(patience(self._lease_seconds)), self._pool.acquire() as db:
+            rows = await db.fetch(
+                _READ_BACK,
+                [run_id for run_id, _ in known],
+                self._worker,
+                self._lease_seconds,
+                [number for _, number in known],
+            )
+            return await self._runs(db, rows, {}) if rows else []
+
+    async def _runs(
+        self, db: DbSession, rows: Sequence[asyncpg.Record], traceparents: Mapping[UUID, str | None]
+    ) -> list[ClaimedRun]:
+        connected = await self._accounts(db, {row["tenant_id"] for row in rows})
+        return [
+            _run(row, traceparents.get(row["id"]), connected[row["tenant_id"]], self._keeper) for row in rows
+        ]
+
     async def _claim(
         self, statement: str, traceparents: Mapping[UUID, str | None], selector: object, *more: object
     ) -> list[ClaimedRun]:
@@ -178,11 +195,7 @@ class Claims:
             rows = await db.fetch(statement, selector, self._worker, self._lease_seconds, *more)
             if not rows:
                 return []
-            connected = await self._accounts(db, {row["tenant_id"] for row in rows})
-            runs = [
-                _run(row, traceparents.get(row["id"]), connected[row["tenant_id"]], self._keeper)
-                for row in rows
-            ]
+            runs = await self._runs(db, rows, traceparents)
             now = datetime.now(UTC)
             await outbox.write(
                 db,

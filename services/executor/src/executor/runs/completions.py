@@ -22,8 +22,9 @@ from common.events import EventRecord, NotificationRequested, to_record
 from common.ids import new_id
 from common.messages import Message
 from common.models import RunStatus
+from common.work.leases import Attempt
 from executor.aftermath.application import AftermathWriter
-from executor.runs.results import UNCOUNTED, Attempt, Completion, run_event
+from executor.runs.results import UNCOUNTED, Completion, run_event
 
 log = structlog.get_logger()
 
@@ -60,6 +61,13 @@ UPDATE run_attempt t
   FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[])
        AS d (id, number, outcome, error_code, error_message)
  WHERE t.run_id = d.id AND t.number = d.number
+"""
+# The leader ends an attempt as well, once its worker has fallen silent: then with an outcome of its own.
+_CONFIRM = """
+SELECT t.run_id, t.number
+  FROM unnest($2::uuid[], $3::int[], $4::text[]) AS d (id, number, outcome)
+  JOIN run_attempt t ON t.run_id = d.id AND t.number = d.number
+ WHERE t.worker = $1 AND t.outcome = d.outcome
 """
 # Locked in one order first: two executors may settle runs of the same automations at the same time.
 _COUNT = """
@@ -107,6 +115,18 @@ class Completions:
             accepted = await self._write(db, group)
         return [completion.attempt in accepted for completion in group]
 
+    async def confirm(self, group: Sequence[Completion]) -> list[bool]:
+        """Which attempts this worker has ended with these outcomes."""
+        rows = await self._pool.fetch(
+            _CONFIRM,
+            self._worker,
+            [c.run.id for c in group],
+            [c.run.attempt for c in group],
+            [c.outcome for c in group],
+        )
+        ended = {(row["run_id"], row["number"]) for row in rows}
+        return [completion.attempt in ended for completion in group]
+
     async def _write(self, db: DbSession, group: Sequence[Completion]) -> set[Attempt]:
         # Sorted by id so that two transactions over the same runs lock them in the same order.
         group = await self._retry_outdated(db, sorted(group, key=lambda completion: completion.run.id))
@@ -128,8 +148,6 @@ class Completions:
                 [int(c.outcome in UNCOUNTED) for c in group],
             )
         }
-        for late in (c for c in group if c.attempt not in settled):
-            log.warning("late result rejected", run_id=str(late.run.id), attempt=late.run.attempt)
         accepted = [
             replace(
                 c,

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 from common.events import RunCancelled, RunCompleted, RunFailed
 from common.messages import Message
 from common.models import RunStatus
+from common.work.leases import Attempt
+from common.work.worker import Stop
 from executor.aftermath.table import Fault
 from executor.runs.claims import ClaimedRun
 
 SUMMARY_LENGTH = 500
 
-CANCELLED = "cancelled"
-HANDED_BACK = "handed_back"
+CANCELLED = Stop.CANCELLED.value
+HANDED_BACK = Stop.HANDED_BACK.value
 DELAYED = "delayed"
 """A platform's limit was reached: the run waits, and is as far as before."""
 UNCOUNTED = frozenset({HANDED_BACK, DELAYED})
-
-Attempt: TypeAlias = tuple[UUID, int]
 
 
 @dataclass(frozen=True, slots=True)

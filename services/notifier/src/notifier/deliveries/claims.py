@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,11 +20,11 @@ from common.messages import TEST_MESSAGE, Message
 from common.models import DestinationStatus
 from common.scheduling.quiet_hours import QuietHours
 from common.secrets.crypto import KeyRing, Undecryptable
+from common.work.leases import DELIVERIES, Attempt, patience
 from notifier.channels.base import Parcel, Target
 
 log = structlog.get_logger()
 
-# Whoever holds the lock, or has already moved the delivery on from 'queued', delivers it; we go on without.
 _WANTED = """
 SELECT id FROM delivery
  WHERE id = ANY($1::uuid[]) AND status = 'queued'
@@ -36,26 +37,19 @@ SELECT id FROM delivery
     OR (status = 'queued' AND next_attempt_at < clock_timestamp() - make_interval(secs => $1))
  ORDER BY next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED
 """
-_CLAIM = """
-WITH wanted AS ({wanted}),
-claimed AS (
-    UPDATE delivery d
-       SET status = 'sending', attempt = d.attempt + 1, worker = $2,
-           lease_expires_at = clock_timestamp() + make_interval(secs => $3)
-      FROM wanted WHERE d.id = wanted.id
-    RETURNING d.*
-),
+_NEW_ATTEMPTS = """,
 attempts AS (
-    INSERT INTO delivery_attempt (delivery_id, number, started_at)
-    SELECT id, attempt, clock_timestamp() FROM claimed
-)
+    INSERT INTO delivery_attempt (delivery_id, number, started_at) SELECT id, attempt, claimed_at FROM claimed
+)"""
+_CLAIMED = """
 SELECT c.id, c.tenant_id, c.run_id, c.destination_id, c.attempt, c.uncounted, c.message, c.progress,
        c.trace_id, c.traceparent, c.created_at,
        t.type, t.status AS destination_status, t.status_reason, t.config, t.secret_sealed, t.quiet_hours
   FROM claimed c JOIN destination t ON t.id = c.destination_id
 """
-_CLAIM_EVENTS = _CLAIM.format(wanted=_WANTED)
-_CLAIM_DUE = _CLAIM.format(wanted=_DUE)
+_CLAIM_EVENTS = f"WITH {DELIVERIES.claim(_WANTED)}{_NEW_ATTEMPTS}{_CLAIMED}"
+_CLAIM_DUE = f"WITH {DELIVERIES.claim(_DUE)}{_NEW_ATTEMPTS}{_CLAIMED}"
+_READ_BACK = f"WITH {DELIVERIES.read_back}{_CLAIMED}"
 
 # The sender fell silent between sending and recording: whether the receiver has it is not known, so the
 # attempt says so, and the next one carries the same idempotency key.
@@ -79,11 +73,6 @@ SELECT id, destination_id, tenant_id, run_id, attempt, trace_id, traceparent, ne
 _SILENT = "the notifier fell silent; the message may have been delivered"
 _NOTE = """
 UPDATE delivery SET progress = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'sending'
-"""
-_EXTEND = """
-UPDATE delivery d SET lease_expires_at = clock_timestamp() + make_interval(secs => $2)
-  FROM unnest($3::uuid[], $4::int[]) AS mine (id, attempt)
- WHERE d.id = mine.id AND d.worker = $1 AND d.attempt = mine.attempt AND d.status = 'sending'
 """
 _NEXT = """
 SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8
@@ -145,16 +134,17 @@ class Claims:
         """Keep how far an attempt has come, as long as the delivery is this worker's."""
         await self._pool.execute(_NOTE, delivery.id, delivery.attempt, self._worker, dict(progress))
 
-    async def extend(self, deliveries: Sequence[ClaimedDelivery]) -> None:
-        """Keep these for another lease, those that are still ours."""
-        if deliveries:
-            await self._pool.execute(
-                _EXTEND,
+    async def read_back(self, known: Sequence[Attempt]) -> list[ClaimedDelivery]:
+        """Deliveries that are this worker's by a claim whose answer was lost: all it holds but `known`."""
+        async with asyncio.timeout(patience(self._lease_seconds)):
+            rows = await self._pool.fetch(
+                _READ_BACK,
+                [delivery_id for delivery_id, _ in known],
                 self._worker,
                 self._lease_seconds,
-                [delivery.id for delivery in deliveries],
-                [delivery.attempt for delivery in deliveries],
+                [number for _, number in known],
             )
+        return [self._delivery(row, None) for row in rows]
 
     async def release_silent(self, *, limit: int = 500) -> int:
         """Make deliveries of notifiers that fell silent due again; returns how many."""
@@ -240,11 +230,3 @@ def _silence_event(row: asyncpg.Record, now: datetime) -> EventRecord:
         retry_at=row["next_attempt_at"],
     )
     return to_record(event, source="notifier", time=now, traceparent=row["traceparent"])
-
-
-def by_destination(deliveries: Sequence[ClaimedDelivery]) -> list[list[ClaimedDelivery]]:
-    """Group by destination, keeping the order: what goes to one chat goes one after the other."""
-    groups: dict[UUID, list[ClaimedDelivery]] = {}
-    for delivery in deliveries:
-        groups.setdefault(delivery.destination_id, []).append(delivery)
-    return list(groups.values())

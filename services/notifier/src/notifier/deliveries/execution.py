@@ -1,4 +1,4 @@
-"""Sending claimed deliveries, and deciding what follows from each answer.
+"""Sending claimed deliveries: what the machine of `common.work.worker` must know of them.
 
 Sending is at least once: a crash between the receiver's answer and our record sends again, with the same
 idempotency key, and the attempt in between says `unknown`.
@@ -10,8 +10,8 @@ import asyncio
 import random
 import time
 import traceback
-from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,13 +23,14 @@ from opentelemetry.trace import SpanKind
 from common import telemetry
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError
-from common.models import Lane
 from common.secrets.redaction import hide_secrets
-from common.work.places import Capacity
+from common.work.leases import Attempt
+from common.work.places import Places
+from common.work.worker import Held
 from common.work.writing import GroupWriter
 from notifier.channels.base import Channel, Interrupted
 from notifier.deliveries import verdicts
-from notifier.deliveries.claims import ClaimedDelivery, Claims, by_destination
+from notifier.deliveries.claims import ClaimedDelivery, Claims
 from notifier.deliveries.outcomes import DeliveryOutcome, without_answer
 from notifier.pacing import PATIENCE, Pacer
 
@@ -38,16 +39,24 @@ log = structlog.get_logger()
 TOPIC = "notification.requested"
 LOOK_INTERVAL = 1.0
 """Seconds between looks at PostgreSQL for due retries."""
-STOP_GRACE = 1.0
 
 
-@dataclass(eq=False, slots=True)
-class _Turn:
-    """Deliveries to one destination: what goes to one chat goes one after the other."""
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """A delivery and its turn: what one claim has for one chat goes there one after the other, in order."""
 
-    deliveries: Sequence[ClaimedDelivery]
-    is_sending: bool = False
-    """A channel is at work, and may be interrupted."""
+    delivery: ClaimedDelivery
+    turn: asyncio.Lock
+
+    @property
+    def id(self) -> UUID:
+        """The delivery's."""
+        return self.delivery.id
+
+    @property
+    def attempt(self) -> int:
+        """The delivery's."""
+        return self.delivery.attempt
 
 
 @dataclass(slots=True)
@@ -68,7 +77,9 @@ class _Progress:
 
 
 class Delivering:
-    """The deliveries this process is working on."""
+    """Deliveries as a kind of claimed work. `sweep_after`: seconds a delivery may wait for its event."""
+
+    name = "delivery"
 
     def __init__(
         self,
@@ -76,83 +87,47 @@ class Delivering:
         outcomes: GroupWriter[DeliveryOutcome],
         channels: Mapping[str, Channel],
         pacer: Pacer,
-        capacity: Capacity,
         *,
         sweep_after: float,
-        lease_seconds: float,
     ) -> None:
         self._claims = claims
         self._outcomes = outcomes
         self._channels = channels
         self._pacer = pacer
-        self._capacity = capacity
         self._sweep_after = sweep_after
-        self._lease_seconds = lease_seconds
-        self._turns: dict[asyncio.Task[None], _Turn] = {}
-        self._claiming: set[asyncio.Task[None]] = set()
-        self._stopping = False
 
-    async def take(self, traceparents: Mapping[UUID, str | None]) -> None:
-        """Claim and send the deliveries of one batch, as places become free; returns when all are claimed.
+    async def claim(self, wanted: Mapping[UUID, str | None]) -> Sequence[InTurn]:
+        """Those of the deliveries that are still queued."""
+        return _in_turn(await self._claims.claim(wanted))
 
-        Raises Stopping when the notifier is told to stop meanwhile.
-        """
-        waiting = list(traceparents.items())
-        while waiting:
-            places = await self._capacity.wait_and_take(Lane.NORMAL, len(waiting))
-            part, waiting = waiting[:places], waiting[places:]
-            await self._claim_and_send(places, self._claims.claim(dict(part)))
+    async def claim_waiting(self, places: Places, limit: int) -> Sequence[InTurn]:
+        """Retries that are due, and what lost its event; before, what a silent notifier left is made due."""
+        released = await self._claims.release_silent()
+        if released:
+            log.warning("deliveries of a silent notifier released", count=released)
+        return _in_turn(await self._claims.claim_due(limit=limit, waited_seconds=self._sweep_after))
 
-    async def look_for_due(self) -> None:
-        """Send retries when they are due, and what lost its event, for as long as the process lives."""
-        while True:
-            try:
-                released = await self._claims.release_silent()
-                if released:
-                    log.warning("deliveries of a silent notifier released", count=released)
-                seconds = None
-                places = self._capacity.take(Lane.NORMAL, self._capacity.free(Lane.NORMAL))
-                if places:
-                    claim = self._claims.claim_due(limit=places, waited_seconds=self._sweep_after)
-                    await self._claim_and_send(places, claim)
-                    seconds = await self._claims.seconds_to_next_retry()
-            except TRANSIENT_DATABASE_ERRORS as error:
-                log.warning("looking for due deliveries failed", error=type(error).__name__)
-                seconds = None
-            await asyncio.sleep(LOOK_INTERVAL if seconds is None else min(LOOK_INTERVAL, max(0.02, seconds)))
+    async def read_back(self, known: Sequence[Attempt]) -> Sequence[InTurn]:
+        """Deliveries claimed without an answer."""
+        return _in_turn(await self._claims.read_back(known))
 
-    async def _claim_and_send(
-        self, places: int, claim: Coroutine[Any, Any, Sequence[ClaimedDelivery]]
-    ) -> None:
-        # Shielded: what a claim that was on its way has taken must be handed back, or it waits for its lease.
-        task = asyncio.create_task(self._claim_places(places, claim))
-        self._claiming.add(task)
-        task.add_done_callback(self._claiming.discard)
-        await asyncio.shield(task)
-
-    async def _claim_places(self, places: int, claim: Coroutine[Any, Any, Sequence[ClaimedDelivery]]) -> None:
-        deliveries: Sequence[ClaimedDelivery] = ()
+    async def work(self, held: Held[InTurn]) -> None:
+        """Send the delivery when its turn has come, and record what became of it."""
         try:
-            deliveries = await claim
+            await held.item.turn.acquire()
+        except asyncio.CancelledError:
+            if held.is_superseded:
+                raise
+            held.settle()
+            await self._record(verdicts.handed_back(held.item.delivery))
+            return
+        try:
+            outcome = await self._deliver(held)
+            held.settle()
+            if not await self._record(outcome):
+                log.warning("late result rejected", delivery_id=str(held.item.id), attempt=held.item.attempt)
         finally:
-            self._capacity.release(Lane.NORMAL, places - len(deliveries))
-        for group in by_destination(deliveries):
-            turn = _Turn(group)
-            task = asyncio.create_task(self._send_in_turn(turn))
-            self._turns[task] = turn
-            task.add_done_callback(self._turns.pop)
-
-    async def _send_in_turn(self, turn: _Turn) -> None:
-        for delivery in turn.deliveries:
-            try:
-                await self._record(
-                    verdicts.handed_back(delivery) if self._stopping else await self._deliver(turn, delivery)
-                )
-            except Exception as error:
-                # Its lease runs out and it is tried again; the others to this destination go on.
-                log.error("delivery without a record", delivery_id=str(delivery.id), exc_info=error)
-            finally:
-                self._capacity.release(Lane.NORMAL)
+            held.item.turn.release()
 
     async def _record(self, outcome: DeliveryOutcome) -> bool:
         try:
@@ -164,8 +139,9 @@ class Delivering:
             )
             return await self._outcomes.record(without_answer(outcome))
 
-    async def _deliver(self, turn: _Turn, delivery: ClaimedDelivery) -> DeliveryOutcome:
-        """Try once. Never raises."""
+    async def _deliver(self, held: Held[InTurn]) -> DeliveryOutcome:
+        """Try once. Raises CancelledError, and nothing else, when another worker has the delivery."""
+        delivery = held.item.delivery
         started = time.monotonic()
         with telemetry.tracer().start_as_current_span(
             f"process {TOPIC}",
@@ -181,7 +157,7 @@ class Delivering:
             set_status_on_exception=False,
         ) as span:
             parcel = replace(delivery.parcel, traceparent=telemetry.traceparent_of(span))
-            outcome = await self._attempt(turn, replace(delivery, parcel=parcel))
+            outcome = await self._attempt(held, replace(delivery, parcel=parcel))
         telemetry.DELIVERIES.labels(delivery.channel, outcome.outcome).inc()
         telemetry.DELIVERY_DURATION.labels(delivery.channel).observe(time.monotonic() - started)
         log.info(
@@ -198,7 +174,7 @@ class Delivering:
         )
         return outcome
 
-    async def _attempt(self, turn: _Turn, delivery: ClaimedDelivery) -> DeliveryOutcome:
+    async def _attempt(self, held: Held[InTurn], delivery: ClaimedDelivery) -> DeliveryOutcome:
         channel = self._channels.get(delivery.channel)
         now = datetime.now(UTC)
         if channel is None:
@@ -207,7 +183,6 @@ class Delivering:
             return refused
         progress = _Progress(delivery, self._claims, delivery.parcel.progress)
         parcel = replace(delivery.parcel, note=progress.note)
-        began = False
         try:
             wait = self._pacer.reserve(
                 channel.pace_key(parcel.target),
@@ -217,20 +192,21 @@ class Delivering:
             )
             if wait > PATIENCE:
                 return verdicts.put_off(delivery, wait)
-            turn.is_sending = True
             await asyncio.sleep(wait)
-            began = True
+            held.begin()
             receipt = await channel.send(parcel, now=now + timedelta(seconds=wait))
         except asyncio.CancelledError:
-            return verdicts.unknown(delivery, progress.kept) if began else verdicts.handed_back(delivery)
+            if held.is_superseded:
+                raise
+            if held.has_begun:
+                return verdicts.unknown(delivery, progress.kept)
+            return verdicts.handed_back(delivery)
         except Interrupted as interrupted:
             return self._failed(
                 delivery, channel, interrupted.error, interrupted.progress, interrupted.config
             )
         except Exception as error:  # whatever a channel raises is that delivery's failure only
             return self._failed(delivery, channel, error, progress.kept, None)
-        finally:
-            turn.is_sending = False
         return verdicts.delivered(delivery, receipt)
 
     def _failed(
@@ -262,27 +238,7 @@ class Delivering:
             self._pacer.hold(channel.pace_key(target), channel.limits(target), seconds, time.monotonic())
         return outcome
 
-    async def keep_leases(self) -> None:
-        """Extend the leases of what is being sent or waits for its turn, for as long as the process lives.
 
-        A delivery whose lease was lost all the same is sent by somebody else too; its record here is refused.
-        """
-        while True:
-            await asyncio.sleep(self._lease_seconds / 4)
-            try:
-                await self._claims.extend([one for turn in self._turns.values() for one in turn.deliveries])
-            except TRANSIENT_DATABASE_ERRORS as error:
-                log.warning("leases not extended", error=type(error).__name__)
-
-    async def drain(self, seconds: float) -> None:
-        """Let what is being sent finish for a while, then record it as unknown; hand back all that waits."""
-        self._stopping = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, seconds - STOP_GRACE)):
-                while busy := {*self._claiming, *self._turns}:
-                    await asyncio.wait(busy)
-        for task, turn in self._turns.items():
-            if turn.is_sending:
-                task.cancel()
-        if self._turns:
-            await asyncio.wait(self._turns.keys(), timeout=STOP_GRACE)
+def _in_turn(deliveries: Sequence[ClaimedDelivery]) -> list[InTurn]:
+    turns: dict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
+    return [InTurn(delivery, turns[delivery.destination_id]) for delivery in deliveries]

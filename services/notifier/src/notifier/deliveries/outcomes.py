@@ -41,6 +41,13 @@ UPDATE delivery_attempt t
        AS o (id, number, outcome, status_code, error_message)
  WHERE t.delivery_id = o.id AND t.number = o.number
 """
+# The leader ends an attempt as well, once its worker has fallen silent: then with words of its own.
+_CONFIRM = """
+SELECT t.delivery_id, t.number
+  FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[]) AS o (id, number, outcome, error_message)
+  JOIN delivery_attempt t ON t.delivery_id = o.id AND t.number = o.number
+ WHERE t.outcome = o.outcome AND t.error_message IS NOT DISTINCT FROM o.error_message
+"""
 _DISABLE = """
 UPDATE destination t SET status = 'disabled', status_reason = o.reason, updated_at = now()
   FROM unnest($1::uuid[], $2::text[]) AS o (id, reason)
@@ -101,6 +108,18 @@ class Outcomes:
         async with self._pool.acquire() as db, db.transaction():
             settled = await self._write(db, group)
         return [outcome.attempt in settled for outcome in group]
+
+    async def confirm(self, group: Sequence[DeliveryOutcome]) -> list[bool]:
+        """Which attempts have ended with just these outcomes and words."""
+        rows = await self._pool.fetch(
+            _CONFIRM,
+            [o.delivery.id for o in group],
+            [o.delivery.attempt for o in group],
+            [o.outcome for o in group],
+            [o.error_message and o.error_message[:ERROR_LENGTH] for o in group],
+        )
+        ended = {(row["delivery_id"], row["number"]) for row in rows}
+        return [outcome.attempt in ended for outcome in group]
 
     async def _write(
         self, db: DbSession, group: Sequence[DeliveryOutcome]

@@ -17,6 +17,7 @@ from common.errors import CarillonError
 from common.recordings.artifacts import Retries
 from common.recordings.store import NotStored
 from common.secrets.redaction import hide_secrets
+from common.work.worker import Held, Stop
 from executor.recordings.processing import retries as again
 from executor.recordings.processing.claims import ClaimedRecording
 from executor.recordings.processing.failures import Exhausted, StepFailed, StepTimeout, Unprocessable
@@ -52,12 +53,13 @@ class RecordingAttempts:
         self._max_attempts = max_attempts
         self._now = now
 
-    async def make(self, recording: ClaimedRecording, *, is_handed_back: Callable[[], bool]) -> None:
+    async def make(self, held: Held[ClaimedRecording]) -> None:
         """Go on with a recording from where it is, and record what becomes of it.
 
-        `is_handed_back` is asked when the attempt is cancelled: whether somebody else shall go on with it.
-        Whatever else cancels it leaves no record: the recording is another's by then.
+        One that is handed back is recorded for another worker to go on with. Whatever else stops it leaves no
+        record, because the recording is another worker's by then.
         """
+        recording = held.item
         logger = log.bind(
             tenant_id=str(recording.tenant_id),
             recording_id=str(recording.id),
@@ -79,20 +81,30 @@ class RecordingAttempts:
         ) as current:
             work = Work(recording, self._outcomes)
             try:
+                failed: StepFailed | None = None
                 try:
-                    await self._go_on(work, logger)
+                    await self._take_steps(work, logger)
                 except asyncio.CancelledError:
-                    if not is_handed_back():
+                    if held.stop is not Stop.HANDED_BACK:
                         raise
-                    # Nobody cancels a second time; what is left is to record it.
+                except StepFailed as error:
+                    failed = error
+                if held.is_superseded:
+                    # A connection that closes at that moment raises its own error in place of CancelledError.
+                    raise asyncio.CancelledError
+                held.settle()
+                if held.stop is Stop.HANDED_BACK:
                     await self._hand_back(work, logger)
-                except StepFailed as failed:
+                elif failed is not None:
                     current.set_attribute("error.type", failed.failure.code)
                     await self._settle(work, failed, logger)
+                else:
+                    await self._outcomes.finish(recording, work.status, work.artifacts)
+                    logger.info("recording processed", status=work.status.value, topic=recording.topic)
             except Superseded:
                 logger.warning("late result rejected")
 
-    async def _go_on(self, work: Work, logger: structlog.stdlib.BoundLogger) -> None:
+    async def _take_steps(self, work: Work, logger: structlog.stdlib.BoundLogger) -> None:
         recording = work.recording
         steps = self._checked(work)
         while (step := next_step(work.status, recording.processing, work.artifacts)) is not None:
@@ -112,8 +124,6 @@ class RecordingAttempts:
                 telemetry.RECORDING_STEPS.labels(step.value, outcome).inc()
                 telemetry.RECORDING_STEP_DURATION.labels(step.value).observe(elapsed)
             logger.info("recording step done", step=step.value, seconds=round(elapsed, 3))
-        await self._outcomes.finish(recording, work.status, work.artifacts)
-        logger.info("recording processed", status=work.status.value, topic=recording.topic)
 
     def _checked(self, work: Work) -> Mapping[Step, StepWork]:
         """The steps, if it is worth trying at all."""

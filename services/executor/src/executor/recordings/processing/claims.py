@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -17,12 +18,13 @@ from common.recordings.artifacts import Artifacts
 from common.recordings.files import RecordedFile
 from common.recordings.settings import ProcessingSettings
 from common.secrets.crypto import KeyRing, Undecryptable
+from common.work.leases import RECORDINGS, Attempt, patience
 
 log = structlog.get_logger()
 
 _NEVER = "('FAILED', 'SKIPPED')"
-# Who holds the lock, or has taken it already, works on it. An event that comes twice does not cut short the
-# wait for the next attempt; the first attempt waits for nothing, whatever the clocks say.
+# An event that comes twice does not cut short the wait for the next attempt; the first attempt waits for
+# nothing, whatever the clocks say.
 _WANTED = f"""
 SELECT id FROM recording
  WHERE id = ANY($1::uuid[]) AND worker IS NULL AND available_at IS NOT NULL AND status NOT IN {_NEVER}
@@ -43,17 +45,7 @@ SELECT id FROM (
      ORDER BY available_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
 LIMIT $4
 """
-# Whoever starts a recording anew sets its attempts to 0: then those of before are not counted any more.
-_CLAIM = """
-WITH wanted AS ({wanted}),
-claimed AS (
-    UPDATE recording r
-       SET worker = $2, attempt = r.attempt + 1, available_at = NULL, updated_at = now(),
-           lease_expires_at = clock_timestamp() + make_interval(secs => $3),
-           artifacts = CASE WHEN r.attempt = 0 THEN r.artifacts - 'retries' ELSE r.artifacts END
-      FROM wanted WHERE r.id = wanted.id
-    RETURNING r.*
-)
+_CLAIMED = """
 SELECT r.id, r.tenant_id, r.source_id, r.template_id, r.automation_id, r.status, r.attempt,
        r.meeting_id, r.topic, r.host, r.started_at, r.timezone, r.duration_minutes, r.files, r.processing,
        r.artifacts, r.trace_id, r.traceparent,
@@ -65,8 +57,9 @@ SELECT r.id, r.tenant_id, r.source_id, r.template_id, r.automation_id, r.status,
   JOIN connection c ON c.id = s.connection_id
   LEFT JOIN recording_template t ON t.id = r.template_id
 """
-_CLAIM_EVENTS = _CLAIM.format(wanted=_WANTED)
-_CLAIM_WAITING = _CLAIM.format(wanted=_WAITING)
+_CLAIM_EVENTS = f"WITH {RECORDINGS.claim(_WANTED)}{_CLAIMED}"
+_CLAIM_WAITING = f"WITH {RECORDINGS.claim(_WAITING)}{_CLAIMED}"
+_READ_BACK = f"WITH {RECORDINGS.read_back}{_CLAIMED}"
 
 _FILES = TypeAdapter(tuple[RecordedFile, ...])
 
@@ -136,6 +129,18 @@ class RecordingClaims:
         rows = await self._pool.fetch(
             _CLAIM_WAITING, waited_seconds, self._worker, self._lease_seconds, limit
         )
+        return [self._read(row, None) for row in rows]
+
+    async def read_back(self, known: Sequence[Attempt]) -> list[ClaimedRecording]:
+        """Recordings that are this worker's by a claim whose answer was lost: all it holds but `known`."""
+        async with asyncio.timeout(patience(self._lease_seconds)):
+            rows = await self._pool.fetch(
+                _READ_BACK,
+                [recording_id for recording_id, _ in known],
+                self._worker,
+                self._lease_seconds,
+                [number for _, number in known],
+            )
         return [self._read(row, None) for row in rows]
 
     def _read(self, row: asyncpg.Record, traceparent: str | None) -> ClaimedRecording:

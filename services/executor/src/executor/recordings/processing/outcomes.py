@@ -26,6 +26,7 @@ from common.events import (
     to_record,
 )
 from common.models import RecordingStatus
+from common.process.loops import end_if_cancelled
 from common.recordings.artifacts import Artifacts, Retries
 from executor.aftermath.table import Condemned
 from executor.recordings.processing.claims import ClaimedRecording
@@ -208,6 +209,7 @@ class RecordingOutcomes:
                 async with self._pool.acquire() as db, db.transaction():
                     return await write(db)
             except TRANSIENT_DATABASE_ERRORS as error:
+                end_if_cancelled()
                 log.warning("recording's progress not recorded yet", error=type(error).__name__)
                 await asyncio.sleep(RETRY_PAUSE)
 

@@ -9,10 +9,13 @@ import httpx
 from common.database.pool import ConnectionPool
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
+from common.work.leases import RECORDINGS, Leases
+from common.work.places import Places
+from common.work.worker import Worker
 from executor.aftermath.application import AftermathWriter
 from executor.recordings.processing.attempts import RecordingAttempts
-from executor.recordings.processing.claims import RecordingClaims
-from executor.recordings.processing.execution import Processing, capacity_for
+from executor.recordings.processing.claims import ClaimedRecording, RecordingClaims
+from executor.recordings.processing.execution import Processing
 from executor.recordings.processing.outcomes import RecordingOutcomes
 from executor.recordings.processing.pipeline import Step
 from executor.recordings.processing.progress import StepWork
@@ -38,11 +41,10 @@ def processing_of(
     credentials: Credentials,
     aftermath: AftermathWriter,
     worker: str,
-) -> Processing:
+) -> Worker[ClaimedRecording, Places]:
     """The processing of recordings in one executor; without a store every recording fails and says so."""
     steps = None if store is None else steps_of(settings, pool, ring, http, store, credentials)
-    return Processing(
-        pool,
+    processing = Processing(
         RecordingClaims(pool, ring, worker=worker, lease_seconds=settings.lease_seconds),
         RecordingAttempts(
             RecordingOutcomes(pool, worker=worker, aftermath=aftermath),
@@ -50,10 +52,13 @@ def processing_of(
             step_timeout=settings.recording_step_timeout,
             max_attempts=settings.recording_attempts,
         ),
-        capacity_for(settings.recording_concurrency),
-        worker=worker,
-        lease_seconds=settings.lease_seconds,
         sweep_after=settings.sweep_after,
+    )
+    return Worker(
+        processing,
+        Leases(pool, RECORDINGS, worker=worker, seconds=settings.lease_seconds),
+        [Places(settings.recording_concurrency)],
+        sweep_interval=settings.sweep_after / 3,
     )
 
 

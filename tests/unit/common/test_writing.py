@@ -15,9 +15,23 @@ from common.work.writing import MAX_GROUP, GroupWriter
 Write = Callable[[Sequence[int]], Awaitable[Sequence[bool]]]
 
 
+class Scripted:
+    """Writes as the test says; `committed` is what it finds when it reads back."""
+
+    def __init__(self, write: Write, committed: Sequence[int] = ()) -> None:
+        self._write = write
+        self._committed = committed
+
+    async def write(self, group: Sequence[int]) -> Sequence[bool]:
+        return await self._write(group)
+
+    async def confirm(self, group: Sequence[int]) -> Sequence[bool]:
+        return [entry in self._committed for entry in group]
+
+
 @asynccontextmanager
-async def writing(write: Write) -> AsyncIterator[GroupWriter[int]]:
-    writer = GroupWriter(write, name="numbers")
+async def writing(write: Write, committed: Sequence[int] = ()) -> AsyncIterator[GroupWriter[int]]:
+    writer = GroupWriter(Scripted(write, committed), name="numbers")
     task = asyncio.create_task(writer.run())
     try:
         yield writer
@@ -75,6 +89,20 @@ async def test_a_fault_of_the_database_delays_and_drops_nothing(monkeypatch: pyt
     async with writing(write) as writer:
         assert await asyncio.gather(*(writer.record(number) for number in range(3))) == [True] * 3
     assert faults == []
+
+
+async def test_what_was_committed_without_an_answer_is_not_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grouping, "RETRY_PAUSE", 0)
+    answers = iter([ConnectionResetError()])
+
+    async def write(entries: Sequence[int]) -> list[bool]:
+        if (error := next(answers, None)) is not None:
+            raise error
+        return [entry > 3 for entry in entries]
+
+    async with writing(write, committed=[1, 2, 4]) as writer:
+        numbers = await asyncio.gather(*(writer.record(number) for number in range(1, 5)))
+    assert numbers == [True, True, False, True], "the third came too late, whatever became of the answer"
 
 
 async def test_an_entry_that_cannot_be_written_fails_alone() -> None:

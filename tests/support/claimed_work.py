@@ -1,0 +1,419 @@
+"""The three kinds of claimed work, each as one test double of its inside and the real machine around it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+import asyncpg
+
+from common.database.pool import ConnectionPool
+from common.models import Lane
+from common.secrets.crypto import KeyRing
+from common.work.leases import RECORDINGS, Leases
+from common.work.places import Places
+from common.work.worker import Worker
+from executor.aftermath.application import AftermathWriter
+from executor.handlers.base import Outcome, RunContext
+from executor.recordings.processing.attempts import RecordingAttempts
+from executor.recordings.processing.claims import RecordingClaims
+from executor.recordings.processing.execution import Processing
+from executor.recordings.processing.outcomes import RecordingOutcomes
+from executor.recordings.processing.pipeline import Step
+from executor.recordings.processing.progress import StepWork, Work
+from notifier.channels.base import Parcel, Receipt
+from platforms.zoom import ZOOM_USER
+from scheduler.lease import Lease, Term
+from scheduler.rescue import Rescue
+from tests.factories import Team, World
+from tests.support import recordings
+from tests.support.executor_harness import PUBLIC_URL, SCRIPTED, succeed, working
+from tests.support.leaders import lead
+from tests.support.notifier_harness import notifying
+
+
+@dataclass
+class Gate:
+    """Attempts that have begun wait here until it is opened."""
+
+    begun: list[UUID] = field(default_factory=list)
+    stopped: list[UUID] = field(default_factory=list)
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def go_through(self, item_id: UUID) -> None:
+        """One attempt, which notes that it has begun and, if so, that it was stopped."""
+        self.begun.append(item_id)
+        try:
+            await self.is_open.wait()
+        except asyncio.CancelledError:
+            self.stopped.append(item_id)
+            raise
+
+    def open(self) -> None:
+        """Let every attempt end, from now on."""
+        self.is_open.set()
+
+
+@dataclass(frozen=True)
+class Row:
+    """What all kinds have in common of a row."""
+
+    status: str
+    worker: str | None
+    lease_expires_at: datetime | None
+    attempt: int
+    uncounted: int
+
+
+class Bench(ABC):
+    """One process that works on one kind."""
+
+    claims: Any
+    """Has `claim`, which tests may slow down or break."""
+
+    @abstractmethod
+    async def take(self, *ids: UUID) -> None:
+        """As if the events of these had come."""
+
+    @abstractmethod
+    async def sweep(self) -> None:
+        """Take what waited too long straight from PostgreSQL."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Take no more."""
+
+    @abstractmethod
+    async def drain(self, seconds: float) -> None:
+        """Finish or hand back."""
+
+    @abstractmethod
+    async def abandon(self) -> None:
+        """Stop at once and record nothing."""
+
+    @property
+    @abstractmethod
+    def used(self) -> int:
+        """Places that are taken."""
+
+    @abstractmethod
+    def delay_the_record(self, reached: asyncio.Event, go_on: asyncio.Event) -> None:
+        """Let the last write of every attempt wait for `go_on`."""
+
+
+class Kind(ABC):
+    """One kind of claimed work."""
+
+    name: ClassVar[str]
+    table: ClassVar[str]
+    done: ClassVar[str]
+    """The state of an item whose attempt succeeded."""
+    waiting: ClassVar[frozenset[str]]
+    """The states of an item that waits for another attempt."""
+
+    def __init__(self, world: World, team: Team, pool: ConnectionPool, ring: KeyRing) -> None:
+        self.world = world
+        self.team = team
+        self.pool = pool
+        self.ring = ring
+        self._leader: tuple[Lease, Term] | None = None
+
+    @abstractmethod
+    async def add(self, *, max_attempts: int = 5, age: timedelta = timedelta()) -> UUID:
+        """An item that waits for its first attempt since `age`, its event being on its way."""
+
+    @abstractmethod
+    def working(
+        self,
+        gate: Gate,
+        name: str = "worker-1",
+        *,
+        pool: ConnectionPool | None = None,
+        concurrency: int = 200,
+        lease_seconds: float = 60.0,
+    ) -> AbstractAsyncContextManager[Bench]:
+        """A process with its background work; at the end it is stopped like one that is killed."""
+
+    async def row(self, item_id: UUID) -> Row:
+        """The row as it is now."""
+        return self._read(await self.world.row(self.table, item_id))
+
+    def _read(self, row: asyncpg.Record) -> Row:
+        return Row(
+            row["status"], row["worker"], row["lease_expires_at"], row["attempt"], row.get("uncounted", 0)
+        )
+
+    async def rows(self, ids: Sequence[UUID]) -> list[Row]:
+        """Several rows."""
+        return [await self.row(item_id) for item_id in ids]
+
+    async def give_to(self, worker: str, item_id: UUID) -> None:
+        """As if its lease had run out and another worker had claimed it since."""
+        await self.world.sql.execute(
+            f"UPDATE {self.table} SET worker = $2, attempt = attempt + 1,"
+            " lease_expires_at = clock_timestamp() + interval '1 min' WHERE id = $1",
+            item_id,
+            worker,
+        )
+
+    async def expire_leases(self) -> None:
+        """As if every worker had been silent for long."""
+        await self.world.sql.execute(
+            f"UPDATE {self.table} SET lease_expires_at = clock_timestamp() - interval '1 s'"
+            " WHERE worker IS NOT NULL"
+        )
+
+    async def rescue(self) -> int:
+        """What a leader does for the items of workers that fell silent; answers how many there were."""
+        if self._leader is None:
+            self._leader = await lead(self.pool)
+        lease, term = self._leader
+        return await Rescue(self.pool, lease).rescue_batch(term)
+
+    async def make_due(self) -> None:
+        """As if the time of every attempt that waits had come, for those who sweep."""
+        await self.rescue()
+
+
+class _Runs(Kind):
+    name, table, done = "runs", "automation_run", "completed"
+    waiting = frozenset({"queued", "retrying"})
+    _automations: list[UUID]
+
+    async def add(self, *, max_attempts: int = 5, age: timedelta = timedelta()) -> UUID:
+        [automation_id] = await self.world.automations(self.team, None, kind=SCRIPTED, config={})
+        return await self.world.run(
+            self.team, automation_id, max_attempts=max_attempts, available_at=datetime.now(UTC) - age
+        )
+
+    @asynccontextmanager
+    async def working(
+        self,
+        gate: Gate,
+        name: str = "worker-1",
+        *,
+        pool: ConnectionPool | None = None,
+        concurrency: int = 200,
+        lease_seconds: float = 60.0,
+    ) -> AsyncIterator[Bench]:
+        async def act(context: RunContext) -> Outcome:
+            await gate.go_through(context.run_id)
+            return await succeed(context)
+
+        async with working(
+            pool or self.pool, self.ring, act, name=name, concurrency=concurrency, lease_seconds=lease_seconds
+        ) as worker:
+            yield _RunBench(worker)
+
+
+class _RunBench(Bench):
+    def __init__(self, worker: Any) -> None:
+        self.claims = worker.claims
+        self._worker = worker
+
+    async def take(self, *ids: UUID) -> None:
+        await self._worker.take(Lane.NORMAL, dict.fromkeys(ids))
+
+    async def sweep(self) -> None:
+        await self._worker.execution.sweep()
+
+    def close(self) -> None:
+        self._worker.execution.close()
+
+    async def drain(self, seconds: float) -> None:
+        await self._worker.execution.drain(seconds)
+
+    async def abandon(self) -> None:
+        await self._worker.execution.abandon()
+
+    @property
+    def used(self) -> int:
+        used: int = self._worker.execution.used
+        return used
+
+    def delay_the_record(self, reached: asyncio.Event, go_on: asyncio.Event) -> None:
+        _delay(self._worker.completions, "write", reached, go_on)
+
+
+class _Recordings(Kind):
+    name, table, done = "recordings", "recording", "TRANSCRIBED"
+    waiting = frozenset({"INITIALIZED", "DOWNLOADING", "DOWNLOADED", "TRANSCRIBING"})
+    _source: UUID | None = None
+
+    async def add(self, *, max_attempts: int = 5, age: timedelta = timedelta()) -> UUID:
+        self._max_attempts = max_attempts
+        if self._source is None:
+            connection_id = await self.world.connection(self.team, ZOOM_USER, "token")
+            self._source = await recordings.source(self.world, self.team, connection_id)
+        return await recordings.recording(
+            self.world,
+            self.team,
+            self._source,
+            processing={"auto_upload": False},
+            available_at=datetime.now(UTC) - age,
+        )
+
+    def _read(self, row: asyncpg.Record) -> Row:
+        uncounted = row["artifacts"].get("retries", {}).get("uncounted", 0)
+        return Row(row["status"], row["worker"], row["lease_expires_at"], row["attempt"], uncounted)
+
+    @asynccontextmanager
+    async def working(
+        self,
+        gate: Gate,
+        name: str = "worker-1",
+        *,
+        pool: ConnectionPool | None = None,
+        concurrency: int = 200,
+        lease_seconds: float = 60.0,
+    ) -> AsyncIterator[Bench]:
+        pool = pool or self.pool
+        claims = RecordingClaims(pool, self.ring, worker=name, lease_seconds=lease_seconds)
+        outcomes = RecordingOutcomes(pool, worker=name, aftermath=AftermathWriter(public_url=PUBLIC_URL))
+        steps: dict[Step, StepWork] = {Step.DOWNLOAD: _GatedStep(gate), Step.TRANSCRIBE: _NoStep()}
+        attempts = RecordingAttempts(outcomes, steps, step_timeout=60, max_attempts=self._max_attempts)
+        processing = Worker(
+            Processing(claims, attempts, sweep_after=15),
+            Leases(pool, RECORDINGS, worker=name, seconds=lease_seconds),
+            [Places(concurrency)],
+            sweep_interval=5,
+        )
+        leases = asyncio.create_task(processing.keep_leases())
+        try:
+            yield _RecordingBench(claims, processing, outcomes)
+        finally:
+            leases.cancel()
+            await asyncio.wait([leases])
+            await processing.abandon()
+
+
+class _GatedStep:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def run(self, work: Work, *, now: datetime) -> None:
+        await self._gate.go_through(work.recording.id)
+        stored = {"path": "film", "bytes": 1, "sha256": "", "kind": "video", "extension": "mp4"}
+        await work.save(work.artifacts.model_validate({"files": {"film": stored}}))
+
+
+class _NoStep:
+    async def run(self, work: Work, *, now: datetime) -> None:
+        return
+
+
+class _RecordingBench(Bench):
+    def __init__(self, claims: Any, processing: Any, outcomes: Any) -> None:
+        self.claims = claims
+        self._processing = processing
+        self._outcomes = outcomes
+
+    async def take(self, *ids: UUID) -> None:
+        await self._processing.take(dict.fromkeys(ids))
+
+    async def sweep(self) -> None:
+        await self._processing.sweep()
+
+    def close(self) -> None:
+        self._processing.close()
+
+    async def drain(self, seconds: float) -> None:
+        await self._processing.drain(seconds)
+
+    async def abandon(self) -> None:
+        await self._processing.abandon()
+
+    @property
+    def used(self) -> int:
+        used: int = self._processing.used
+        return used
+
+    def delay_the_record(self, reached: asyncio.Event, go_on: asyncio.Event) -> None:
+        _delay(self._outcomes, "finish", reached, go_on)
+
+
+class _Deliveries(Kind):
+    name, table, done = "deliveries", "delivery", "delivered"
+    waiting = frozenset({"queued", "retrying"})
+
+    async def add(self, *, max_attempts: int = 5, age: timedelta = timedelta()) -> UUID:
+        destination_id = await self.world.telegram(self.team)
+        return await self.world.delivery(self.team, destination_id, next_attempt_at=datetime.now(UTC) - age)
+
+    @asynccontextmanager
+    async def working(
+        self,
+        gate: Gate,
+        name: str = "worker-1",
+        *,
+        pool: ConnectionPool | None = None,
+        concurrency: int = 200,
+        lease_seconds: float = 60.0,
+    ) -> AsyncIterator[Bench]:
+        async def send(parcel: Parcel) -> Receipt:
+            await gate.go_through(parcel.id)
+            return Receipt(200, {})
+
+        async with notifying(
+            pool or self.pool,
+            self.ring,
+            send,
+            name=name,
+            concurrency=concurrency,
+            lease_seconds=lease_seconds,
+        ) as notifier:
+            yield _DeliveryBench(notifier)
+
+    async def rescue(self) -> int:
+        from notifier.deliveries.claims import Claims
+
+        return await Claims(self.pool, self.ring, worker="other", lease_seconds=60).release_silent()
+
+
+class _DeliveryBench(Bench):
+    def __init__(self, notifier: Any) -> None:
+        self.claims = notifier.claims
+        self._notifier = notifier
+
+    async def take(self, *ids: UUID) -> None:
+        await self._notifier.delivering.take(dict.fromkeys(ids))
+
+    async def sweep(self) -> None:
+        await self._notifier.delivering.sweep()
+
+    def close(self) -> None:
+        self._notifier.delivering.close()
+
+    async def drain(self, seconds: float) -> None:
+        await self._notifier.delivering.drain(seconds)
+
+    async def abandon(self) -> None:
+        await self._notifier.delivering.abandon()
+
+    @property
+    def used(self) -> int:
+        used: int = self._notifier.delivering.used
+        return used
+
+    def delay_the_record(self, reached: asyncio.Event, go_on: asyncio.Event) -> None:
+        _delay(self._notifier.outcomes, "write", reached, go_on)
+
+
+def _delay(of: Any, name: str, reached: asyncio.Event, go_on: asyncio.Event) -> None:
+    original = getattr(of, name)
+
+    async def delayed(*args: Any, **named: Any) -> Any:
+        reached.set()
+        await go_on.wait()
+        return await original(*args, **named)
+
+    setattr(of, name, delayed)
+
+
+KINDS: tuple[type[Kind], ...] = (_Runs, _Recordings, _Deliveries)
