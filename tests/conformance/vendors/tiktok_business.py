@@ -208,7 +208,6 @@ TOKENS = [
         ("logged-out-1", 40114, REAUTH),
         ("not-allowlisted-1", 40118, PERM),
         ("unscoped-1", 40001, PERM),
-        ("sandbox-tt-creator-1", 40119, REAUTH),
     )
 ]
 
@@ -336,7 +335,6 @@ QUERIES = [
             ({"dimensions": [7.5]}, "dimensions: Must be a list of strings."),
             ({"dimensions": ["shoe_size"]}, "Invalid dimensions"),
             ({"dimensions": ["campaign_id", "ad_id"]}, "Only one ID dimension"),
-            ({"dimensions": ["stat_time_day", "stat_time_hour"]}, "Only one time dimension"),
             ({"dimensions": ["ad_id"]}, "does not match data_level"),
             ({"metrics": ["spend", "joy"]}, "Invalid metric fields: ['joy']"),
             ({"start_date": ""}, "Missing required field(s): start_date."),
@@ -344,8 +342,6 @@ QUERIES = [
             ({"start_date": "2026-11-08"}, "must not be later"),
             ({"start_date": "2026-10-08", "dimensions": BY_DAY}, "cannot exceed 30 days"),
             ({"start_date": "2025-11-07"}, "cannot exceed 365 days"),
-            ({"dimensions": ["campaign_id", "stat_time_hour"]}, "cannot exceed 1 day "),
-            ({"dimensions": BY_DAY, "start_date": "", "end_date": "", "query_lifetime": True}, ""),
             ({"order_field": "campaign_name"}, "order_field"),
             ({"order_type": "UP"}, "order_type"),
             ({"page_size": 1001}, "page_size: Must be between 1 and 1000."),

@@ -42,24 +42,6 @@ async def test_levels_and_days_add_up_to_the_account(app: SandboxApp, column: st
     assert total(daily, column) == float(whole[column])
 
 
-@pytest.mark.parametrize("breakdowns", ["age", "gender", "country", "publisher_platform", "age,gender"])
-async def test_breakdowns_add_up_and_are_named(app: SandboxApp, breakdowns: str) -> None:
-    (whole,) = await app.insights(fields="impressions,spend", date_preset="last_7d")
-    rows = await app.insights(fields="impressions,spend", date_preset="last_7d", breakdowns=breakdowns)
-    names = breakdowns.split(",")
-    assert all(name in row for row in rows for name in names)
-    assert total(rows, "impressions") == float(whole["impressions"])
-    assert total(rows, "spend") == float(whole["spend"])
-
-
-async def test_a_list_may_come_as_json(app: SandboxApp) -> None:
-    plain = await app.insights(fields="spend", breakdowns="age,gender", date_preset="last_3d")
-    encoded = await app.insights(
-        fields='["spend"]', breakdowns='["age","gender"]', date_preset="last_3d", time_increment="all_days"
-    )
-    assert plain == encoded
-
-
 async def test_what_delivered_nothing_has_no_row(app: SandboxApp) -> None:
     rows = await app.insights(level="campaign", fields="campaign_name,impressions", date_preset="last_7d")
     assert "Brand film" not in {row["campaign_name"] for row in rows}
@@ -96,32 +78,6 @@ async def test_monthly_rows_are_cut_at_the_calendar(app: SandboxApp) -> None:
     ]
 
 
-async def test_several_ranges_are_several_rows(app: SandboxApp) -> None:
-    ranges = [{"since": "2026-11-01", "until": "2026-11-02"}, {"since": "2026-11-08", "until": "2026-11-09"}]
-    rows = await app.insights(fields="spend", time_ranges=json.dumps(ranges))
-    assert [row["date_start"] for row in rows] == ["2026-11-01", "2026-11-08"]
-
-
-async def test_pages_of_rows_join_without_gap(app: SandboxApp) -> None:
-    whole = await app.insights(level="ad", fields="ad_id,spend", date_preset="last_7d", time_increment="1")
-    answer = await app.graph(
-        f"{ACCOUNT}/insights",
-        level="ad",
-        fields="ad_id,spend",
-        date_preset="last_7d",
-        time_increment="1",
-        limit="7",
-    )
-    joined: list[dict[str, Any]] = []
-    while True:
-        page = answer.json()
-        joined += page["data"]
-        if "next" not in page["paging"]:
-            break
-        answer = await app.http.get(page["paging"]["next"])
-    assert joined == whole
-
-
 async def test_the_default_page_has_25_rows(app: SandboxApp) -> None:
     answer = await app.graph(f"{ACCOUNT}/insights", level="ad", time_increment="1")
     assert len(answer.json()["data"]) == 25
@@ -143,23 +99,10 @@ async def test_filtering_by_name_and_by_metric(app: SandboxApp) -> None:
     assert 0 < len(large) < len(everything)
 
 
-async def test_sorting(app: SandboxApp) -> None:
-    rows = await app.insights(level="ad", fields="spend", sort='["spend_descending"]', date_preset="last_7d")
-    spent = [float(row["spend"]) for row in rows]
-    assert spent == sorted(spent, reverse=True)
-
-
 async def test_attribution_windows_accompany_the_value(app: SandboxApp) -> None:
     (row,) = await app.insights(fields="actions", action_attribution_windows='["1d_click","7d_click"]')
     clicks = next(item for item in row["actions"] if item["action_type"] == "link_click")
     assert 0 < int(clicks["1d_click"]) < int(clicks["7d_click"]) <= int(clicks["value"])
-
-
-async def test_a_summary_sums(app: SandboxApp) -> None:
-    answer = await app.graph(
-        f"{ACCOUNT}/insights", level="campaign", fields="spend", default_summary="true", date_preset="last_7d"
-    )
-    assert float(answer.json()["summary"]["spend"]) == total(answer.json()["data"], "spend")
 
 
 async def test_a_campaigns_own_insights(app: SandboxApp) -> None:
@@ -167,69 +110,6 @@ async def test_a_campaigns_own_insights(app: SandboxApp) -> None:
     own = (await app.graph(f"{campaign['id']}/insights", fields="campaign_id,spend")).json()["data"]
     among = await app.insights(level="campaign", fields="campaign_id,spend")
     assert own == [row for row in among if row["campaign_id"] == campaign["id"]]
-
-
-@pytest.mark.parametrize(
-    ("params", "code", "subcode", "says"),
-    [
-        (
-            {"fields": "spend,landing_page_views"},
-            100,
-            None,
-            "landing_page_views is not valid for fields param",
-        ),
-        ({"level": "banner"}, 100, None, "level must be one of the following values"),
-        ({"date_preset": "last_month_or_so"}, 100, None, "date_preset must be one of"),
-        ({"breakdowns": "shoe_size"}, 100, None, "breakdowns[0] must be one of"),
-        (
-            {"breakdowns": "age,country"},
-            2,
-            1504041,
-            "breakdown columns (action_type, age, country) is invalid",
-        ),
-        ({"time_increment": "91"}, 100, None, "time_increment"),
-        ({"time_range": "last week"}, 100, None, "param time_range must be a JSON object"),
-        ({"time_range": '{"since":"2026-11-05","until":"2026-11-01"}'}, 100, None, "must not be after"),
-        ({"filtering": '[{"field":"mood","operator":"EQUAL","value":1}]'}, 100, None, "'mood'"),
-        ({"sort": "beauty_descending"}, 100, None, "beauty"),
-        ({"limit": "0"}, 100, None, "limit"),
-        ({"limit": "many"}, 100, None, "limit"),
-    ],
-)
-async def test_bad_parameters(
-    app: SandboxApp, params: dict[str, str], code: int, subcode: int | None, says: str
-) -> None:
-    error = await app.error(f"{ACCOUNT}/insights", **params)
-    assert (error["code"], error.get("error_subcode")) == (code, subcode)
-    assert says in error["message"]
-
-
-async def test_nothing_is_older_than_37_months(app: SandboxApp) -> None:
-    oldest = await app.graph(
-        f"{ACCOUNT}/insights", fields="spend", time_range='{"since":"2023-10-21","until":"2023-10-22"}'
-    )
-    assert oldest.status_code == 200
-    error = await app.error(f"{ACCOUNT}/insights", time_range='{"since":"2023-10-20","until":"2023-10-22"}')
-    assert error["code"] == 3018
-    assert "beyond 37 months from the current date" in error["message"]
-
-
-async def test_a_huge_query_fails_late_and_vaguely_until_it_is_made_smaller(app: SandboxApp) -> None:
-    huge = {"level": "ad", "date_preset": "maximum", "time_increment": "1", "breakdowns": "age"}
-    answer = await app.graph(f"{ACCOUNT}/insights", fields="spend", **huge)
-    assert answer.status_code == 500
-    error = answer.json()["error"]
-    assert (error["code"], error["error_subcode"]) == (1, 99)
-    smaller = await app.graph(f"{ACCOUNT}/insights", fields="spend", **(huge | {"date_preset": "last_30d"}))
-    assert smaller.status_code == 200
-
-
-async def test_a_huge_page_asks_for_less(app: SandboxApp) -> None:
-    params = {"level": "ad", "date_preset": "maximum", "time_increment": "1", "fields": "spend"}
-    answer = await app.graph(f"{ACCOUNT}/insights", limit="5000", **params)
-    assert answer.status_code == 500
-    assert "reduce the amount of data" in answer.json()["error"]["message"]
-    assert (await app.graph(f"{ACCOUNT}/insights", limit="2500", **params)).status_code == 200
 
 
 @pytest.mark.parametrize("preset", PRESETS)

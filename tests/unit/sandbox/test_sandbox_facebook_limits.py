@@ -45,30 +45,6 @@ async def test_accounts_and_pages_have_limits_of_their_own(app: SandboxApp) -> N
     assert usage(structure, "x-business-use-case-usage")[NUMBER][0]["type"] == "ads_management"
 
 
-async def test_past_the_limit_of_an_account_it_is_80000_until_the_hour_has_passed(app: SandboxApp) -> None:
-    await limit(app, facebook_account_calls_per_hour=2)
-    for _ in range(2):
-        assert (await app.graph(f"{ACCOUNT}/insights")).status_code == 200
-    answer = await app.graph(f"{ACCOUNT}/insights")
-    assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == 80000
-    assert "retry-after" not in answer.headers
-    regain = usage(answer, "x-business-use-case-usage")[NUMBER][0]["estimated_time_to_regain_access"]
-    assert 59 <= regain <= 60
-    app.clock.advance(regain * 60)
-    assert (await app.graph(f"{ACCOUNT}/insights")).status_code == 200
-
-
-async def test_past_the_apps_limit_it_is_4_for_everything(app: SandboxApp) -> None:
-    await limit(app, facebook_app_calls_per_hour=1)
-    await app.graph("me")
-    answer = await app.graph("me/adaccounts")
-    assert answer.status_code == 403
-    error = answer.json()["error"]
-    assert (error["code"], error["is_transient"]) == (4, True)
-    assert error["message"] == "(#4) Application request limit reached"
-
-
 async def test_a_limit_that_makes_no_sense_changes_nothing(app: SandboxApp) -> None:
     answer = await app.http.put(
         "/_sandbox/limits", json={"facebook_app_calls_per_hour": 5, "telegram_chat_per_second": -1}
@@ -85,30 +61,3 @@ async def test_a_limit_that_makes_no_sense_changes_nothing(app: SandboxApp) -> N
 async def test_old_versions_are_served_by_the_oldest_left(app: SandboxApp, path: str, served: str) -> None:
     answer = await app.http.get(path, params={"access_token": TOKEN})
     assert (answer.status_code, answer.headers["facebook-api-version"]) == (200, served)
-
-
-@pytest.mark.parametrize(
-    ("path", "status", "code"),
-    [
-        ("/v99.0/me", 400, 2500),
-        ("/v26.0/oauth/nothing", 400, 2500),
-        ("/v26.0/12345678901", 400, 100),
-        ("/v26.0/act_1/insights", 400, 100),
-        ("/v26.0/nobody-we-know", 404, 803),
-        ("/v26.0/me/friends-of-friends", 400, 100),
-    ],
-)
-async def test_what_does_not_exist(app: SandboxApp, path: str, status: int, code: int) -> None:
-    answer = await app.http.get(path, params={"access_token": TOKEN})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
-
-
-async def test_answers_look_like_the_platforms(app: SandboxApp) -> None:
-    answer = await app.graph("me", fields="id")
-    assert answer.headers["content-type"] == "application/json; charset=UTF-8"
-    assert answer.headers["cache-control"] == "private, no-cache, no-store, must-revalidate"
-    assert answer.headers["expires"] == "Sat, 01 Jan 2000 00:00:00 GMT"
-    linked = await app.graph(PAGE, fields="link")
-    assert r"https:\/\/www.facebook.com\/brightpathcourses" in linked.text
-    traces = {(await app.error("nobody"))["fbtrace_id"] for _ in range(5)}
-    assert len(traces) == 5

@@ -11,8 +11,6 @@ from tests.unit.sandbox.tiktok_calls import (
     EURO,
     TOKEN,
     TikTok,
-    code_of,
-    data_of,
 )
 
 
@@ -51,41 +49,6 @@ async def test_paths_that_lead_nowhere(
     assert (answer.status_code, answer.text) == (status, text)
 
 
-async def test_an_old_version_is_refused_by_code(app: SandboxApp) -> None:
-    assert code_of(await app.http.get("/open_api/v1.2/campaign/get/")) == 40006
-
-
-@pytest.mark.parametrize(
-    ("token", "code"),
-    [
-        ("", 40104),
-        ("nonsense", 40105),
-        ("abcd" * 10, 40105),
-        ("act.nonsense", 40105),
-        ("expired-1", 40102),
-        ("revoked-1", 40105),
-        ("mismatched-1", 40106),
-        ("blocked-1", 40113),
-        ("logged-out-1", 40114),
-        ("not-allowlisted-1", 40118),
-        ("unscoped-1", 40001),
-        ("sandbox-tt-creator-1", 40119),
-    ],
-)
-async def test_tokens_that_are_good_for_nothing(tiktok: TikTok, token: str, code: int) -> None:
-    answer = await tiktok.get("/campaign/get/", token, advertiser_id=ADVERTISER)
-    assert code_of(answer) == code
-    assert answer.json()["message"]
-
-
-async def test_the_token_is_not_taken_from_authorization(app: SandboxApp) -> None:
-    headers = {"authorization": f"Bearer {TOKEN}"}
-    answer = await app.http.get(
-        f"{BASE}/campaign/get/", params={"advertiser_id": ADVERTISER}, headers=headers
-    )
-    assert answer.json()["message"].startswith("Access token is null, you should set it in http header")
-
-
 async def test_the_advertisers_of_a_token(tiktok: TikTok) -> None:
     listed = (await tiktok.data("/oauth2/advertiser/get/", **APP))["list"]
     assert len(listed) == 4
@@ -107,22 +70,6 @@ async def test_advertisers_tell_currency_zone_and_state(tiktok: TikTok) -> None:
         "list"
     ]
     assert brief == {"name": "Brightpath Courses", "currency": "EUR"}
-
-
-@pytest.mark.parametrize(
-    ("params", "code"),
-    [
-        ({}, 40002),
-        ({"advertiser_ids": "7001"}, 40002),
-        ({"advertiser_ids": "[1"}, 40002),
-        ({"advertiser_ids": ["x"]}, 40002),
-        ({"advertiser_ids": ["700"]}, 40300),
-        ({"advertiser_ids": [ADVERTISER] * 101}, 40011),
-        ({"advertiser_ids": [ADVERTISER], "fields": ["shoe_size"]}, 40002),
-    ],
-)
-async def test_advertisers_asked_for_wrongly(tiktok: TikTok, params: dict[str, Any], code: int) -> None:
-    assert await tiktok.code("/advertiser/info/", **params) == code
 
 
 async def test_campaigns_come_in_numbered_pages(tiktok: TikTok) -> None:
@@ -155,73 +102,6 @@ async def test_campaigns_come_in_numbered_pages(tiktok: TikTok) -> None:
 async def test_campaigns_are_filtered(tiktok: TikTok, filtering: dict[str, Any], names: set[str]) -> None:
     listed = await tiktok.data("/campaign/get/", advertiser_id=ADVERTISER, filtering=filtering)
     assert {campaign["campaign_name"] for campaign in listed["list"]} == names
-
-
-@pytest.mark.parametrize(
-    ("params", "code"),
-    [
-        ({"advertiser_id": ADVERTISER, "page_size": 1001}, 40002),
-        ({"advertiser_id": ADVERTISER, "page": 0}, 40002),
-        ({"advertiser_id": ADVERTISER, "page": "two"}, 40002),
-        ({"advertiser_id": ADVERTISER, "filtering": "{"}, 40002),
-        ({"advertiser_id": ADVERTISER, "filtering": {"mood": "x"}}, 40002),
-        ({"advertiser_id": ADVERTISER, "filtering": {"campaign_ids": ["1"] * 101}}, 40011),
-        ({"advertiser_id": ADVERTISER, "filtering": {"creation_filter_start_time": "today"}}, 40002),
-        ({"advertiser_id": "7999"}, 40300),
-    ],
-)
-async def test_campaigns_asked_for_wrongly(tiktok: TikTok, params: dict[str, Any], code: int) -> None:
-    assert await tiktok.code("/campaign/get/", **params) == code
-
-
-async def test_an_advertiser_that_was_kept_from_the_app(tiktok: TikTok) -> None:
-    token = (await tiktok.signed_in(declined=EURO))["access_token"]
-    listed = (await tiktok.data("/oauth2/advertiser/get/", token, **APP))["list"]
-    assert EURO not in {it["advertiser_id"] for it in listed}
-    assert await tiktok.code("/campaign/get/", token, advertiser_id=EURO) == 40001
-    assert await tiktok.code("/campaign/get/", token, advertiser_id=ADVERTISER) == 0
-
-
-async def test_a_creators_account_and_videos(tiktok: TikTok) -> None:
-    token = "sandbox-tt-creator-miraifitness-1"
-    assert await tiktok.code("/business/get/", token, business_id="someone-else") == 40001
-    assert await tiktok.code("/business/get/", TOKEN, business_id="x") == 40119
-    pair = await creator_pair(tiktok, sandbox_creator="miraifitness")
-    account = await tiktok.data(
-        "/business/get/",
-        pair["access_token"],
-        business_id=pair["open_id"],
-        fields=["username", "followers_count", "video_views"],
-    )
-    assert account["username"] == "miraifitness"
-    assert account["followers_count"] > 0
-    assert [day["date"] for day in account["metrics"]] == [f"2026-11-{day}" for day in range(14, 21)]
-    query = {"business_id": pair["open_id"], "fields": ["item_id", "create_time"], "max_count": 20}
-    page = await tiktok.data("/business/video/list/", pair["access_token"], **query)
-    following = await tiktok.data(
-        "/business/video/list/", pair["access_token"], **query, cursor=page["cursor"]
-    )
-    ids = [video["item_id"] for video in page["videos"] + following["videos"]]
-    assert page["has_more"]
-    assert len(set(ids)) == 40
-    assert await tiktok.code("/business/video/list/", pair["access_token"], **{**query, "max_count": 21}) == (
-        40002
-    )
-
-
-async def creator_pair(tiktok: TikTok, **changes: str) -> dict[str, str]:
-    scopes = "user.info.basic,user.insights,video.list"
-    query = await tiktok.consent(client_key="7100", scope=scopes, **changes)
-    answer = await tiktok.post(
-        "/tt_user/oauth2/token/",
-        client_id="7100",
-        client_secret="hush",
-        grant_type="authorization_code",
-        auth_code=query["code"][0],
-        redirect_uri="https://app.test/callback?from=tt",
-    )
-    pair: dict[str, str] = data_of(answer)
-    return pair
 
 
 async def test_the_same_seed_makes_the_same_world_whatever_is_asked_first(tiktok: TikTok) -> None:

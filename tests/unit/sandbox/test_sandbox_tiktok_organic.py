@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.settings import Settings
 from tests.unit.sandbox.conftest import NOON, SandboxApp, sandbox_app
-from tests.unit.sandbox.tiktok_calls import CLIENT, DIALOG, SCOPES, TikTok
+from tests.unit.sandbox.tiktok_calls import CLIENT, TikTok
 
 HOUR = 3_600
 DAY = 86_400
@@ -42,74 +42,6 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, document["error"]["code"]
 
 
-async def test_the_dialog_names_what_is_asked_for(tiktok: TikTok) -> None:
-    answer = await tiktok.app.http.get("/v2/auth/authorize/", params={**DIALOG, "state": '"><script>'})
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "Continue as Brightpath Courses?" in answer.text
-    assert "See your public videos" in answer.text
-    assert "<script>" not in answer.text
-
-
-async def test_agreeing_returns_a_code_the_scopes_and_the_state(tiktok: TikTok) -> None:
-    query = await tiktok.consent(declined="video.list")
-    assert query["scopes"] == ["user.info.basic,user.info.profile,user.info.stats"]
-    assert query["state"] == ["s&1"]
-    assert "*" in query["code"][0]
-    assert "!" in query["code"][0]
-
-
-async def test_declining_says_so(tiktok: TikTok) -> None:
-    query = await tiktok.consent("deny")
-    assert query["error"] == ["access_denied"]
-    assert "code" not in query
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"client_key": ""},
-        {"redirect_uri": "javascript:alert(1)"},
-        {"response_type": "token"},
-        {"scope": ""},
-        {"scope": "world.domination"},
-        {"code_challenge": CHALLENGE},
-        {"code_challenge": CHALLENGE, "code_challenge_method": "plain"},
-        {"code_challenge": "short", "code_challenge_method": "S256"},
-        {"code_challenge_method": "S256"},
-    ],
-)
-async def test_a_link_that_cannot_work_is_not_followed(tiktok: TikTok, changes: dict[str, str]) -> None:
-    params = {**DIALOG, "sandbox_decision": "allow", **changes}
-    answer = await tiktok.app.http.get("/v2/auth/authorize/", params=params)
-    assert answer.status_code == 400
-    assert "location" not in answer.headers
-
-
-async def test_a_code_becomes_a_pair_once(tiktok: TikTok) -> None:
-    (code,) = (await tiktok.consent())["code"]
-    pair = (await tiktok.redeem(code)).json()
-    assert pair["access_token"].startswith("act.")
-    assert pair["refresh_token"].startswith("rft.")
-    assert (pair["expires_in"], pair["refresh_expires_in"]) == (7_200, 15_552_000)
-    assert (pair["scope"], pair["token_type"]) == (SCOPES, "Bearer")
-    user = (await tiktok.user(pair["access_token"])).json()
-    assert user["data"]["user"] == {"open_id": pair["open_id"], "display_name": "Brightpath Courses"}
-    assert user["error"]["code"] == "ok"
-    assert refused(await tiktok.redeem(code)) == (400, "invalid_grant")
-
-
-async def test_a_code_is_for_its_own_app_and_address_and_not_for_long(tiktok: TikTok) -> None:
-    (code,) = (await tiktok.consent())["code"]
-    assert refused(await tiktok.redeem(code, redirect_uri="https://elsewhere.test/")) == (
-        400,
-        "invalid_request",
-    )
-    assert refused(await tiktok.redeem(code, client_key="other")) == (400, "invalid_grant")
-    assert refused(await tiktok.redeem("invented")) == (400, "invalid_grant")
-    tiktok.app.clock.advance(601)
-    assert refused(await tiktok.redeem(code)) == (400, "invalid_grant")
-
-
 @pytest.mark.parametrize("challenge", [CHALLENGE, DIGEST.hex()])
 async def test_the_verifier_has_to_match_the_challenge(tiktok: TikTok, challenge: str) -> None:
     (code,) = (await tiktok.consent(code_challenge=challenge, code_challenge_method="S256"))["code"]
@@ -118,25 +50,6 @@ async def test_the_verifier_has_to_match_the_challenge(tiktok: TikTok, challenge
         assert refused(answer) == (400, "invalid_request")
         assert answer.json()["error_description"] == "Code verifier or code challenge is invalid."
     assert (await tiktok.redeem(code, code_verifier=VERIFIER)).status_code == 200
-
-
-async def test_an_access_token_dies_by_the_clock(tiktok: TikTok) -> None:
-    pair = await tiktok.pair()
-    tiktok.app.clock.advance(2 * HOUR - 1)
-    assert (await tiktok.user(pair["access_token"])).status_code == 200
-    tiktok.app.clock.advance(1)
-    assert problem(await tiktok.user(pair["access_token"])) == (401, "access_token_invalid")
-
-
-async def test_a_refresh_rotates_and_the_old_refresh_token_dies_at_once(tiktok: TikTok) -> None:
-    first = await tiktok.pair()
-    second = (await tiktok.refresh(first["refresh_token"])).json()
-    assert second["refresh_token"] != first["refresh_token"]
-    assert second["open_id"] == first["open_id"]
-    assert refused(await tiktok.refresh(first["refresh_token"])) == (400, "invalid_grant")
-    assert (await tiktok.user(second["access_token"])).status_code == 200
-    third = await tiktok.refresh(second["refresh_token"])
-    assert third.status_code == 200
 
 
 async def test_how_often_a_grant_was_refreshed_and_with_what_is_on_show(tiktok: TikTok) -> None:
@@ -165,33 +78,6 @@ async def test_grants_do_not_touch_each_other(tiktok: TikTok) -> None:
     assert (await tiktok.user(other["access_token"])).status_code == 200
 
 
-async def test_a_refresh_token_dies_half_a_year_after_it_was_given(tiktok: TikTok) -> None:
-    first = await tiktok.pair()
-    tiktok.app.clock.advance(179 * DAY)
-    second = (await tiktok.refresh(first["refresh_token"])).json()
-    assert second["refresh_expires_in"] == 15_552_000
-    tiktok.app.clock.advance(179 * DAY)
-    third = (await tiktok.refresh(second["refresh_token"])).json()
-    tiktok.app.clock.advance(180 * DAY)
-    assert refused(await tiktok.refresh(third["refresh_token"])) == (400, "invalid_grant")
-
-
-async def test_a_refresh_whose_answer_is_lost_has_taken_effect(tiktok: TikTok) -> None:
-    pair = await tiktok.pair()
-    await tiktok.app.fault("server_error", match={"path": "/v2/oauth/token/"}, stage="answer", times=1)
-    assert refused(await tiktok.refresh(pair["refresh_token"])) == (500, "server_error")
-    assert refused(await tiktok.refresh(pair["refresh_token"])) == (400, "invalid_grant")
-    (grant,) = await tiktok.grants("tiktok_organic")
-    assert (grant["refreshes"], grant["refused_refreshes"]) == (1, 1)
-
-
-async def test_a_refresh_that_never_arrived_has_not(tiktok: TikTok) -> None:
-    pair = await tiktok.pair()
-    await tiktok.app.fault("server_error", match={"token": pair["refresh_token"]}, times=1)
-    assert refused(await tiktok.refresh(pair["refresh_token"])) == (500, "server_error")
-    assert (await tiktok.refresh(pair["refresh_token"])).status_code == 200
-
-
 async def test_as_it_used_to_be_a_refresh_token_is_for_keeps() -> None:
     settings = replace(
         Settings(),
@@ -209,65 +95,6 @@ async def test_as_it_used_to_be_a_refresh_token_is_for_keeps() -> None:
         assert refused(await tiktok.refresh("rft.invented")) == (200, "invalid_grant")
 
 
-@pytest.mark.parametrize(
-    ("form", "error"),
-    [
-        ({"grant_type": ""}, "invalid_request"),
-        ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "client_credentials"}, "unauthorized_client"),
-        ({"grant_type": "refresh_token"}, "invalid_request"),
-        ({"grant_type": "refresh_token", "refresh_token": "rft.invented"}, "invalid_grant"),
-        ({"grant_type": "refresh_token", "refresh_token": "rft.expired-1"}, "invalid_grant"),
-        ({"grant_type": "refresh_token", "refresh_token": "rft.revoked-1"}, "invalid_grant"),
-        ({"grant_type": "authorization_code"}, "invalid_grant"),
-        ({"client_key": ""}, "invalid_client"),
-        ({"client_secret": ""}, "invalid_client"),
-    ],
-)
-async def test_tokens_asked_for_wrongly(tiktok: TikTok, form: dict[str, str], error: str) -> None:
-    assert refused(await tiktok.token(**form)) == (400, error)
-
-
-async def test_the_token_endpoint_takes_forms_only(tiktok: TikTok) -> None:
-    answer = await tiktok.app.http.post("/v2/oauth/token/", json={**CLIENT, "grant_type": "refresh_token"})
-    assert refused(answer) == (400, "invalid_request")
-    assert "application/x-www-form-urlencoded" in answer.json()["error_description"]
-
-
-async def test_a_refresh_token_of_another_app_is_refused_and_stays_alive(tiktok: TikTok) -> None:
-    pair = await tiktok.pair()
-    assert refused(await tiktok.refresh(pair["refresh_token"], client_key="other")) == (400, "invalid_grant")
-    assert (await tiktok.refresh(pair["refresh_token"])).status_code == 200
-
-
-async def test_with_an_app_configured_only_that_app_gets_tokens() -> None:
-    strict = replace(Settings(), tiktok_client_key="aw123", tiktok_client_secret="real")
-    tiktok = TikTok(sandbox_app(strict))
-    async with tiktok.app.http:
-        (code,) = (await tiktok.consent())["code"]
-        assert refused(await tiktok.redeem(code)) == (400, "invalid_client")
-        assert refused(await tiktok.redeem(code, client_secret="real", client_key="9")) == (
-            400,
-            "invalid_client",
-        )
-        assert (await tiktok.redeem(code, client_secret="real")).status_code == 200
-        foreign = await tiktok.app.http.get("/v2/auth/authorize/", params={**DIALOG, "client_key": "9"})
-        assert foreign.status_code == 400
-
-
-async def test_revoking_ends_a_grant_with_all_its_tokens(tiktok: TikTok) -> None:
-    first = await tiktok.pair()
-    second = (await tiktok.refresh(first["refresh_token"])).json()
-    form = {**CLIENT, "token": second["access_token"]}
-    answer = await tiktok.app.http.post("/v2/oauth/revoke/", data=form)
-    assert (answer.status_code, answer.json()) == (200, {})
-    for pair in (first, second):
-        assert problem(await tiktok.user(pair["access_token"])) == (401, "access_token_invalid")
-    assert refused(await tiktok.refresh(second["refresh_token"])) == (400, "invalid_grant")
-    again = await tiktok.app.http.post("/v2/oauth/revoke/", data=CLIENT)
-    assert refused(again) == (400, "invalid_request")
-
-
 async def test_tokens_that_can_be_pasted(tiktok: TikTok) -> None:
     tiktok.app.clock.advance(900 * DAY)
     assert (await tiktok.user("act.sandbox-anything")).status_code == 200
@@ -277,18 +104,8 @@ async def test_tokens_that_can_be_pasted(tiktok: TikTok) -> None:
     pair = (await tiktok.refresh("rft.sandbox-kitchenandco-1")).json()
     assert refused(await tiktok.refresh("rft.sandbox-kitchenandco-1")) == (400, "invalid_grant")
     assert (await tiktok.user(pair["access_token"], "username")).json()["data"] == other["data"]
-    await tiktok.app.http.post("/v2/oauth/revoke/", data={**CLIENT, "token": "act.sandbox-gone"})
-    assert problem(await tiktok.user("act.sandbox-gone")) == (401, "access_token_invalid")
     await tiktok.app.http.post("/_sandbox/reset")
-    assert (await tiktok.user("act.sandbox-gone")).status_code == 200
     assert (await tiktok.refresh("rft.sandbox-kitchenandco-1")).status_code == 200
-
-
-@pytest.mark.parametrize("token", ["", "act.expired-1", "act.revoked-1", "expired-1", "revoked-1", "x"])
-async def test_tokens_that_are_good_for_nothing(tiktok: TikTok, token: str) -> None:
-    answer = await tiktok.user(token)
-    assert problem(answer) == (401, "access_token_invalid")
-    assert answer.json()["error"]["message"].startswith("The access token is invalid")
 
 
 async def test_a_reset_forgets_every_grant(tiktok: TikTok) -> None:

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from sandbox.settings import Settings
-from sandbox.world.isobmff import film, sound
+from sandbox.world.isobmff import film
 from tests.unit.sandbox.conftest import SandboxApp, sandbox_app
 
 PATH = "/transcription/v1/audio/transcriptions"
@@ -19,7 +19,7 @@ async def transcribe(
     return await app.http.post(
         PATH,
         files={"file": (name, content)},
-        data={"model": "whisper-1", **form},
+        data={"model": "whisper-1", "response_format": "vtt", **form},
         headers={"authorization": f"Bearer {key}"},
     )
 
@@ -31,35 +31,10 @@ def error(answer: httpx.Response) -> dict[str, Any]:
 
 
 async def test_the_same_file_always_says_the_same(app: SandboxApp) -> None:
-    first, again, other = [(await transcribe(app, it)).json() for it in (b"a" * 99, b"a" * 99, b"b" * 99)]
-    assert first["text"].endswith(".")
+    first, again, other = [(await transcribe(app, it)).text for it in (b"a" * 99, b"a" * 99, b"b" * 99)]
+    assert first.startswith("WEBVTT\n\n00:00:00.000 --> ")
     assert first == again
-    assert first["text"] != other["text"]
-
-
-async def test_every_format_tells_the_same_words(app: SandboxApp) -> None:
-    words = (await transcribe(app, film(), "a.mp4")).json()["text"]
-    text = await transcribe(app, film(), "a.mp4", response_format="text")
-    assert (text.headers["content-type"], text.text) == ("text/plain; charset=utf-8", f"{words}\n")
-    vtt = await transcribe(app, film(), "a.mp4", response_format="vtt")
-    assert vtt.headers["content-type"] == "text/vtt; charset=utf-8"
-    assert vtt.text.startswith("WEBVTT\n\n00:00:00.000 --> ")
-    srt = await transcribe(app, film(), "a.mp4", response_format="srt")
-    assert srt.text.startswith("1\n00:00:00,000 --> ")
-    verbose = (await transcribe(app, film(), "a.mp4", response_format="verbose_json")).json()
-    assert (verbose["duration"], verbose["language"], verbose["text"]) == (8.0, "english", words)
-    assert "".join(segment["text"] for segment in verbose["segments"]).strip() == words
-    for segment in verbose["segments"]:
-        assert segment["text"].strip() in vtt.text
-        assert segment["text"].strip() in srt.text
-
-
-async def test_a_language_may_be_given(app: SandboxApp) -> None:
-    for code, name in (("de", "german"), ("sv", "sv")):
-        answer = await transcribe(app, sound(), "a.m4a", language=code, response_format="verbose_json")
-        assert answer.json()["language"] == name
-    refused = await transcribe(app, sound(), "a.m4a", language="german")
-    assert refused.status_code == 400
+    assert first != other
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.world.ads import Deliveries, Delivery, make_accounts
-from sandbox.world.dice import apportion
 from sandbox.world.pages import make_pages, split_reactions
 from sandbox.world.population import World
 
@@ -69,14 +68,6 @@ def test_followers_grow_by_follows_less_unfollows() -> None:
         recorded = page.day(day)
         assert page.followers(day) == before + recorded.new_follows - recorded.unfollows >= before
         day += timedelta(days=1)
-
-
-@given(st.integers(0, 10**9), st.lists(st.floats(0.01, 100), min_size=1, max_size=40))
-def test_apportioning_loses_nothing(total: int, raw: list[float]) -> None:
-    whole = sum(raw)
-    parts = apportion(total, tuple(weight / whole for weight in raw))
-    assert sum(parts) == total
-    assert min(parts) >= 0
 
 
 @given(st.integers(0, 10**6))

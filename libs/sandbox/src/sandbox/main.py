@@ -46,7 +46,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
     world = World(settings.seed, settings.ad_accounts, settings.pages)
     creators = Creators(settings.seed, settings.tiktok_creators)
     consents = CreatorConsents(settings, clock, creators)
-    business = TikTokBusiness(settings, limits, clock, creators, consents, inbox, world.person_name)
+    business = TikTokBusiness(settings, limits, clock, inbox, world.person_name)
     organic = TikTokOrganic(settings, limits, clock, creators, consents, inbox)
     zoom = Zoom(settings, limits, clock, inbox)
     platforms: list[Platform] = [
@@ -76,7 +76,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
         webhooks,
         telegram.chats,
         limits,
-        [business.grants, organic.grants, zoom.tokens.grants],
+        [organic.grants, zoom.tokens.grants],
         reset,
     )
     zoom_routes = ZoomControl(settings, clock, inbox, zoom).routes()

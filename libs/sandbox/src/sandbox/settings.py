@@ -45,9 +45,6 @@ class Settings:
     """The app of the organic API; empty: any client key is accepted."""
     tiktok_client_secret: str = ""
     """Empty: any client secret is accepted."""
-    tiktok_creator_access_seconds: float = 86_400.0
-    """How long a creator's token for the Business API lives."""
-    tiktok_creator_refresh_seconds: float = 31_536_000.0
     tiktok_organic_access_seconds: float = 7_200.0
     """TikTok used to give 86400, and a year for the refresh token."""
     tiktok_organic_refresh_seconds: float = 15_552_000.0

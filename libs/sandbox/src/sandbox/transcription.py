@@ -5,27 +5,17 @@ What it hears follows from the file's bytes alone: the same file always says the
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
 
 from sandbox.exchange import Answer, Call, Upload
 from sandbox.faults import Fault, Traits
 from sandbox.inbox import Inbox
 from sandbox.settings import Settings
 from sandbox.world.isobmff import duration
-from sandbox.world.speech import Cue, subrip, talk, webvtt
+from sandbox.world.speech import Cue, talk, webvtt
 
 _PREFIX = "/transcription/"
 _PATH = "/transcription/v1/audio/transcriptions"
 _EXTENSIONS = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
-_LANGUAGES = {
-    "de": "german",
-    "en": "english",
-    "es": "spanish",
-    "fr": "french",
-    "it": "italian",
-    "pl": "polish",
-}
-"""How a language is called in the answer; any other two letters are called by themselves."""
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _BYTES_PER_SECOND = 16_000
 """How long a file lasts that does not say so itself."""
@@ -126,11 +116,9 @@ class Transcription:
         language = params.get("language", "") or "en"
         if not _LANGUAGE.fullmatch(language):
             raise _invalid(f"Language '{language}' is not an ISO 639-1 code.", "unsupported_language")
-        write = _FORMATS.get(params.get("response_format", "") or "json")
-        if write is None:
-            raise _invalid(f"response_format must be one of {', '.join(_FORMATS)}")
-        seconds, cues = _listen(file.content)
-        return write(seconds, cues, _LANGUAGES.get(language, language))
+        if (wanted := params.get("response_format", "json")) != "vtt":
+            raise _invalid(f"response_format {wanted} is not supported in the sandbox")
+        return Answer(200, webvtt(_cues(file.content)).encode(), "text/vtt; charset=utf-8")
 
     def _file(self, call: Call) -> Upload:
         file = call.files.get("file")
@@ -147,68 +135,13 @@ class Transcription:
         return file
 
 
-def _listen(content: bytes) -> tuple[float, list[Cue]]:
-    """How long it lasts, and what is said."""
+def _cues(content: bytes) -> list[Cue]:
+    """What is said, and when."""
     seconds = duration(content)
     if seconds is None:
         seconds = max(len(content) / _BYTES_PER_SECOND, 0.1)
     sentences = min(max(int(seconds / _SECONDS_PER_SENTENCE), 1), _MOST_SENTENCES)
-    return round(seconds, 2), talk(hashlib.sha256(content).hexdigest(), seconds, sentences)
-
-
-def _words(cues: Iterable[Cue]) -> str:
-    return " ".join(cue.words for cue in cues)
-
-
-def _json(seconds: float, cues: list[Cue], language: str) -> Answer:
-    return Answer.of_json(200, {"text": _words(cues), "usage": {"type": "duration", "seconds": int(seconds)}})
-
-
-def _text(seconds: float, cues: list[Cue], language: str) -> Answer:
-    return Answer(200, f"{_words(cues)}\n".encode(), "text/plain; charset=utf-8")
-
-
-def _vtt(seconds: float, cues: list[Cue], language: str) -> Answer:
-    return Answer(200, webvtt(cues).encode(), "text/vtt; charset=utf-8")
-
-
-def _srt(seconds: float, cues: list[Cue], language: str) -> Answer:
-    return Answer(200, subrip(cues).encode(), "text/plain; charset=utf-8")
-
-
-def _verbose(seconds: float, cues: list[Cue], language: str) -> Answer:
-    segments = [
-        {
-            "id": number,
-            "seek": 0,
-            "start": cue.start,
-            "end": cue.end,
-            "text": f" {cue.words}",
-            "tokens": [],
-            "temperature": 0.0,
-            "avg_logprob": -0.21,
-            "compression_ratio": 1.3,
-            "no_speech_prob": 0.01,
-        }
-        for number, cue in enumerate(cues)
-    ]
-    document = {
-        "task": "transcribe",
-        "language": language,
-        "duration": seconds,
-        "text": _words(cues),
-        "segments": segments,
-    }
-    return Answer.of_json(200, document)
-
-
-_FORMATS: dict[str, Callable[[float, list[Cue], str], Answer]] = {
-    "json": _json,
-    "text": _text,
-    "srt": _srt,
-    "verbose_json": _verbose,
-    "vtt": _vtt,
-}
+    return talk(hashlib.sha256(content).hexdigest(), seconds, sentences)
 
 
 def _key(call: Call) -> str:

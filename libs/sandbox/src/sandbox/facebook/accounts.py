@@ -29,10 +29,7 @@ class Accounts:
         def render(page: Page) -> dict[str, Any]:
             return self.page(request, page, _PAGE_DEFAULTS)
 
-        answer = paginate(request, pages, render, lambda page: page.id)
-        if request.flag("summary") or "total_count" in request.params.get("summary", ""):
-            answer["summary"] = {"total_count": len(pages)}
-        return answer
+        return paginate(request, pages, render, lambda page: page.id)
 
     def page(self, request: GraphRequest, page: Page, defaults: tuple[str, ...] = ()) -> dict[str, Any]:
         """One page, with the token derived from the caller's where a person asks for it."""
@@ -47,15 +44,12 @@ class Accounts:
         """GET /me/adaccounts."""
         require_ads(request)
         fields = request.fields()
-        answer = paginate(
+        return paginate(
             request,
             self._world.accounts,
             lambda account: self._reader.read(account, fields),
             lambda account: account.number,
         )
-        if request.flag("summary") or "total_count" in request.params.get("summary", ""):
-            answer["summary"] = {"total_count": len(self._world.accounts)}
-        return answer
 
     def permissions(self, request: GraphRequest) -> dict[str, Any]:
         """GET /me/permissions."""

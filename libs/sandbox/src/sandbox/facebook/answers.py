@@ -1,4 +1,4 @@
-"""Graph answers on the wire: bodies, entity tags and the headers that always come along."""
+"""Graph answers on the wire: bodies and the headers that always come along."""
 
 import hashlib
 import json
@@ -22,14 +22,11 @@ _STEADY_HEADERS: Headerlist = [
 _requests = count(1)
 
 
-def success(payload: Any, version: str, headers: Headerlist, etag: str) -> Answer:
-    """200, or 304 when the client already has exactly this (``etag``)."""
+def success(payload: Any, version: str, headers: Headerlist) -> Answer:
+    """200, with an entity tag."""
     body = _encode(payload)
     mark = f'"{hashlib.sha1(body, usedforsecurity=False).hexdigest()}"'
-    all_headers = [("etag", mark), *headers, *_common(version)]
-    if etag == mark:
-        return Answer(304, b"", headers=all_headers)
-    return Answer(200, body, headers=all_headers)
+    return Answer(200, body, headers=[("etag", mark), *headers, *_common(version)])
 
 
 def failure(error: GraphError, version: str, headers: Headerlist) -> Answer:

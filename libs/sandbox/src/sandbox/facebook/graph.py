@@ -73,7 +73,7 @@ class Facebook:
         if segments[:2] == ["dialog", "oauth"]:
             return self._dialog.answer(call.method, params)
         method = params.pop("method", call.method).upper() if call.method == "POST" else call.method
-        return self._perform(call, method, version, segments, params, call.headers.get("if-none-match", ""))
+        return self._perform(call, method, version, segments, params)
 
     def unreadable(self, detail: str) -> Answer:
         return self._refusal(GraphError(100, f"(#100) Invalid JSON body: {detail}"), "", [])
@@ -129,7 +129,6 @@ class Facebook:
         version: str,
         segments: list[str],
         params: dict[str, str],
-        etag: str,
         vouched: str | None = None,
     ) -> Answer:
         """``vouched`` is a token whose proof the surrounding batch already gave."""
@@ -139,11 +138,11 @@ class Facebook:
             if request.token != vouched:
                 self._check_proof(request.token, params)
             if not segments and method == "POST" and "batch" in params:
-                return success(self._batch(call, request), version, [], "")
+                return success(self._batch(call, request), version, [])
             payload = self._nodes.answer(request, headers, call.directive)
         except GraphError as error:
             return self._refusal(error, version, headers)
-        return success(payload, version, headers, etag)
+        return success(payload, version, headers)
 
     def _understand(
         self, call: Call, method: str, version: str, segments: list[str], params: dict[str, str]
@@ -175,10 +174,10 @@ class Facebook:
             )
 
     def _batch(self, call: Call, request: GraphRequest) -> object:
-        def perform(method: str, path: str, params: dict[str, str], etag: str) -> Answer:
+        def perform(method: str, path: str, params: dict[str, str]) -> Answer:
             version, segments = _split(path)
             return self._perform(
-                call, method, version or request.version, segments, params, etag, vouched=request.token
+                call, method, version or request.version, segments, params, vouched=request.token
             )
 
         return batch.run(request, perform)

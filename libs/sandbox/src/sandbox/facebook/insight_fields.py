@@ -22,7 +22,6 @@ WINDOWS = {
 }
 
 
-Label = tuple[tuple[str, str], ...]
 """Breakdown columns with their values."""
 
 
@@ -39,7 +38,6 @@ class Row:
     until: date
     delivery: Delivery
     reach: int
-    label: Label
     windows: tuple[str, ...]
     shown: dict[str, Any] | None = None
     """The row as JSON, once it was asked for."""
@@ -212,6 +210,5 @@ def render(row: Row) -> dict[str, Any]:
                 shown[name] = value
         shown["date_start"] = row.since.isoformat()
         shown["date_stop"] = row.until.isoformat()
-        shown.update(row.label)
         row.shown = shown
     return row.shown

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from sandbox.facebook import breakdowns, insight_fields
+from sandbox.facebook import insight_fields
 from sandbox.facebook.date_ranges import DateRange, requested_ranges
 from sandbox.facebook.errors import invalid_parameter, not_one_of
 from sandbox.facebook.filtering import Filters, parse_filters
@@ -12,6 +12,8 @@ from sandbox.facebook.request import GraphRequest
 from sandbox.world.ads import Ad, AdAccount, AdSet, Campaign
 
 AdNode = AdAccount | Campaign | AdSet | Ad
+_UNSUPPORTED = ("breakdowns", "sort", "summary", "default_summary")
+"""What Facebook does with a query and the sandbox does not, because no client asks for it."""
 _OWN_LEVEL = {AdAccount: "account", Campaign: "campaign", AdSet: "adset", Ad: "ad"}
 
 
@@ -24,16 +26,13 @@ class Query:
     level: str
     fields: tuple[str, ...]
     ranges: tuple[DateRange, ...]
-    breakdowns: tuple[str, ...]
     filters: Filters
     windows: tuple[str, ...]
-    sort: tuple[tuple[str, bool], ...]
-    """Column and whether descending, the most significant first."""
 
     def size(self) -> int:
         """How many rows have to be looked at, delivered or not."""
         objects = {owner_of(ad, self.level) for ad in ads_of(self.node)}
-        return len(objects) * len(breakdowns.cells(self.breakdowns)) * len(self.ranges)
+        return len(objects) * len(self.ranges)
 
 
 def account_of(node: AdNode) -> AdAccount:
@@ -61,6 +60,8 @@ def owner_of(ad: Ad, level: str) -> str:
 
 def parse_query(request: GraphRequest, node: AdNode, today: date) -> Query:
     """Check every parameter as of the account's ``today``; raises `GraphError`."""
+    if unsupported := [name for name in _UNSUPPORTED if request.params.get(name)]:
+        raise invalid_parameter(f"{unsupported[0]} is not supported in the sandbox")
     level = request.params.get("level", _OWN_LEVEL[type(node)]).lower()
     if level not in LEVELS:
         raise not_one_of("level", LEVELS)
@@ -74,15 +75,6 @@ def parse_query(request: GraphRequest, node: AdNode, today: date) -> Query:
         level=level,
         fields=insight_fields.check_fields(request.fields()),
         ranges=tuple(requested_ranges(request, today)),
-        breakdowns=breakdowns.check(request.names("breakdowns")),
         filters=parse_filters(request.json("filtering", list) if "filtering" in request.params else []),
         windows=windows,
-        sort=tuple(_sorting(name) for name in request.names("sort")),
     )
-
-
-def _sorting(name: str) -> tuple[str, bool]:
-    column, _, direction = name.rpartition("_")
-    if direction not in ("ascending", "descending") or column not in insight_fields.COLUMNS:
-        raise invalid_parameter(f"Invalid sort field: {name}")
-    return column, direction == "descending"

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sandbox.clock import Clock
-from sandbox.facebook import breakdowns, insight_fields
+from sandbox.facebook import insight_fields
 from sandbox.facebook.accounts import require_ads
 from sandbox.facebook.date_ranges import DateRange
 from sandbox.facebook.errors import reduce_data, too_much_data
@@ -21,14 +21,6 @@ from sandbox.world.population import World
 _PAGE_ROWS = 5_000
 _KEPT_ROWS = 100_000
 _PAGING_PARAMS = frozenset({"after", "before", "limit", "access_token", "appsecret_proof"})
-_SUMMABLE = (
-    "impressions",
-    "clicks",
-    "spend",
-    "inline_link_clicks",
-    "inline_post_engagement",
-    "unique_clicks",
-)
 
 
 class Insights:
@@ -64,18 +56,12 @@ class Insights:
         return parse_query(request, node, self._today(account_of(node)))
 
     def page(self, request: GraphRequest, rows: list[Row]) -> dict[str, Any]:
-        """One page of a query's rows, with a summary when asked for."""
-        answer = paginate(request, rows, insight_fields.render)
-        if request.flag("default_summary") or request.params.get("summary"):
-            answer["summary"] = _summary(rows, request.names("summary"))
-        return answer
+        """One page of a query's rows."""
+        return paginate(request, rows, insight_fields.render)
 
     def rows(self, query: Query) -> list[Row]:
         """Every row of the query, in order."""
-        rows = list(self._delivered(query))
-        for column, descending in reversed(query.sort):
-            rows.sort(key=lambda row: _sort_key(row, column), reverse=descending)
-        return rows
+        return list(self._delivered(query))
 
     def _today(self, account: AdAccount) -> date:
         return self._clock.today(ZoneInfo(account.timezone))
@@ -85,38 +71,26 @@ class Insights:
         for ad in ads_of(query.node):
             if query.filters.takes(ad):
                 groups.setdefault(owner_of(ad, query.level), []).append(ad)
-        splitter = breakdowns.Splitter(query.breakdowns)
-        labels = [tuple(zip(query.breakdowns, cell, strict=True)) for cell in splitter.cells]
-        hourly = breakdowns.is_hourly(query.breakdowns)
         today = self._today(query.account)
         for dates in query.ranges:
             for ads in groups.values():
-                totals, active_days = self._totals(ads, dates, today, splitter)
-                for label, total in zip(labels, totals, strict=True):
-                    if not total.impressions:
-                        continue
-                    reach = 0 if hourly else _people(total, active_days, len(ads))
-                    row = _row(query, ads[0], dates, total, reach, label)
-                    if query.filters.keeps(row):
-                        yield row
+                total, active_days = self._total(ads, dates, today)
+                if not total.impressions:
+                    continue
+                row = _row(query, ads[0], dates, total, _people(total, active_days, len(ads)))
+                if query.filters.keeps(row):
+                    yield row
 
-    def _totals(
-        self, ads: list[Ad], dates: DateRange, today: date, splitter: breakdowns.Splitter
-    ) -> tuple[list[Delivery], int]:
-        """One sum per cell, and on how many days the busiest ad delivered."""
-        parts: list[list[Delivery]] = []
+    def _total(self, ads: list[Ad], dates: DateRange, today: date) -> tuple[Delivery, int]:
+        """What the ads delivered together, and on how many days the busiest did."""
+        parts: list[Delivery] = []
         active_days = 0
         for ad in ads:
             known = [self._world.deliveries.of(ad, day) for day in dates.days() if day <= today]
             delivered = [delivery for delivery in known if delivery.impressions]
-            if delivered:
-                active_days = max(active_days, len(delivered))
-                parts.append(splitter.split(ad, Delivery.sum(delivered)))
-        if not parts:
-            return [NOTHING] * len(splitter.cells), 0
-        if len(parts) == 1:
-            return parts[0], active_days
-        return [Delivery.sum(cell) for cell in zip(*parts, strict=True)], active_days
+            active_days = max(active_days, len(delivered))
+            parts.extend(delivered)
+        return (Delivery.sum(parts) if parts else NOTHING), active_days
 
     def _remember(self, key: object, rows: list[Row]) -> None:
         if len(rows) > _KEPT_ROWS:
@@ -137,9 +111,7 @@ def _people(total: Delivery, active_days: int, ads: int) -> int:
     return max(1, min(int(people), total.impressions))
 
 
-def _row(
-    query: Query, ad: Ad, dates: DateRange, total: Delivery, reach: int, label: insight_fields.Label
-) -> Row:
+def _row(query: Query, ad: Ad, dates: DateRange, total: Delivery, reach: int) -> Row:
     depth = LEVELS.index(query.level)
     return Row(
         fields=query.fields,
@@ -151,31 +123,5 @@ def _row(
         until=dates.until,
         delivery=total,
         reach=reach,
-        label=label,
         windows=query.windows,
     )
-
-
-def _sort_key(row: Row, column: str) -> tuple[float, str]:
-    value = insight_fields.COLUMNS[column](row)
-    if isinstance(value, list):
-        value = value[0]["value"]
-    try:
-        return (float(value or 0), "")
-    except ValueError:
-        return (0.0, str(value))
-
-
-def _summary(rows: list[Row], wanted: list[str]) -> dict[str, Any]:
-    """Sums of the columns that can be summed."""
-    shown = [insight_fields.render(row) for row in rows]
-    summary: dict[str, Any] = {}
-    for name in _SUMMABLE:
-        values = [row[name] for row in shown if name in row]
-        if values and (not wanted or name in wanted or wanted == ["true"]):
-            total = sum(map(float, values))
-            summary[name] = f"{total:.2f}" if "." in values[0] else str(int(total))
-    if shown:
-        summary["date_start"] = min(row["date_start"] for row in shown)
-        summary["date_stop"] = max(row["date_stop"] for row in shown)
-    return summary

@@ -1,7 +1,6 @@
 """From a path to what answers it: finds the node, counts the call, picks the edge."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from sandbox.clock import Clock
@@ -55,8 +54,6 @@ class Nodes:
             return self._oauth.access_token(request)
         if segments == ["debug_token"]:
             return self._oauth.debug(request)
-        if "ids" in request.params:
-            return self._by_ids(request, headers)
         if not segments:
             raise GraphError(100, "(#100) The parameter ids is required")
         if request.identity.kind == "NONE":
@@ -73,15 +70,6 @@ class Nodes:
         if isinstance(node, Report):
             return account_of(node.query.node).number, "ads_insights"
         return (account_of(node).number, "ads_insights") if node is not None else ("", "")
-
-    def _by_ids(self, request: GraphRequest, headers: Headerlist) -> dict[str, Any]:
-        ids = request.names("ids")
-        rest = {name: value for name, value in request.params.items() if name != "ids"}
-        found = {}
-        for node_id in ids:
-            part = replace(request, segments=[node_id, *request.segments], params=rest)
-            found[node_id] = self.answer(part, headers if node_id == ids[-1] else [])
-        return found
 
     def _resolve(self, request: GraphRequest) -> Node:
         """The node of the first segment; "me" is replaced by the id it stands for."""

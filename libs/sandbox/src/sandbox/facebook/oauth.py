@@ -87,9 +87,6 @@ class OAuth:
         self.check_client(params)
         self._check_secret(params)
         grant_type = params.get("grant_type", "")
-        if grant_type == "client_credentials":
-            secret = self._settings.facebook_app_secret or params["client_secret"]
-            return {"access_token": f"{params['client_id']}|{secret}", "token_type": "bearer"}
         if grant_type == "fb_exchange_token":
             return self._exchange(params)
         if grant_type not in ("", "authorization_code"):

@@ -1,6 +1,5 @@
 """parse_mode HTML: which markup the Bot API takes, and how it words its refusals."""
 
-import re
 import string
 from dataclasses import dataclass, field
 
@@ -17,16 +16,13 @@ _STYLES = {
     "s": "strikethrough",
     "strike": "strikethrough",
     "del": "strikethrough",
-    "tg-spoiler": "spoiler",
-    "span": "spoiler",
 }
-_TAGS = frozenset({*_STYLES, "a", "code", "pre", "blockquote", "tg-emoji", "tg-time"})
+_TAGS = frozenset({*_STYLES, "a", "code", "pre", "blockquote"})
 _NAMED = {b"lt": "<", b"gt": ">", b"amp": "&", b"quot": '"'}
 _SPACE = b" \t\r\n\v\0"
 _ENDS_NAME = _SPACE + b"=>/\"'"
 _NAME_TOKEN = (string.ascii_letters + string.digits + ".-").encode()
 _LONGEST_REFERENCE = 10
-_USER_LINK = re.compile(r"tg://user\?id=(\d{1,15})$")
 
 
 @dataclass(slots=True)
@@ -138,8 +134,6 @@ class _Parser:
             raise _refusal(f'Unsupported start tag "{tag}" at byte offset {begin}')
         attributes = self._attributes(tag, begin)
         self.at += 1
-        if tag == "span" and attributes.get("class") != "tg-spoiler":
-            raise _refusal(f'Tag "span" must have class "tg-spoiler" at byte offset {begin}')
         self.stack.append(_Open(tag, attributes, self.offset, len(self.pieces)))
 
     def _attributes(self, tag: str, begin: int) -> dict[str, str]:
@@ -219,32 +213,13 @@ class _Parser:
             self.entities.append(Entity(_STYLES[tag], offset, length))
         elif tag == "a":
             url = attributes.get("href") or "".join(self.pieces[opened.position :])
-            if user := _USER_LINK.match(url):
-                mentioned = {"id": int(user.group(1)), "is_bot": False, "first_name": f"User {user.group(1)}"}
-                self.entities.append(Entity("text_mention", offset, length, {"user": mentioned}))
-            elif checked := _checked_link(url):
+            if checked := _checked_link(url):
                 self.entities.append(Entity("text_link", offset, length, {"url": checked}))
         elif tag == "blockquote":
             kind = "expandable_blockquote" if "expandable" in attributes else "blockquote"
             self.entities.append(Entity(kind, offset, length))
-        elif tag == "tg-emoji":
-            identifier = attributes.get("emoji-id", "")
-            if not identifier.lstrip("-").isdigit() or int(identifier) == 0:
-                raise _refusal("Invalid custom emoji identifier specified")
-            self.entities.append(Entity("custom_emoji", offset, length, {"custom_emoji_id": identifier}))
-        elif tag == "tg-time":
-            self._close_time(opened, length)
         else:
             self._close_code(opened, length)
-
-    def _close_time(self, opened: _Open, length: int) -> None:
-        unix = opened.attributes.get("unix", "")
-        if not unix.isdigit() or int(unix) == 0:
-            return
-        extra: dict[str, object] = {"unix_time": int(unix)}
-        if "format" in opened.attributes:
-            extra["date_time_format"] = opened.attributes["format"]
-        self.entities.append(Entity("date_time", opened.offset, length, extra))
 
     def _close_code(self, opened: _Open, length: int) -> None:
         """``pre`` and ``code`` around the same text are one block, with the language of ``code``."""

@@ -8,29 +8,25 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.exchange import Answer, Call
 from sandbox.faults import Fault, Traits
-from sandbox.grants import Grants
 from sandbox.inbox import Inbox
 from sandbox.limits import Limits
 from sandbox.settings import Settings
 from sandbox.tiktok_business.advertisers import Advertisers
 from sandbox.tiktok_business.answers import Answers
-from sandbox.tiktok_business.creators import CreatorAccounts
 from sandbox.tiktok_business.errors import BusinessError
 from sandbox.tiktok_business.oauth import BusinessOAuth
 from sandbox.tiktok_business.portal import Portal
-from sandbox.tiktok_business.report_tasks import DOWNLOADS, ReportTasks
+from sandbox.tiktok_business.report_tasks import ReportTasks
 from sandbox.tiktok_business.reports import Reports
 from sandbox.tiktok_business.request import BusinessRequest
 from sandbox.tiktok_business.tokens import ANONYMOUS, ANY_APP, Tokens
 from sandbox.tiktok_business.usage import Usage, too_frequent
-from sandbox.tiktok_organic.consents import CreatorConsents
 from sandbox.world.tiktok_ads import TikTokAds
-from sandbox.world.tiktok_creators import Creators
 
 _BASE = "/open_api/v1.3"
 _OTHER_VERSION = re.compile(r"/open_api/v\d+\.\d+/")
 _PORTAL = "/portal/"
-_TOKEN_PATHS = ("/oauth/", "/oauth2/access_token/", "/oauth2/revoke_token/", "/tt_user/")
+_TOKEN_PATHS = ("/oauth2/access_token/", "/oauth2/revoke_token/")
 _FORM = "application/x-www-form-urlencoded"
 _UNRECORDED = frozenset(
     {"access_token", "auth_code", "client_secret", "code", "refresh_token", "secret", "sign"}
@@ -44,8 +40,7 @@ Handler = Callable[[BusinessRequest], Any]
 class _Route:
     method: str
     handler: Handler
-    kind: str = ""
-    """Whose token it takes: advertiser or creator; empty for none."""
+    takes_token: bool = False
 
 
 class TikTokBusiness:
@@ -54,73 +49,43 @@ class TikTokBusiness:
     name = "tiktok_business"
     parses_bodies = True
 
-    def __init__(
-        self,
-        settings: Settings,
-        limits: Limits,
-        clock: Clock,
-        creators: Creators,
-        consents: CreatorConsents,
-        inbox: Inbox,
-        person: str,
-    ) -> None:
+    def __init__(self, settings: Settings, limits: Limits, clock: Clock, inbox: Inbox, person: str) -> None:
         self._inbox = inbox
         ads = TikTokAds(settings.seed, settings.tiktok_advertisers)
-        self.grants = Grants(
-            self.name,
-            clock,
-            settings.seed,
-            access_seconds=settings.tiktok_creator_access_seconds,
-            refresh_seconds=settings.tiktok_creator_refresh_seconds,
-            prefixes=("act.", "rft."),
-            rotates=settings.tiktok_rotates_refresh_tokens,
-        )
         self._answers = Answers(clock)
-        self._tokens = Tokens(settings, self.grants, creators)
-        self._oauth = BusinessOAuth(settings, clock, ads, creators, self._tokens, self.grants, consents)
+        self._tokens = Tokens(settings)
+        self._oauth = BusinessOAuth(settings, clock, ads, self._tokens)
         self._portal = Portal(self._oauth, ads, person)
         self._usage = Usage(limits, clock)
         advertisers = Advertisers(ads, clock)
         reports = Reports(ads, advertisers, clock)
         self._tasks = ReportTasks(settings, clock, reports, self._answers)
-        accounts = CreatorAccounts(creators, clock)
         oauth, tasks = self._oauth, self._tasks
         self._routes = {
-            "/oauth/token/": _Route("POST", oauth.access_token),
             "/oauth2/access_token/": _Route("POST", oauth.access_token),
             "/oauth2/revoke_token/": _Route("POST", oauth.revoke),
-            "/oauth2/advertiser/get/": _Route("GET", oauth.advertisers, "advertiser"),
-            "/tt_user/oauth2/token/": _Route("POST", oauth.creator_token),
-            "/tt_user/oauth2/refresh_token/": _Route("POST", oauth.creator_refresh),
-            "/tt_user/oauth2/revoke/": _Route("POST", oauth.creator_revoke),
-            "/advertiser/info/": _Route("GET", advertisers.info, "advertiser"),
-            "/campaign/get/": _Route("GET", advertisers.campaigns, "advertiser"),
-            "/report/integrated/get/": _Route("GET", reports.read, "advertiser"),
-            "/report/task/create/": _Route("POST", tasks.create, "advertiser"),
-            "/report/task/check/": _Route("GET", tasks.check, "advertiser"),
-            "/report/task/download/": _Route("GET", tasks.download, "advertiser"),
-            "/report/task/cancel/": _Route("POST", tasks.cancel, "advertiser"),
-            "/business/get/": _Route("GET", accounts.account, "creator"),
-            "/business/video/list/": _Route("GET", accounts.videos, "creator"),
+            "/oauth2/advertiser/get/": _Route("GET", oauth.advertisers, takes_token=True),
+            "/advertiser/info/": _Route("GET", advertisers.info, takes_token=True),
+            "/campaign/get/": _Route("GET", advertisers.campaigns, takes_token=True),
+            "/report/integrated/get/": _Route("GET", reports.read, takes_token=True),
+            "/report/task/create/": _Route("POST", tasks.create, takes_token=True),
+            "/report/task/check/": _Route("GET", tasks.check, takes_token=True),
+            "/report/task/download/": _Route("GET", tasks.download, takes_token=True),
         }
 
     def claims(self, method: str, path: str) -> bool:
         return path.startswith(("/open_api/", _PORTAL))
 
     def label(self, path: str) -> str:
-        if path.startswith(DOWNLOADS):
-            return f"{DOWNLOADS}{{id}}"
         known = path.removeprefix(_BASE) in self._routes or path.rstrip("/") == "/portal/auth"
         return path if known else "/open_api/…"
 
     def traits(self, call: Call) -> Traits:
-        return Traits(token=call.headers.get("access-token", "") or str(call.form.get("refresh_token", "")))
+        return Traits(token=call.headers.get("access-token", ""))
 
     def answer(self, call: Call) -> Answer:
         if call.path.rstrip("/") == "/portal/auth":
             return self._portal.answer(call.text_params())
-        if call.path.startswith(DOWNLOADS):
-            return self._tasks.file(call.path.removeprefix(DOWNLOADS), call.text_params())
         route = self._routes.get(call.path.removeprefix(_BASE)) if call.path.startswith(_BASE) else None
         if route is None:
             if _OTHER_VERSION.match(call.path) and not call.path.startswith(_BASE):
@@ -144,8 +109,7 @@ class TikTokBusiness:
             return self._answers.failure(BusinessError(50000))
         if fault.kind == "expired_token":
             at_token_endpoint = call.path.removeprefix(_BASE).startswith(_TOKEN_PATHS)
-            refreshes = at_token_endpoint and "refresh_token" in call.form
-            code = 40103 if refreshes else 40110 if at_token_endpoint else 40102
+            code = 40110 if at_token_endpoint else 40102
             return self._answers.failure(BusinessError(code))
         which = "QPS" if fault.retry_after < 60 else "QPM" if fault.retry_after < 3_600 else "QPD"
         return self._answers.failure(too_frequent(which))
@@ -165,7 +129,6 @@ class TikTokBusiness:
         self._inbox.add(self.name, params.get("advertiser_id", ""), detail)
 
     def reset(self) -> None:
-        self.grants.reset()
         self._tokens.reset()
         self._oauth.reset()
         self._usage.reset()
@@ -176,16 +139,12 @@ class TikTokBusiness:
         path = call.path.removeprefix(_BASE)
         identity = ANONYMOUS
         params = call.params()
-        if route.kind:
+        if route.takes_token:
             identity = self._tokens.identify(call.headers.get("access-token", ""))
-            if identity.kind != route.kind:
-                raise BusinessError(40119)
-        if call.method == "POST" and path != "/oauth/token/":
+        if call.method == "POST":
             content_type = call.headers.get("content-type", "")
             if content_type.partition(";")[0].strip().lower() == _FORM:
                 raise BusinessError(40000, "Content-Type must be application/json.")
-        app_id = (
-            identity.app_id if route.kind else str(params.get("app_id") or params.get("client_id") or ANY_APP)
-        )
+        app_id = identity.app_id if route.takes_token else str(params.get("app_id") or ANY_APP)
         self._usage.charge(app_id, path, str(params.get("advertiser_id") or ""))
         return BusinessRequest(path, params, identity, call.base_url, call.directive)

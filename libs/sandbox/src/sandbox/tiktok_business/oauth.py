@@ -1,4 +1,4 @@
-"""Getting tokens: the advertiser's long-term one, and the creator's pair."""
+"""Getting an advertiser's long-term token."""
 
 import hmac
 from dataclasses import dataclass
@@ -6,15 +6,12 @@ from typing import Any
 
 from sandbox.clock import Clock
 from sandbox.codes import DeadCode, OneTimeCodes
-from sandbox.grants import DeadToken, Grants, Pair
 from sandbox.settings import Settings
 from sandbox.tiktok_business.errors import BusinessError
 from sandbox.tiktok_business.request import BusinessRequest
 from sandbox.tiktok_business.tokens import Tokens
-from sandbox.tiktok_organic.consents import CreatorConsents
 from sandbox.world.dice import throw
 from sandbox.world.tiktok_ads import Advertiser, TikTokAds
-from sandbox.world.tiktok_creators import Creators
 
 _CODE_LIFE = 3_600.0
 _SCOPE = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
@@ -30,25 +27,13 @@ class Authorization:
 
 
 class BusinessOAuth:
-    """The token endpoints under /oauth2/ and /tt_user/oauth2/."""
+    """The token endpoints under /oauth2/."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        clock: Clock,
-        ads: TikTokAds,
-        creators: Creators,
-        tokens: Tokens,
-        grants: Grants,
-        consents: CreatorConsents,
-    ) -> None:
+    def __init__(self, settings: Settings, clock: Clock, ads: TikTokAds, tokens: Tokens) -> None:
         self._settings = settings
         self._clock = clock
         self._ads = ads
-        self._creators = creators
         self._tokens = tokens
-        self._grants = grants
-        self._consents = consents
         self._codes: OneTimeCodes[Authorization] = OneTimeCodes(clock, _CODE_LIFE)
 
     def reset(self) -> None:
@@ -68,14 +53,7 @@ class BusinessOAuth:
         return code
 
     def access_token(self, request: BusinessRequest) -> dict[str, Any]:
-        """POST /oauth2/access_token/ and, with a form and OAuth's usual names, /oauth/token/."""
-        params = request.params
-        if request.path == "/oauth/token/":
-            params |= {
-                "app_id": params.get("client_id", params.get("app_id", "")),
-                "secret": params.get("client_secret", params.get("secret", "")),
-                "auth_code": params.get("code", params.get("auth_code", "")),
-            }
+        """POST /oauth2/access_token/."""
         app_id, secret, code = request.need("app_id", "secret", "auth_code")
         self._check_app(app_id, secret)
         try:
@@ -108,57 +86,8 @@ class BusinessOAuth:
         """The advertisers the token was allowed to see."""
         return [it for it in self._ads.advertisers if it.id not in request.identity.declined]
 
-    def creator_token(self, request: BusinessRequest) -> dict[str, Any]:
-        """POST /tt_user/oauth2/token/."""
-        client = self._creator_client(request, "authorization_code")
-        code, redirect_uri = request.need("auth_code", "redirect_uri")
-        try:
-            consent = self._consents.codes.look(code)
-        except DeadCode:
-            raise BusinessError(40110) from None
-        if (consent.client, consent.redirect_uri) != (client, redirect_uri):
-            raise BusinessError(40101)
-        self._consents.codes.spend(code)
-        return self._pair(self._grants.open(client, consent.creator.username, consent.scopes))
-
-    def creator_refresh(self, request: BusinessRequest) -> dict[str, Any]:
-        """POST /tt_user/oauth2/refresh_token/."""
-        client = self._creator_client(request, "refresh_token")
-        (token,) = request.need("refresh_token")
-        try:
-            return self._pair(self._grants.refresh(token, client))
-        except DeadToken as dead:
-            raise BusinessError(40103 if dead.reason == "expired" else 40107) from None
-
-    def creator_revoke(self, request: BusinessRequest) -> dict[str, Any]:
-        """POST /tt_user/oauth2/revoke/."""
-        client, secret, token = request.need("client_id", "client_secret", "access_token")
-        self._check_app(client, secret)
-        if not self._grants.revoke(token):
-            raise BusinessError(40105)
-        return {}
-
-    def _creator_client(self, request: BusinessRequest, grant_type: str) -> str:
-        client, secret, given = request.need("client_id", "client_secret", "grant_type")
-        self._check_app(client, secret)
-        if given != grant_type:
-            raise BusinessError(40108)
-        return client
-
     def _check_app(self, app_id: str, secret: str) -> None:
         self.check_app_id(app_id)
         wanted = self._settings.tiktok_app_secret
         if wanted and not hmac.compare_digest(secret.encode(), wanted.encode()):
             raise BusinessError(40101)
-
-    def _pair(self, pair: Pair) -> dict[str, Any]:
-        creator = self._creators.named(pair.grant.owner)
-        return {
-            "access_token": pair.access_token,
-            "token_type": "Bearer",
-            "scope": ",".join(pair.grant.scopes),
-            "expires_in": pair.expires_in,
-            "refresh_token": pair.refresh_token,
-            "refresh_token_expires_in": pair.refresh_expires_in,
-            "open_id": creator.open_id(pair.grant.client),
-        }

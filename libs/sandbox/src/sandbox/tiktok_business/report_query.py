@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sandbox.tiktok_business.audiences import AUDIENCES, COMBINABLE
 from sandbox.tiktok_business.errors import BusinessError, invalid, missing, not_one_of, unsupported
 from sandbox.tiktok_business.report_filters import Filters, parse_filters
 from sandbox.tiktok_business.report_metrics import (
@@ -13,14 +12,14 @@ from sandbox.tiktok_business.report_metrics import (
     check_metrics,
 )
 from sandbox.tiktok_business.request import BusinessRequest
-from sandbox.world.tiktok_ads import FIRST_DAY, Advertiser
+from sandbox.world.tiktok_ads import Advertiser
 
 _REPORT_TYPES = ("BASIC", "AUDIENCE", "PLAYABLE_MATERIAL", "CATALOG", "BC", "TT_SHOP")
 _RESERVATIONS = tuple(level.replace("AUCTION", "RESERVATION") for level in LEVELS)
 _ID_OF_LEVEL = dict(zip(LEVELS, ("advertiser_id", "campaign_id", "adgroup_id", "ad_id"), strict=True))
-TIMES = ("stat_time_day", "stat_time_hour")
 MOST_ADVERTISERS = 5
-_LONGEST = {"stat_time_hour": 1, "stat_time_day": 30, "": 365}
+_TIME = "stat_time_day"
+_LONGEST = {_TIME: 30, "": 365}
 """Days, both ends included, by time dimension."""
 
 
@@ -34,7 +33,6 @@ class Query:
     level: str
     id_dimension: str
     time_dimension: str
-    audience: tuple[str, ...]
     dimensions: tuple[str, ...]
     metrics: tuple[str, ...]
     since: date
@@ -59,21 +57,22 @@ def advertiser_ids(request: BusinessRequest) -> list[str]:
     return [request.text("advertiser_id")]
 
 
-def parse_query(request: BusinessRequest, advertisers: list[Advertiser], today: date) -> Query:
-    """Check every parameter; raises `BusinessError`. ``today`` ends a lifetime report."""
-    report_type = _report_type(request)
+def parse_query(request: BusinessRequest, advertisers: list[Advertiser]) -> Query:
+    """Check every parameter; raises `BusinessError`."""
+    _check_report_type(request)
     level = request.text("data_level")
     if not level:
         raise missing("data_level")
     if level not in LEVELS + _RESERVATIONS:
         raise not_one_of("data_level", LEVELS + _RESERVATIONS)
     service = request.choice("service_type", "AUCTION", ("AUCTION", "RESERVATION"))
-    if request.flag("multi_adv_report_in_utc_time"):
-        raise unsupported("multi_adv_report_in_utc_time")
+    for flag in ("multi_adv_report_in_utc_time", "query_lifetime"):
+        if request.flag(flag):
+            raise unsupported(flag)
     request.choice("query_mode", "REGULAR", ("REGULAR", "CHUNK"))
     auction_level = level.replace("RESERVATION", "AUCTION")
-    id_dimension, time_dimension, audience, dimensions = _dimensions(request, auction_level, report_type)
-    since, until = _range(request, time_dimension, report_type, today)
+    id_dimension, time_dimension, dimensions = _dimensions(request, auction_level)
+    since, until = _range(request, time_dimension)
     several = bool(request.strings("advertiser_ids"))
     metrics = check_metrics(request.strings("metrics"))
     if several:
@@ -87,7 +86,6 @@ def parse_query(request: BusinessRequest, advertisers: list[Advertiser], today: 
         level=auction_level,
         id_dimension=id_dimension,
         time_dimension=time_dimension,
-        audience=audience,
         dimensions=dimensions,
         metrics=metrics,
         since=since,
@@ -100,53 +98,34 @@ def parse_query(request: BusinessRequest, advertisers: list[Advertiser], today: 
     )
 
 
-def _report_type(request: BusinessRequest) -> str:
+def _check_report_type(request: BusinessRequest) -> None:
     (report_type,) = request.need("report_type")
     if report_type not in _REPORT_TYPES:
         raise not_one_of("report_type", _REPORT_TYPES)
-    if report_type not in ("BASIC", "AUDIENCE"):
+    if report_type != "BASIC":
         raise unsupported(f"report_type {report_type}")
-    return report_type
 
 
-def _dimensions(
-    request: BusinessRequest, level: str, report_type: str
-) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
+def _dimensions(request: BusinessRequest, level: str) -> tuple[str, str, tuple[str, ...]]:
     names = tuple(dict.fromkeys(request.strings("dimensions")))
     if not names:
         raise missing("dimensions")
     ids = [name for name in names if name in _ID_OF_LEVEL.values()]
-    times = [name for name in names if name in TIMES]
-    audience = tuple(name for name in names if name in AUDIENCES)
-    if unknown := [name for name in names if name not in (*ids, *times, *audience)]:
+    if unknown := [name for name in names if name not in (*ids, _TIME)]:
         raise invalid("dimensions", f"Invalid dimensions: {unknown}.")
     if len(ids) > 1:
         raise invalid("dimensions", "Only one ID dimension is allowed.")
-    if len(times) > 1:
-        raise invalid("dimensions", "Only one time dimension is allowed.")
     if ids and ids[0] != _ID_OF_LEVEL[level]:
         raise invalid("dimensions", f"{ids[0]} does not match data_level {level}.")
-    if report_type == "AUDIENCE":
-        if not audience:
-            raise invalid("dimensions", "An audience report needs an audience dimension.")
-        if len(audience) > 1 and not COMBINABLE.issuperset(audience):
-            raise invalid("dimensions", "These audience dimensions cannot be combined.")
-    elif set(audience) - {"country_code"}:
-        raise invalid("dimensions", "Audience dimensions need report_type AUDIENCE.")
-    return (*ids, "")[0], (*times, "")[0], audience, names
+    return (*ids, "")[0], _TIME if _TIME in names else "", names
 
 
-def _range(request: BusinessRequest, time_dimension: str, report_type: str, today: date) -> tuple[date, date]:
-    if request.flag("query_lifetime"):
-        if time_dimension or report_type == "AUDIENCE" or "country_code" in request.strings("dimensions"):
-            raise invalid("query_lifetime", "A lifetime report has no time and no audience dimensions.")
-        return FIRST_DAY, today
+def _range(request: BusinessRequest, time_dimension: str) -> tuple[date, date]:
     request.need("start_date", "end_date")
     since, until = request.day("start_date"), request.day("end_date")
     if since > until:
         raise invalid("start_date", "The start_date must not be later than the end_date.")
     longest = _LONGEST[time_dimension]
     if (until - since) >= timedelta(days=longest):
-        days = "day" if longest == 1 else "days"
-        raise invalid("start_date", f"The time range cannot exceed {longest} {days} for these dimensions.")
+        raise invalid("start_date", f"The time range cannot exceed {longest} days for these dimensions.")
     return since, until

@@ -1,8 +1,6 @@
 """Asynchronous reports: a task that waits, works for a while and is then downloaded."""
 
 import csv
-import hashlib
-import hmac
 import io
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -20,11 +18,8 @@ from sandbox.tiktok_business.request import BusinessRequest
 
 _KEPT = 2_000
 _FIRST_ID = 7_310_000_000_000_000_000
-_LINK_LIFE = 3_600
 _FORMATS = ("CSV_STRING", "CSV_DOWNLOAD", "XLSX_DOWNLOAD")
 _CSV = "text/csv; charset=utf-8"
-DOWNLOADS = "/portal/report/"
-"""Where finished reports lie; a link holds its expiry and a signature instead of a token."""
 
 
 @dataclass(slots=True)
@@ -37,14 +32,9 @@ class Task:
     created_at: float
     seconds: float
     outcome: str
-    as_file: bool
-    file_name: str
-    canceled: bool = False
 
     def status(self, now: float) -> str:
         """A task that fails does so two thirds of the way."""
-        if self.canceled:
-            return "CANCELED"
         share = (now - self.created_at) / self.seconds if self.seconds else 1.0
         if share < 0.25:
             return "QUEUING"
@@ -61,7 +51,6 @@ class ReportTasks:
         self._reports = reports
         self._answers = answers
         self._seconds = settings.tiktok_report_seconds
-        self._key = hashlib.sha256(f"sandbox|downloads|{settings.seed}".encode()).digest()
         self._tasks: OrderedDict[str, Task] = OrderedDict()
         self._started = 0
 
@@ -73,10 +62,8 @@ class ReportTasks:
         """POST /report/task/create/."""
         query = self._reports.parse(request)
         output = request.choice("output_format", "CSV_STRING", _FORMATS)
-        if output == "XLSX_DOWNLOAD":
-            raise unsupported("output_format XLSX_DOWNLOAD")
-        if output == "CSV_DOWNLOAD":
-            request.need("file_name")
+        if output != "CSV_STRING":
+            raise unsupported(f"output_format {output}")
         self._started += 1
         task_id = str(_FIRST_ID + self._started * 1_021)
         outcomes = {"report_failed": "FAILED", "report_skipped": "CANCELED"}
@@ -87,8 +74,6 @@ class ReportTasks:
             created_at=self._clock.now(),
             seconds=self._seconds,
             outcome=outcomes.get(request.directive, "SUCCESS"),
-            as_file=output == "CSV_DOWNLOAD",
-            file_name=request.text("file_name", "report"),
         )
         if len(self._tasks) > _KEPT:
             self._tasks.popitem(last=False)
@@ -99,41 +84,14 @@ class ReportTasks:
         status = self._find(request).status(self._clock.now())
         return {"status": status, "message": "The report could not be made." if status == "FAILED" else ""}
 
-    def cancel(self, request: BusinessRequest) -> dict[str, Any]:
-        """POST /report/task/cancel/; a task that is over stays as it is, with code 40200."""
-        task = self._find(request)
-        if task.status(self._clock.now()) not in ("QUEUING", "PROCESSING"):
-            raise BusinessError(40200, "The task is over and cannot be canceled.")
-        task.canceled = True
-        return {"task_id": task.id}
-
     def download(self, request: BusinessRequest) -> Answer:
-        """GET /report/task/download/: the file itself, or for CSV_DOWNLOAD a link to it."""
+        """GET /report/task/download/: the file itself."""
         task = self._find(request)
         status = task.status(self._clock.now())
         if status in ("QUEUING", "PROCESSING"):
             raise BusinessError(40201, f"The task is not ready: {status}.")
         if status != "SUCCESS":
             raise BusinessError(40200, f"The task is {status}.")
-        if not task.as_file:
-            return self._answers.file(self._csv(task), _CSV)
-        expires_at = str(int(self._clock.now()) + _LINK_LIFE)
-        address = f"{request.base_url}{DOWNLOADS}{task.id}"
-        return self._answers.success(
-            {
-                "output_format": "CSV_DOWNLOAD",
-                "file_name": f"{task.file_name}.csv",
-                "download_url": f"{address}?expire={expires_at}&sign={self._sign(task.id, expires_at)}",
-            }
-        )
-
-    def file(self, task_id: str, params: dict[str, str]) -> Answer:
-        """What a download link leads to; 403 once it has expired or was made up."""
-        expires_at, signature = params.get("expire", ""), params.get("sign", "")
-        task = self._tasks.get(task_id)
-        genuine = hmac.compare_digest(signature.encode(), self._sign(task_id, expires_at).encode())
-        if task is None or not genuine or int(expires_at) < self._clock.now():
-            return Answer(403, b"Access denied", "text/plain")
         return self._answers.file(self._csv(task), _CSV)
 
     def _find(self, request: BusinessRequest) -> Task:
@@ -155,6 +113,3 @@ class ReportTasks:
             cells = [report_metrics.METRICS[name](row) for name in query.metrics]
             writer.writerow([*(row.dimensions[name] for name in query.dimensions), *cells])
         return buffer.getvalue().encode()
-
-    def _sign(self, task_id: str, expires_at: str) -> str:
-        return hmac.new(self._key, f"{task_id}|{expires_at}".encode(), "sha256").hexdigest()

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 from sandbox.clock import Clock
 from sandbox.tiktok_business import report_metrics
 from sandbox.tiktok_business.advertisers import Advertisers
-from sandbox.tiktok_business.audiences import HOUR_WEIGHTS, cells, split
 from sandbox.tiktok_business.paging import paginate
 from sandbox.tiktok_business.report_metrics import Row, number_of
 from sandbox.tiktok_business.report_query import Query, advertiser_ids, parse_query
@@ -36,7 +35,7 @@ class Reports:
     def parse(self, request: BusinessRequest) -> Query:
         """The checked query; raises `BusinessError`."""
         found = [self._advertisers.find(request, one) for one in advertiser_ids(request)]
-        return parse_query(request, found, max(self._today(one) for one in found))
+        return parse_query(request, found)
 
     def rows(self, query: Query) -> list[Row]:
         """Every row of the query, in order."""
@@ -48,6 +47,7 @@ class Reports:
         return rows
 
     def _delivered(self, query: Query) -> Iterator[Row]:
+        """A row about an object exists where it delivered."""
         groups: dict[str, list[TikTokAd]] = {}
         for advertiser in query.advertisers:
             for ad in advertiser.ads:
@@ -58,7 +58,11 @@ class Reports:
         for owner, ads in groups.items():
             for since, until in self._buckets(query):
                 total, active_days = self._total(ads, since, until)
-                yield from self._rows(query, owner, ads, since, total, active_days)
+                if not total.impressions and query.id_dimension:
+                    continue
+                values = {query.id_dimension: owner, query.time_dimension: f"{since} 00:00:00"}
+                dimensions = {name: values[name] for name in query.dimensions}
+                yield _row(query, ads, dimensions, total, _people(total, active_days, len(ads)))
 
     def _buckets(self, query: Query) -> Iterator[tuple[date, date]]:
         if not query.time_dimension:
@@ -68,32 +72,6 @@ class Reports:
         for offset in range((last - query.since).days + 1):
             day = query.since + timedelta(days=offset)
             yield day, day
-
-    def _rows(
-        self,
-        query: Query,
-        owner: str,
-        ads: list[TikTokAd],
-        day: date,
-        total: Delivery,
-        active_days: int,
-    ) -> Iterator[Row]:
-        """One row, or one for each hour and audience. A row about an object exists where it delivered."""
-        hourly = query.time_dimension == "stat_time_hour"
-        audience = cells(query.audience)
-        hours = split(total, HOUR_WEIGHTS) if hourly else [total]
-        for hour, within in enumerate(hours):
-            parts = split(within, tuple(share for _, share in audience))
-            for (labels, _), part in zip(audience, parts, strict=True):
-                if not part.impressions and (query.id_dimension or query.audience):
-                    continue
-                dimensions = dict(labels)
-                if query.id_dimension:
-                    dimensions[query.id_dimension] = owner
-                if query.time_dimension:
-                    dimensions[query.time_dimension] = f"{day} {hour:02d}:00:00"
-                ordered = {name: dimensions[name] for name in query.dimensions}
-                yield _row(query, ads, ordered, part, _people(part, active_days, len(ads)))
 
     def _total(self, ads: list[TikTokAd], since: date, until: date) -> tuple[Delivery, int]:
         """What the ads delivered together, and on how many days the busiest did."""

@@ -11,7 +11,7 @@ from sandbox.grants import DeadToken, Grants, Pair
 from sandbox.settings import Settings
 from sandbox.tiktok_organic.consents import CreatorConsents
 from sandbox.tiktok_organic.errors import OAuthError
-from sandbox.tiktok_organic.tokens import PASTED_REFRESH, READ_SCOPES, Tokens
+from sandbox.tiktok_organic.tokens import PASTED_REFRESH, READ_SCOPES
 from sandbox.world.tiktok_creators import Creators
 
 _FORM = "application/x-www-form-urlencoded"
@@ -26,13 +26,11 @@ class OrganicOAuth:
         creators: Creators,
         grants: Grants,
         consents: CreatorConsents,
-        tokens: Tokens,
     ) -> None:
         self._settings = settings
         self._creators = creators
         self._grants = grants
         self._consents = consents
-        self._tokens = tokens
         self._adopted: set[str] = set()
 
     def reset(self) -> None:
@@ -52,15 +50,6 @@ class OrganicOAuth:
         if grant_type == "client_credentials":
             raise OAuthError("unauthorized_client")
         raise OAuthError("unsupported_grant_type")
-
-    def revoke(self, call: Call) -> dict[str, Any]:
-        """The consent of an access or refresh token ends; a token nobody knows is no error."""
-        params = self._understand(call)
-        if not params.get("token"):
-            raise OAuthError("invalid_request", "The token is missing.")
-        if not self._grants.revoke(params["token"]):
-            self._tokens.revoke(params["token"])
-        return {}
 
     def _understand(self, call: Call) -> dict[str, str]:
         """The form's fields, of a client that proved to be one."""

@@ -59,14 +59,13 @@ class TikTokOrganic:
             rotates=settings.tiktok_rotates_refresh_tokens,
         )
         self._tokens = Tokens(self.grants, creators)
-        self._oauth = OrganicOAuth(settings, creators, self.grants, consents, self._tokens)
+        self._oauth = OrganicOAuth(settings, creators, self.grants, consents)
         self._logs = count(1)
         self._windows: defaultdict[tuple[str, str], SlidingWindow] = defaultdict(
             lambda: SlidingWindow(_MINUTE)
         )
         self._tokens_by_path: dict[str, Callable[[Call], dict[str, Any]]] = {
             "/v2/oauth/token/": self._oauth.token,
-            "/v2/oauth/revoke/": self._oauth.revoke,
         }
         resources = Resources(clock)
         self._resources: dict[str, tuple[str, Callable[[Call, Identity], dict[str, Any]]]] = {
@@ -143,7 +142,6 @@ class TikTokOrganic:
 
     def reset(self) -> None:
         self.grants.reset()
-        self._tokens.reset()
         self._oauth.reset()
         self._consents.reset()
         self._windows.clear()

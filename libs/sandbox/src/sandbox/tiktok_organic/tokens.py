@@ -31,12 +31,9 @@ class Tokens:
     def __init__(self, grants: Grants, creators: Creators) -> None:
         self._grants = grants
         self._creators = creators
-        self._revoked: set[str] = set()
 
     def identify(self, token: str) -> Identity:
         """Raises access_token_invalid for a token that is worth nothing (any more)."""
-        if token in self._revoked:
-            raise ApiError("access_token_invalid")
         for prefix, scopes in _PASTED.items():
             if token.startswith(prefix):
                 return Identity(_ANY_CLIENT, self._creators.named(token.removeprefix(prefix)), scopes)
@@ -45,12 +42,3 @@ class Tokens:
         except DeadToken:
             raise ApiError("access_token_invalid") from None
         return Identity(grant.client, self._creators.named(grant.owner), grant.scopes)
-
-    def revoke(self, token: str) -> None:
-        """A pasted token dies until the next reset."""
-        if token.startswith(tuple(_PASTED)):
-            self._revoked.add(token)
-
-    def reset(self) -> None:
-        """Forget what was revoked."""
-        self._revoked.clear()

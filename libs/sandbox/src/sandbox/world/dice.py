@@ -15,17 +15,3 @@ def throw(*name: object) -> tuple[float, ...]:
 def between(low: float, high: float, chance: float) -> float:
     """The point that lies ``chance`` of the way from ``low`` to ``high``."""
     return low + (high - low) * chance
-
-
-def apportion(total: int, weights: tuple[float, ...]) -> list[int]:
-    """Split ``total`` by ``weights`` (which sum to 1) into whole parts that add up to it exactly."""
-    parts: list[int] = []
-    given = 0
-    reached = 0.0
-    last = len(weights) - 1
-    for index, weight in enumerate(weights):
-        reached += weight
-        upto = total if index == last else int(total * reached + 0.5)
-        parts.append(upto - given)
-        given = upto
-    return parts

@@ -64,21 +64,13 @@ def webvtt(cues: Iterable[Cue], *, numbered: bool = False) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def subrip(cues: Iterable[Cue]) -> str:
-    """The cues as an SRT file."""
-    return "\n".join(
-        f"{number}\n{timestamp(cue.start, ',')} --> {timestamp(cue.end, ',')}\n{cue.words}\n"
-        for number, cue in enumerate(cues, 1)
-    )
-
-
-def timestamp(seconds: float, point: str = ".") -> str:
+def timestamp(seconds: float) -> str:
     """``hh:mm:ss.mmm``"""
     thousandths = round(seconds * 1_000)
     minutes, thousandths = divmod(thousandths, 60_000)
     hours, minutes = divmod(minutes, 60)
     whole, thousandths = divmod(thousandths, 1_000)
-    return f"{hours:02d}:{minutes:02d}:{whole:02d}{point}{thousandths:03d}"
+    return f"{hours:02d}:{minutes:02d}:{whole:02d}.{thousandths:03d}"
 
 
 def _sentences(name: str, count: int) -> Iterator[str]:
