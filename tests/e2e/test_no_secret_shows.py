@@ -306,7 +306,8 @@ async def _searched(watched: WatchedServices, *seen: TeamClient) -> Searched:
         await person.sign_in(team_client.team)
         pages |= await exposed_text.pages(person)
     for name in SERVICES:
-        async with watched.responses.client(watched.stack[name].url) as client:
+        metrics = f"http://127.0.0.1:{watched.stack[name].metrics_port}"
+        async with watched.responses.client(metrics) as client:
             (await client.get("/metrics")).raise_for_status()
     runs = await watched.world.sql.fetch("SELECT id FROM automation_run")
     found = await watched.gather()

@@ -18,8 +18,9 @@ class Service:
         self.kind = kind
         self.name = name
         self.port = free_port()
+        self.metrics_port = free_port() if kind == "api" else self.port
         # Where the platforms send people back to.
-        own = {"PUBLIC_URL": self.url} if kind == "api" else {}
+        own = {"PUBLIC_URL": self.url, "METRICS_PORT": str(self.metrics_port)} if kind == "api" else {}
         program = service_program(kind, name=name, port=self.port, environment={**own, **environment})
         self._child = Child(program, logs / f"{name}.log")
 

@@ -15,7 +15,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from api.main import build_app
+from api.operations import serving_metrics
 from api.settings import ApiSettings
+from carillon.ports import free_port
 from common.database.pool import connect
 from common.errors import ConfigurationError
 from tests.factories import Team, World
@@ -122,10 +124,17 @@ async def test_defect_is_answered_without_detail(
     assert "Traceback" not in response.text
 
 
-async def test_metrics_count_requests_by_route(api: httpx.AsyncClient, acme: Team) -> None:
+async def test_metrics_have_a_port_of_their_own_and_count_requests_by_route(
+    api: httpx.AsyncClient, acme: Team, settings: ApiSettings
+) -> None:
     await api.get(f"/api/users/{acme.user_id}")
 
-    text = (await api.get("/metrics")).text
+    port = free_port()
+    with serving_metrics(settings.model_copy(update={"metrics_port": port})):
+        async with httpx.AsyncClient(trust_env=False) as scraper:
+            text = (await scraper.get(f"http://127.0.0.1:{port}/metrics")).text
+
+    assert (await api.get("/metrics")).status_code == 404
 
     assert 'route="/api/users/{user_id}",status="200"' in text
     assert str(acme.user_id) not in text

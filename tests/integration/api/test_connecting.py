@@ -236,8 +236,13 @@ async def test_an_answer_without_a_session_waits_for_the_sign_in(
 ) -> None:
     back = await ours.agree(await ours.set_out("facebook_user"))
     person = Person(client_of(None))
+    response = await person.client.get(back, headers=HTML)
+    assert response.headers["location"] == "/sign-in?next=/oauth/callback"
+    code = parse_qs(urlsplit(back).query)["code"][0]
+    assert code not in response.headers["set-cookie"]
     page = await person.open(back)
     assert person.path == "/sign-in"
+    assert code not in page.source
     assert await ours.world.sql.fetchval("SELECT count(*) FROM oauth_attempt") == 1
     page = await person.submit(page.form("/sign-in"), key=acme.api_key)
     assert "is connected." in page.text

@@ -488,7 +488,7 @@ async def test_an_account_that_recordings_are_taken_from_stays_until_its_sources
     assert made.status_code == 201, made.text
     refused = await api.delete(f"/api/connections/{zoom}")
     assert refused.status_code == 409
-    assert "'The lecturer'" in refused.json()["detail"]
+    assert "“The lecturer”" in refused.json()["detail"]
     person = Person(client_of(None))
     await person.sign_in(acme)
     page = await person.open(f"/connections/{zoom}")

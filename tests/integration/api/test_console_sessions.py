@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.main import build_app
+from api.sessions import SESSION, SessionCookie, seal_cookie
 from api.settings import ApiSettings
-from api.web.sessions import SESSION, Session, seal_cookie
 from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
 from tests.support.console_browser import HTML, Page, Person
@@ -42,6 +42,56 @@ async def test_a_key_opens_the_console_and_is_not_kept_in_the_browser(person: Pe
     page = await person.open("/")
     assert page.status == 200
     assert "Acme" in page.text
+
+
+async def test_behind_a_proxy_that_ends_tls_cookies_are_secure_all_the_same(
+    app: FastAPI, acme: Team, settings: ApiSettings
+) -> None:
+    """By PUBLIC_URL: the request itself comes by plain HTTP, and says nothing of https."""
+    behind = settings.model_copy(update={"public_url": "https://console.example/"})
+    app.state.collaborators = replace(app.state.collaborators, settings=behind)
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://console.example") as client:
+        origin = {"Origin": "https://console.example"}
+        response = await client.post("/sign-in", data={"key": acme.api_key}, headers=HTML | origin)
+
+        cookie = response.headers["set-cookie"]
+        assert cookie.startswith("__Host-")
+        assert "; Secure" in cookie
+        assert "max-age" in response.headers["strict-transport-security"]
+        sent = {
+            "Cookie": cookie.partition(";")[0]
+        }  # httpx keeps a secure cookie from plain HTTP, as a browser
+        assert (await client.get("/", headers=HTML | sent)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("carillon", 200),
+        ("CARILLON:8443", 200),
+        ("localhost:8000", 200),
+        ("[::1]:8000", 200),
+        ("api.internal", 200),
+        ("evil.example", 421),
+        ("carillon.evil.example", 421),
+        ("carillon@evil.example", 421),
+        ("[", 421),
+        ("", 421),
+    ],
+)
+async def test_a_request_for_another_host_is_refused(
+    app: FastAPI, settings: ApiSettings, person: Person, host: str, status: int
+) -> None:
+    known = settings.model_copy(update={"allowed_hosts": frozenset({"api.internal"})})
+    app.state.collaborators = replace(app.state.collaborators, settings=known)
+
+    response = await person.client.get("/sign-in", headers={"Host": host})
+    probe = await person.client.get("/healthz", headers={"Host": host})
+
+    assert (response.status_code, probe.status_code) == (status, 200)
+    if status == 421:
+        assert response.headers["content-type"] == "application/problem+json"
 
 
 async def test_on_https_the_cookie_is_secure_and_this_hosts_alone(app: FastAPI, acme: Team) -> None:
@@ -125,22 +175,27 @@ async def test_an_expired_key_ends_its_sessions(person: Person, world: World, ac
     assert person.path == "/sign-in"
 
 
-async def test_a_session_ends_by_itself(person: Person, world: World, acme: Team, keys: KeyRing) -> None:
-    key_id = await world.sql.fetchval("SELECT id FROM api_key WHERE tenant_id = $1", acme.tenant_id)
-    now = datetime.now(UTC)
-    for begun, path in ((now, "/"), (now - timedelta(hours=1), "/sign-in")):
-        person.client.cookies.set(SESSION, Session.begin(key_id, hours=1, now=begun).seal(keys))
-        await person.open("/")
-        assert person.path == path
+async def test_a_session_ends_by_itself_and_is_forgotten(person: Person, world: World, acme: Team) -> None:
+    await person.sign_in(acme)
+    await world.sql.execute("UPDATE console_session SET expires_at = now()")
+
+    await person.open("/")
+
+    assert person.path == "/sign-in"
+    await person.sign_in(acme)
+    assert await world.sql.fetchval("SELECT count(*) FROM console_session") == 1
 
 
 async def test_only_what_was_sealed_as_a_session_is_one(
     person: Person, world: World, acme: Team, keys: KeyRing
 ) -> None:
-    key_id = await world.sql.fetchval("SELECT id FROM api_key WHERE tenant_id = $1", acme.tenant_id)
-    until = (datetime.now(UTC) + timedelta(hours=1)).timestamp()
-    content = {"key": str(key_id), "until": until, "token": "t"}
-    good = Session.begin(key_id, hours=1, now=datetime.now(UTC)).seal(keys)
+    await person.sign_in(acme)
+    session_id = await world.sql.fetchval("SELECT id FROM console_session")
+    content = {"session": str(session_id), "token": "t"}
+    good = SessionCookie(session_id, "t").seal(keys)
+    person.client.cookies.set(SESSION, good)
+    await person.open("/")
+    assert person.path == "/"
     altered = good[:-6] + ("A" if good[-6] != "A" else "B") + good[-5:]
     for value in (seal_cookie(keys, "carillon_flash", content), altered, "x", "=" * 90, good * 99):
         person.client.cookies.set(SESSION, value)
@@ -148,13 +203,25 @@ async def test_only_what_was_sealed_as_a_session_is_one(
         assert person.path == "/sign-in", value
 
 
-async def test_signing_out_ends_the_session_of_this_browser(person: Person, acme: Team) -> None:
+async def test_signing_out_ends_the_session_and_copies_of_its_cookie(
+    person: Person, client_of: Client, acme: Team
+) -> None:
     page = await person.sign_in(acme)
+    thief = Person(client_of(None))
+    thief.client.cookies.set(SESSION, person.client.cookies[SESSION])
+    await thief.open("/")
+    assert thief.path == "/"
+    elsewhere = Person(client_of(None))
+    await elsewhere.sign_in(acme)
+
     page = await person.submit(page.form("/sign-out"))
+
     assert person.path == "/sign-in"
     assert "signed out" in page.text
-    await person.open("/")
-    assert person.path == "/sign-in"
+    await thief.open("/")
+    assert thief.path == "/sign-in"
+    await elsewhere.open("/runs")
+    assert elsewhere.path == "/runs"
 
 
 async def test_a_form_without_the_sessions_token_changes_nothing(

@@ -79,10 +79,11 @@ def test_panels_do_not_overlap() -> None:
 
 def test_prometheus_scrapes_services_that_exist_where_they_listen() -> None:
     [job] = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
-    [found] = job["dns_sd_configs"]
-    assert set(found["names"]) == {"api", "scheduler", "executor", "notifier"}
+    ports = {name: found["port"] for found in job["dns_sd_configs"] for name in found["names"]}
+    metrics = COMPOSE["services"]["api"]["environment"]["METRICS_PORT"]
+    assert ports == {"api": metrics, "scheduler": 8000, "executor": 8000, "notifier": 8000}
     backend = set(COMPOSE["services"]["prometheus"]["networks"])
-    for name in found["names"]:
+    for name in ports:
         assert backend & set(COMPOSE["services"][name]["networks"]), name
 
 

@@ -43,7 +43,7 @@ TAGS: list[dict[str, Any]] = [
     },
     {"name": "live feed", "description": "What is happening now"},
     {"name": "team", "description": "Your team, its people and their API keys"},
-    {"name": "operations", "description": "Health and metrics, without a key"},
+    {"name": "operations", "description": "Health, without a key"},
 ]
 
 

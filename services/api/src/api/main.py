@@ -20,14 +20,16 @@ from api.connections.routes import router as connections
 from api.context import SERVICE, Clock, Collaborators
 from api.deliveries.routes import router as deliveries
 from api.destinations.routes import router as destinations
+from api.events.routes import router as live
 from api.gallery.routes import router as gallery
+from api.hosts import KnownHosts
 from api.jobs.routes import router as jobs
 from api.key_usage import KeyUsage
 from api.live.consumer import LiveConsumer
 from api.live.feed import LiveFeed
-from api.live.routes import router as live
 from api.manual_runs.routes import router as manual_runs
 from api.observation import Observation, is_quiet
+from api.operations import serving_metrics
 from api.quotas.routes import router as quota
 from api.recordings.hooks.routes import zoom_events_router
 from api.recordings.routes import router as recordings
@@ -102,7 +104,7 @@ async def serving(wired: Collaborators, instance: str) -> AsyncIterator[None]:
             background(wired.key_usage.run(wired.engine), name="key usage"),
             background(wired.kafka.run(), name="live feed"),
         ):
-            with on_termination(wired.live.close):
+            with on_termination(wired.live.close), serving_metrics(wired.settings):
                 yield
         await stop("key usage", wired.key_usage.flush(wired.engine))
     finally:
@@ -140,6 +142,7 @@ def assemble(wired: Collaborators, instance: str) -> FastAPI:
         },
     )
     app.state.collaborators = wired
+    app.add_middleware(KnownHosts)
     app.add_middleware(Observation)
     routers = (
         gallery,
@@ -176,4 +179,4 @@ def main() -> None:
     settings = load(ApiSettings)
     instance = instance_name(SERVICE)
     telemetry.configure(SERVICE, settings, instance=instance)
-    serve(build_app(settings, instance), settings)
+    serve(build_app(settings, instance), settings, trusted_proxies=settings.trusted_proxies)

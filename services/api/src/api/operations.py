@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics`.
+"""`/healthz` and `/readyz`, and `/metrics` on a port of its own.
 
 The API is ready when its database answers. Without Kafka the live feed pauses and everything else works, so
 a silent broker is reported and does not take the service out of rotation.
@@ -6,17 +6,21 @@ a silent broker is reported and does not take the service out of rotation.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
+from prometheus_client import start_http_server
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.context import Wired
+from api.settings import ApiSettings
 from common.clock import clock_check
-from common.process.checks import Check, metrics_page, readiness
+from common.process.checks import Check, readiness
 
 router = APIRouter(tags=["operations"])
 
@@ -53,8 +57,19 @@ async def readyz(wired: Wired) -> Response:
     return JSONResponse(body, status_code=status)
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics() -> Response:
-    """Prometheus metrics."""
-    body, content_type = metrics_page()
-    return Response(body, media_type=content_type)
+@contextmanager
+def serving_metrics(settings: ApiSettings) -> Iterator[None]:
+    """Serve `/metrics` on a port of its own for the length of the block, if there is one.
+
+    Not beside the API: what is measured says how much each route is used, which is for the operator alone.
+    """
+    if settings.metrics_port is None:
+        yield
+        return
+    server, thread = start_http_server(settings.metrics_port, settings.host)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

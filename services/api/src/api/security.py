@@ -17,7 +17,7 @@ from sqlmodel import col
 
 from api.context import Now, Transaction, Wired
 from common.errors import Forbidden, Unauthenticated
-from common.models import ApiKey, UserAccount
+from common.models import ApiKey, ConsoleSession, UserAccount
 from common.secrets.crypto import hash_api_key
 
 _bearer = HTTPBearer(
@@ -82,9 +82,13 @@ async def find_by_secret(session: AsyncSession, key: str, now: datetime) -> Know
     return _valid(row, now) if hmac.compare_digest(stored, digest) else None
 
 
-async def find_by_id(session: AsyncSession, key_id: UUID, now: datetime) -> KnownKey | None:
-    """The key of a console session, unless it was revoked or has expired since."""
-    return _valid((await session.execute(_key_query().where(col(ApiKey.id) == key_id))).one_or_none(), now)
+async def find_by_session(session: AsyncSession, session_id: UUID, now: datetime) -> KnownKey | None:
+    """The key of a console session, unless one of the two has ended."""
+    query = _key_query().join(ConsoleSession, col(ConsoleSession.api_key_id) == col(ApiKey.id))
+    row = await session.execute(
+        query.where(col(ConsoleSession.id) == session_id, col(ConsoleSession.expires_at) > now)
+    )
+    return _valid(row.one_or_none(), now)
 
 
 async def bearer_principal(

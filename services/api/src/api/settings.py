@@ -1,6 +1,9 @@
 """Settings of the API."""
 
-from pydantic import Field, SecretStr
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
 
 from common.settings import (
     FileStoreSettings,
@@ -25,9 +28,34 @@ class ApiSettings(
         pattern="^https?://",
         description="Where people open the console; platforms send them back there after they agreed",
     )
+    allowed_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(),
+        description="`host,…`: names under which the API is called besides that of `PUBLIC_URL` and this "
+        "machine's own, such as `api` within a cluster; requests for other hosts are refused",
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1",
+        description="`address,…` or networks of the proxies whose `X-Forwarded-For` and `-Proto` headers are "
+        "believed; `*` for all",
+    )
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Port for the API's `/metrics`; without it they are not served"
+    )
     session_hours: float = Field(
         12.0, gt=0, le=168, description="Hours after which the console asks to sign in again"
     )
     live_queue_size: int = Field(
         256, ge=1, le=10_000, description="Events a slow reader of the live feed may fall behind"
     )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def is_public_https(self) -> bool:
+        """Whether people reach the console by https, wherever TLS ends."""
+        return self.public_url.lower().startswith("https://")

@@ -120,6 +120,16 @@ def test_no_name_is_a_formula(name: str, written: str) -> None:
     assert harmless(name) == written
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "name", ["A;=1+1", 'A;"=1+1"', "A; @x", "A;\t+1", 'A";""=1+1', "A,=1+1", "A\t=1+1", ";;-1"]
+)
+def test_no_reader_finds_a_formula_whatever_separates_its_cells(name: str, separator: str) -> None:
+    text = table(samples.report([samples.account(name, "5.00")])).content.decode("utf-8-sig")
+    for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+        assert not [cell for cell in row if cell.lstrip(' "').startswith(tuple("=+-@"))]
+
+
 def test_a_negative_figure_stays_a_number() -> None:
     refunded = samples.account("A", "5.00")
     refunded = replace(refunded, daily={samples.WEEK.since: samples.figures("-3.50")})

@@ -58,7 +58,7 @@ from common.models.states import (
     Trigger,
     platform_of,
 )
-from common.models.teams import ApiKey, Plan, Tenant, UserAccount
+from common.models.teams import ApiKey, ConsoleSession, IdempotencyKey, Plan, Tenant, UserAccount
 
 SCHEMA_REVISION = "0001"
 """The migration this code needs; a test holds it against the newest script. Known without loading Alembic,
@@ -80,6 +80,7 @@ __all__ = [
     "Connection",
     "ConnectionKind",
     "ConnectionStatus",
+    "ConsoleSession",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryStatus",
@@ -87,6 +88,7 @@ __all__ = [
     "DestinationStatus",
     "DestinationType",
     "Fact",
+    "IdempotencyKey",
     "Lane",
     "Leadership",
     "OAuthAttempt",

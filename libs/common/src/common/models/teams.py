@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Index,
     LargeBinary,
     Text,
     UniqueConstraint,
@@ -16,6 +17,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from common.models.columns import (
+    Timestamp,
     instant,
     json_column,
     now_column,
@@ -84,3 +86,36 @@ class ApiKey(SQLModel, table=True):
     created_at: datetime = now_column()
     last_used_at: datetime | None = instant()
     expires_at: datetime | None = instant()
+
+
+class ConsoleSession(SQLModel, table=True):
+    """A browser that is signed in to the console with a key, until it signs out or the session expires."""
+
+    __tablename__ = "console_session"
+    __table_args__ = (Index("ix_console_session_expires_at", "expires_at"),)
+    id: UUID = pk()
+    api_key_id: UUID = ref("api_key.id", index=True)
+    created_at: datetime = now_column()
+    expires_at: datetime = Field(sa_column=Column(Timestamp, nullable=False))
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """A POST that was sent with an `Idempotency-Key`, and what it was answered with.
+
+    The answer is sealed, because it may hold a secret that is shown once; NULL while the request is going on.
+    """
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (
+        UniqueConstraint("user_id", "key"),
+        Index("ix_idempotency_key_user_id_created_at", "user_id", "created_at"),
+    )
+    id: UUID = pk()
+    tenant_id: UUID = ref("tenant.id", index=True)
+    user_id: UUID = ref("user_account.id")
+    key: str = text_column()
+    request_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    status: int | None = Field(default=None)
+    headers: dict[str, Any] = json_column()
+    body_sealed: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    created_at: datetime = now_column()

@@ -110,8 +110,10 @@ def _give_up(seconds: float) -> None:
     os._exit(1)
 
 
-def serve(app: Any, settings: ServiceSettings) -> None:
+def serve(app: Any, settings: ServiceSettings, *, trusted_proxies: str | None = None) -> None:
     """Run an ASGI application until it is told to stop.
+
+    `trusted_proxies` are those whose `X-Forwarded-*` headers are believed: addresses or networks, or `*`.
 
     Exits with 0 when it has stopped as it was told to, and with 1 when start-up fails, background work ended
     by itself or stopping took too long.
@@ -125,6 +127,8 @@ def serve(app: Any, settings: ServiceSettings) -> None:
             access_log=False,
             server_header=False,
             lifespan="on",
+            proxy_headers=trusted_proxies is not None,
+            forwarded_allow_ips=trusted_proxies,
             timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
         ),
         Watchdog(settings.event_loop_stall_limit),

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import MEDIA_TYPE
+from api.sessions import is_https
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -109,7 +110,7 @@ def _hardened(scope: Scope, send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
-            if scope.get("scheme") == "https":
+            if is_https(Request(scope)):
                 headers.setdefault("Strict-Transport-Security", f"max-age={_A_YEAR}")
             # Static files are checked again each time, which an ETag makes cheap; pages hold a team's data.
             headers.setdefault(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.web.sessions import cookie_name, open_cookie, seal_cookie, set_cookie
+from api.sessions import cookie_name, open_cookie, seal_cookie, set_cookie
 from common.secrets.crypto import KeyRing
 
 FLASH = "carillon_flash"

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from api.faults import in_words, pointer
 from api.limits import read_body
 from api.problems import UnsupportedMediaType
-from api.web.sessions import SignedIn
+from api.sessions import SignedIn, is_https
 from api.web.words import sentence
 from common.errors import FieldError, Forbidden, RequestError
 
@@ -90,7 +90,9 @@ def refuse_other_sites(request: Request) -> None:
     if site is not None:
         allowed = site in ("same-origin", "none")
     else:
-        allowed = origin is None or origin == f"{request.url.scheme}://{request.url.netloc}"
+        allowed = (
+            origin is None or origin == f"{'https' if is_https(request) else 'http'}://{request.url.netloc}"
+        )
     if not allowed:
         raise Forbidden("This form was sent from another site.")
 

@@ -12,9 +12,9 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from api.context import Collaborators
+from api.sessions import Viewer
 from api.web import flashes, messages, times, words
 from api.web.forms import TOKEN
-from api.web.sessions import Viewer
 
 STATIC = Path(__file__).parent / "static"
 

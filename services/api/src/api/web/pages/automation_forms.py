@@ -22,11 +22,11 @@ from api.context import Now, Transaction, Wired
 from api.rows import owned
 from api.schedules.schemas import SchedulePreviewOut, SchedulePreviewRequest
 from api.schedules.service import look_ahead
+from api.sessions import SignedIn, Viewer
 from api.web import schedule_form, schema_form
 from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render, timezones
-from api.web.sessions import SignedIn, Viewer
 from common.automation_policy import AutomationPolicy
 from common.errors import RequestError
 from common.models import Automation, Destination, Lane

@@ -17,6 +17,7 @@ from api.context import Now, Transaction, Wired
 from api.pagination import PageRequest, WantedPage, next_cursor
 from api.rows import newest_first, owned
 from api.runs.service import run_page
+from api.sessions import SignedIn
 from api.slots.service import read_slots
 from api.web import activity, looking_back
 from api.web.browsers import safe_next
@@ -24,7 +25,6 @@ from api.web.flashes import led_on
 from api.web.forms import SentForm
 from api.web.outcomes import strip, strip_in_words
 from api.web.rendering import render
-from api.web.sessions import SignedIn
 from api.web.times import in_zone
 from common.automation_policy import AutomationPolicy
 from common.models import Automation, AutomationStatus, Destination

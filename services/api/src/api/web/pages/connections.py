@@ -17,11 +17,11 @@ from api.connections.schemas import ConnectionCreate, ConnectionPatch
 from api.context import Collaborators, Now, Transaction, Wired
 from api.pagination import MAX_LIMIT, PageRequest
 from api.rows import owned, owned_page
+from api.sessions import SignedIn, Viewer
 from api.web.connection_words import checked_words, grouped, reached
 from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render
-from api.web.sessions import SignedIn, Viewer
 from common.errors import Conflict, RequestError
 from common.models import STORES, Connection, ConnectionKind, platform_of
 from platforms.platform import PastedField

@@ -18,10 +18,10 @@ from api.destinations import service
 from api.destinations.schemas import DestinationCreate, DestinationPatch
 from api.pagination import MAX_LIMIT, PageRequest, WantedPage, next_cursor
 from api.rows import owned, owned_page
+from api.sessions import SignedIn, Viewer
 from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render, timezones
-from api.web.sessions import SignedIn, Viewer
 from common.errors import RequestError
 from common.models import Automation, Destination, DestinationType
 

@@ -8,14 +8,14 @@ import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from api import sessions
 from api.context import Now, Transaction, Wired
 from api.security import find_by_secret
-from api.web import sessions
+from api.sessions import MaybeSignedIn
 from api.web.browsers import SIGN_IN, safe_next
 from api.web.flashes import led_on
 from api.web.forms import OpenForm, SentForm
 from api.web.rendering import render
-from api.web.sessions import MaybeSignedIn
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -52,13 +52,13 @@ async def sign_in(request: Request, form: OpenForm, session: Transaction, wired:
         )
     wired.key_usage.note(known.principal.key_id, known.last_used_at, now)
     response = RedirectResponse(target, status_code=303)
-    sessions.start(request, response, known, wired, now)
+    await sessions.start(request, response, session, known, wired, now)
     return response
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request, form: SentForm, wired: Wired) -> Response:
-    """End the session of this browser."""
+async def sign_out(request: Request, form: SentForm, session: Transaction, wired: Wired) -> Response:
+    """End the session."""
     response = led_on(request, wired.keys, SIGN_IN, "You are signed out.")
-    sessions.end(request, response)
+    await sessions.end(request, response, session, wired)
     return response

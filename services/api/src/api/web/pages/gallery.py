@@ -15,12 +15,12 @@ from api.gallery import service
 from api.gallery.base import Category
 from api.gallery.schemas import FromTemplate
 from api.gallery.templates import TEMPLATES, AnyTemplate
+from api.sessions import SignedIn, Viewer
 from api.web import schema_form
 from api.web.flashes import led_on
 from api.web.forms import Faults, SentForm
 from api.web.pages.automation_forms import destinations_of
 from api.web.rendering import render, timezones
-from api.web.sessions import SignedIn, Viewer
 from common.errors import RequestError
 
 router = APIRouter(prefix="/automations/templates")

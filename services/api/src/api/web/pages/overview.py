@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.context import Now, Transaction, Wired
+from api.sessions import SignedIn
 from api.web import activity
 from api.web.attention import matters
 from api.web.outcomes import day_chart, lag_line
 from api.web.rendering import render
-from api.web.sessions import SignedIn
 
 router = APIRouter()
 

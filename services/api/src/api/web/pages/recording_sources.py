@@ -18,10 +18,10 @@ from api.pagination import MAX_LIMIT, PageRequest
 from api.recordings.sources import service
 from api.recordings.sources.schemas import ME, SourceCreate, SourcePatch
 from api.rows import owned, owned_page
+from api.sessions import SignedIn, Viewer
 from api.web.flashes import led_on
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render
-from api.web.sessions import SignedIn, Viewer
 from common.errors import Conflict, RequestError
 from common.models import Connection, RecordingSource
 from platforms.zoom import PLATFORM as ZOOM

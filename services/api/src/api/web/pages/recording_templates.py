@@ -18,13 +18,13 @@ from api.pagination import MAX_LIMIT, PageRequest
 from api.recordings.templates import preview, service
 from api.recordings.templates.schemas import TemplateCreate, TemplatePatch, TemplatePreviewOut
 from api.rows import owned, owned_page
+from api.sessions import SignedIn, Viewer
 from api.web import template_form
 from api.web.flashes import led_on
 from api.web.forms import Faults, SentForm
 from api.web.pages.recordings import sources_of
 from api.web.recording_words import KINDS, RULES
 from api.web.rendering import render
-from api.web.sessions import SignedIn, Viewer
 from common.errors import Conflict, RequestError
 from common.models import S3, Connection, Destination, DestinationType, RecordingTemplate
 from common.recordings.rules import MatchingRules

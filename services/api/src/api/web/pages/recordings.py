@@ -20,11 +20,11 @@ from api.recordings import removal, service, transcripts
 from api.recordings.schemas import ProcessRequest, RecordingOut
 from api.recordings.service import PROCESSABLE, Sought
 from api.recordings.transcripts import TranscriptFormat
+from api.sessions import SignedIn
 from api.web import recording_words as words
 from api.web.flashes import led_on
 from api.web.forms import SentForm
 from api.web.rendering import render
-from api.web.sessions import SignedIn
 from common.errors import CarillonError, Conflict, RequestError
 from common.models import RecordingSource, RecordingStatus, RecordingTemplate
 

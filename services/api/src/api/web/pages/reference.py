@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.problems import PROBLEM_TITLES, slug
+from api.sessions import MaybeSignedIn
 from api.web.rendering import render
-from api.web.sessions import MaybeSignedIn
 
 router = APIRouter()
 

@@ -13,10 +13,10 @@ from api.deliveries import service as deliveries
 from api.deliveries.enclosures import SHOWN_TYPE
 from api.pagination import PageRequest, WantedPage, next_cursor
 from api.runs import service
+from api.sessions import SignedIn
 from api.web.flashes import led_on
 from api.web.forms import SentForm
 from api.web.rendering import render
-from api.web.sessions import SignedIn
 from api.web.timeline import spans, timeline
 from common.models import Automation, RunStatus
 

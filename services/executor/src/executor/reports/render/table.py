@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -52,6 +53,12 @@ _TEXT = frozenset({"account_id", "account_name", "item_id", "item_name", "timezo
 """Columns of what others chose, where a figure may well begin with a minus."""
 _METRICS = ("spend", "impressions", "reach", "clicks", "conversions", "video_views")
 _FORMULA = tuple("=+-@＝＋－＠")
+_AFTER_SEMICOLON = re.compile(r"""(;["'\s]*)(?=[=+\-@＝＋－＠])""")
+"""Where spreadsheets that separate cells by semicolons, as in most of Europe, would see a formula begin.
+
+Quotes do not help there: in the middle of a cell a quote is a character like any other. Tabs, the third
+separator in use, never stand in a cell.
+"""
 _MARK = codecs.BOM_UTF8
 
 Row = Mapping[str, str]
@@ -107,6 +114,7 @@ class _Lines:
 def harmless(text: str) -> str:
     """`text` as a cell that no spreadsheet takes for a formula, on one line."""
     line = " ".join(text.replace("\x00", "").split())
+    line = _AFTER_SEMICOLON.sub(r"\1'", line)
     return f"'{line}" if line.startswith(_FORMULA) else line
 
 

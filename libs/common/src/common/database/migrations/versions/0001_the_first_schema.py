@@ -855,10 +855,55 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("run_id", "sequence", name=op.f("pk_sync_chunk")),
     )
+    op.create_table(
+        "console_session",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("api_key_id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", _TIME, server_default=_NOW, nullable=False),
+        sa.Column("expires_at", _TIME, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["api_key_id"],
+            ["api_key.id"],
+            name=op.f("fk_console_session_api_key_id_api_key"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_console_session")),
+    )
+    op.create_index(op.f("ix_console_session_api_key_id"), "console_session", ["api_key_id"])
+    op.create_index(op.f("ix_console_session_expires_at"), "console_session", ["expires_at"])
+    op.create_table(
+        "idempotency_key",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("request_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("headers", _JSON, server_default=_OBJECT, nullable=False),
+        sa.Column("body_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", _TIME, server_default=_NOW, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenant.id"], name=op.f("fk_idempotency_key_tenant_id_tenant"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+            name=op.f("fk_idempotency_key_user_id_user_account"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_key")),
+        sa.UniqueConstraint("user_id", "key", name=op.f("uq_idempotency_key_user_id_key")),
+    )
+    op.create_index(op.f("ix_idempotency_key_tenant_id"), "idempotency_key", ["tenant_id"])
+    op.create_index(
+        op.f("ix_idempotency_key_user_id_created_at"), "idempotency_key", ["user_id", "created_at"]
+    )
 
 
 def downgrade() -> None:
     for table in (
+        "idempotency_key",
+        "console_session",
         "sync_chunk",
         "delivery_attempt",
         "sync_batch",

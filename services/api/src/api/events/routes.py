@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.context import Wired
 from api.live.feed import Ended
 from api.problems import problem_responses
-from api.web.sessions import KeyOrSession
+from api.sessions import KeyOrSession
 
 router = APIRouter(prefix="/api", tags=["live feed"], responses=problem_responses(401, 422))
 

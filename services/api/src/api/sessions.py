@@ -1,7 +1,7 @@
-"""Who is looking at the console? A cookie that holds the id of the API key somebody signed in with, sealed.
+"""Console sessions: a cookie that holds a session's id, sealed; the session's row names the API key.
 
-Nothing is stored on the server, and the key itself is in no cookie: every request reads the key's row, so
-that revoking the key ends its sessions at once. docs/decisions/0010-console-sessions.md has the reasons.
+The key itself is in no cookie. Every request reads both rows, so that signing out, revoking the key and its
+expiry each end a session at once. docs/decisions/0010-console-sessions.md has the reasons.
 """
 
 from __future__ import annotations
@@ -12,29 +12,30 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.responses import Response
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.context import Now, Transaction, Wired
-from api.security import KnownKey, Principal, admit, bearer_principal, find_by_id
+from api.context import Collaborators, Now, Transaction, Wired
+from api.security import KnownKey, Principal, admit, bearer_principal, find_by_session
 from common.errors import Unauthenticated
-from common.models import Tenant
+from common.models import ConsoleSession, Tenant
 from common.secrets.crypto import KeyRing, Undecryptable
 
 SESSION = "carillon_session"
-_NOBODY = UUID(int=0)
+_NO_ROW = UUID(int=0)
 _MAX_LENGTH = 3_000
 
 
 def seal_cookie(keys: KeyRing, purpose: str, content: Any) -> str:
     """JSON as a cookie's value that only this service can read, and only for this purpose."""
-    sealed = keys.seal(json.dumps(content), tenant_id=_NOBODY, row_id=_NOBODY, column=purpose)
+    sealed = keys.seal(json.dumps(content), tenant_id=_NO_ROW, row_id=_NO_ROW, column=purpose)
     return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
@@ -44,14 +45,20 @@ def open_cookie(keys: KeyRing, purpose: str, value: str | None) -> Any:
         return None
     try:
         sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-        return json.loads(keys.open(sealed, tenant_id=_NOBODY, row_id=_NOBODY, column=purpose))
+        return json.loads(keys.open(sealed, tenant_id=_NO_ROW, row_id=_NO_ROW, column=purpose))
     except (binascii.Error, ValueError, Undecryptable):
         return None
 
 
+def is_https(request: Request) -> bool:
+    """Whether the browser speaks https, also where a proxy ends it and passes plain HTTP on."""
+    wired: Collaborators = request.app.state.collaborators
+    return request.url.scheme == "https" or wired.settings.is_public_https
+
+
 def cookie_name(request: Request, plain: str) -> str:
-    """On https the browser itself sees to it that the cookie is secure and this host's alone."""
-    return f"__Host-{plain}" if request.url.scheme == "https" else plain
+    """On https the prefix makes browsers refuse the cookie unless it is secure and this host's alone."""
+    return f"__Host-{plain}" if is_https(request) else plain
 
 
 def set_cookie(request: Request, response: Response, name: str, value: str, *, seconds: int) -> None:
@@ -64,36 +71,29 @@ def set_cookie(request: Request, response: Response, name: str, value: str, *, s
         value,
         max_age=seconds,
         path="/",
-        secure=request.url.scheme == "https",
+        secure=is_https(request),
         httponly=True,
         samesite="lax",
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """What the cookie says: whose key was shown, until when that is believed, and what its forms hold."""
+class SessionCookie:
+    """What the cookie says: which session it is, and the token its forms hold."""
 
-    key_id: UUID
-    expires_at: datetime
+    id: UUID
     token: str
-
-    @classmethod
-    def begin(cls, key_id: UUID, *, hours: float, now: datetime) -> Session:
-        """A new session, with a token of its own for its forms."""
-        return cls(key_id, now + timedelta(hours=hours), secrets.token_urlsafe(24))
 
     def seal(self, keys: KeyRing) -> str:
         """As a cookie's value."""
-        content = {"key": str(self.key_id), "until": self.expires_at.timestamp(), "token": self.token}
-        return seal_cookie(keys, SESSION, content)
+        return seal_cookie(keys, SESSION, {"session": str(self.id), "token": self.token})
 
     @classmethod
-    def open(cls, keys: KeyRing, value: str | None) -> Session | None:
+    def open(cls, keys: KeyRing, value: str | None) -> SessionCookie | None:
         """From a cookie's value; None when it is not one of ours."""
         match open_cookie(keys, SESSION, value):
-            case {"key": str(key), "until": float(until), "token": str(token)}:
-                return cls(UUID(key), datetime.fromtimestamp(until, UTC), token)
+            case {"session": str(identifier), "token": str(token)}:
+                return cls(UUID(identifier), token)
             case _:
                 return None
 
@@ -117,18 +117,28 @@ class Viewer:
 
 
 class SignInRequired(Unauthenticated):
-    """Nobody is signed in, or not any more."""
+    """The request has no session, or one that has ended."""
 
 
-def start(request: Request, response: Response, known: KnownKey, wired: Wired, now: datetime) -> None:
-    """Sign in with a key that was just shown."""
+async def start(
+    request: Request, response: Response, session: AsyncSession, known: KnownKey, wired: Wired, now: datetime
+) -> None:
+    """Sign in with a key that was just shown. Sessions that have expired are forgotten."""
     hours = wired.settings.session_hours
-    session = Session.begin(known.principal.key_id, hours=hours, now=now)
-    set_cookie(request, response, SESSION, session.seal(wired.keys), seconds=int(hours * 3600))
+    row = ConsoleSession(
+        api_key_id=known.principal.key_id, created_at=now, expires_at=now + timedelta(hours=hours)
+    )
+    session.add(row)
+    await session.execute(delete(ConsoleSession).where(col(ConsoleSession.expires_at) <= now))
+    cookie = SessionCookie(row.id, secrets.token_urlsafe(24))
+    set_cookie(request, response, SESSION, cookie.seal(wired.keys), seconds=int(hours * 3600))
 
 
-def end(request: Request, response: Response) -> None:
-    """Forget who was signed in with this browser."""
+async def end(request: Request, response: Response, session: AsyncSession, wired: Wired) -> None:
+    """Sign out: copies of the cookie are worth nothing from now on."""
+    cookie = SessionCookie.open(wired.keys, request.cookies.get(cookie_name(request, SESSION)))
+    if cookie is not None:
+        await session.execute(delete(ConsoleSession).where(col(ConsoleSession.id) == cookie.id))
     set_cookie(request, response, SESSION, "", seconds=0)
 
 
@@ -139,11 +149,11 @@ class _Admitted:
 
 
 async def _session(request: Request, session: Transaction, wired: Wired, now: Now) -> _Admitted | None:
-    opened = Session.open(wired.keys, request.cookies.get(cookie_name(request, SESSION)))
-    if opened is None or opened.expires_at <= now:
+    cookie = SessionCookie.open(wired.keys, request.cookies.get(cookie_name(request, SESSION)))
+    if cookie is None:
         return None
-    known = await find_by_id(session, opened.key_id, now)
-    return None if known is None else _Admitted(admit(request, known, wired, now), opened.token)
+    known = await find_by_session(session, cookie.id, now)
+    return None if known is None else _Admitted(admit(request, known, wired, now), cookie.token)
 
 
 async def find_viewer(

@@ -1,0 +1,1 @@
+"""`/api/events`: the live feed as server-sent events."""
