@@ -14,7 +14,7 @@ import pytest
 from carillon.ports import free_port
 from common.errors import ChannelError, Consequence
 from common.http import create_client
-from common.http.guard import Address
+from common.http.resolver import Address
 from common.retry import next_attempt
 from notifier.channels import build_channels
 from notifier.channels.base import Interrupted, OutcomeUnknown, Parcel, Receipt

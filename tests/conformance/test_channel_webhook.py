@@ -22,7 +22,7 @@ from standardwebhooks import Webhook
 
 from common.errors import ChannelError, Consequence
 from common.http import create_client
-from common.http.guard import Address
+from common.http.resolver import Address
 from notifier.channels.base import OutcomeUnknown, Receipt
 from notifier.channels.webhook import WebhookChannel
 from tests.support.channels import SECRET, Sandbox, WebhookReceiving

@@ -15,7 +15,8 @@ import pytest
 from common.errors import BlockedAddress, Consequence
 from common.http import ResponseTooLarge, create_client
 from common.http.client import GuardedTransport
-from common.http.guard import Address, GuardedBackend
+from common.http.guard import GuardedBackend
+from common.http.resolver import Address
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 

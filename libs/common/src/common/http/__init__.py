@@ -2,7 +2,8 @@
 
 from common.http.addresses import check_url, port_of
 from common.http.client import DEFAULT_LIMITS, DEFAULT_TIMEOUT, ResponseTooLarge, create_client
-from common.http.guard import Address, AddressGuard
+from common.http.guard import AddressGuard
+from common.http.resolver import Address
 from common.http.retry_after import bounded_wait, parse_retry_after
 
 __all__ = [

@@ -14,7 +14,8 @@ import httpx
 from common.errors import Consequence, RemoteError
 from common.http.addresses import check_url
 from common.http.decoding import ACCEPTED, Decoder
-from common.http.guard import GuardedBackend, Resolver
+from common.http.guard import GuardedBackend
+from common.http.resolver import Resolver
 
 DEFAULT_TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 # A receiver that closes an idle connection just when it is used again makes the outcome unknown: idle
@@ -106,6 +107,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         allowed_hosts: Collection[str] | None,
         max_body: int,
     ) -> None:
+        self._backend = backend
         self._allowed_hosts = allowed_hosts
         self._max_body = max_body
         self._pool = httpcore.AsyncConnectionPool(
@@ -153,6 +155,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         """Close every connection."""
         with _httpx_errors():
             await self._pool.aclose()
+        if isinstance(self._backend, GuardedBackend):
+            await self._backend.aclose()
 
 
 def create_client(

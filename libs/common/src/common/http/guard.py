@@ -9,47 +9,17 @@ connection below it is ours.
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from itertools import zip_longest
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import httpcore
 
 from common.errors import BlockedAddress
 from common.http.addresses import address_kind, check_host, is_allowed
+from common.http.resolver import Address, DnsResolver, Resolver
 
 MAX_ADDRESSES = 4
 """Addresses of one name that are tried before the connection has failed."""
-
-Address = IPv4Address | IPv6Address
-Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
-"""Finds the addresses of a name, best first. Raises OSError when there are none."""
-
-
-class SystemResolver:
-    """The system's resolver, on threads of its own.
-
-    A lookup cannot be interrupted: names whose servers never answer would otherwise use up the few threads of
-    the event loop's default executor, and stop every other lookup with them.
-    """
-
-    def __init__(self, threads: int = 32) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolver")
-
-    async def __call__(self, host: str, port: int) -> Sequence[Address]:
-        """The addresses of `host`, families alternating so that a broken one costs one attempt, not all."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-        addresses = list(dict.fromkeys(ip_address(sockaddr[0]) for *_, sockaddr in found))
-        preferred = [address for address in addresses if address.version == addresses[0].version]
-        others = [address for address in addresses if address.version != addresses[0].version]
-        pairs = zip_longest(preferred, others)
-        return [address for pair in pairs for address in pair if address is not None]
 
 
 class AddressGuard:
@@ -57,7 +27,7 @@ class AddressGuard:
 
     def __init__(self, allowed_hosts: Collection[str] = (), *, resolver: Resolver | None = None) -> None:
         self._allowed_hosts = frozenset(allowed_hosts)
-        self._resolver = resolver or SystemResolver()
+        self._resolver = resolver or DnsResolver()
 
     async def addresses(self, host: str, port: int) -> Sequence[Address]:
         """The checked addresses of `host`, best first; connect to one of them and to nothing else.
@@ -78,6 +48,11 @@ class AddressGuard:
                 if kind is not None:
                     raise BlockedAddress(f"{host} resolves to a {kind} address")
         return addresses[:MAX_ADDRESSES]
+
+    async def aclose(self) -> None:
+        """Close the resolver's sockets."""
+        if isinstance(self._resolver, DnsResolver):
+            await self._resolver.aclose()
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -142,6 +117,10 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Never: a socket in the file system is ours."""
         raise BlockedAddress("sockets of this machine cannot be called")
+
+    async def aclose(self) -> None:
+        """Close what names are resolved with."""
+        await self._guard.aclose()
 
     async def sleep(self, seconds: float) -> None:
         """Wait, as httpcore does between its own attempts."""
