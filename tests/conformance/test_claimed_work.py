@@ -275,6 +275,7 @@ async def test_draining_hands_back_what_is_under_way(kind: Kind, gate: Gate) -> 
         row = await kind.row(item_id)
         assert bench.used == 0
     assert row.status in kind.waiting
+    assert (row.attempt, row.uncounted) == (1, int(not kind.has_side_effects))
     assert (row.worker, row.lease_expires_at) == (None, None)
     await kind.make_due()
     gate.open()
@@ -301,6 +302,7 @@ async def test_a_claim_under_way_at_drain_is_handed_back(
         row = await kind.row(item_id)
         assert bench.used == 0
     assert row.status in kind.waiting
+    assert (row.attempt, row.uncounted, gate.begun) == (1, 1, [])
     assert (row.worker, row.lease_expires_at) == (None, None)
     await kind.make_due()
     gate.open()

@@ -165,7 +165,7 @@ async def test_what_was_handed_back_does_not_count_as_an_attempt(
     claim = await claimed(max_attempts=1)
     await completions.write([Completion(claim, RunStatus.RETRYING, HANDED_BACK)])
     run = await world.row("automation_run", claim.id)
-    assert (run["status"], run["attempt"], run["max_attempts"]) == ("retrying", 1, 2)
+    assert (run["status"], run["attempt"], run["uncounted"]) == ("retrying", 1, 1)
 
 
 async def test_a_run_somebody_cancelled_gets_no_other_attempt(

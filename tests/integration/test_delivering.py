@@ -25,6 +25,7 @@ from notifier.pacing import Limit
 from tests.factories import BOT_TOKEN, MESSAGE, Team, World
 from tests.support.channels import notifier_settings
 from tests.support.fake_receiver import client_of
+from tests.support.leaders import rescued
 from tests.support.notifier_harness import Notifier, notifying
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
@@ -288,7 +289,7 @@ async def test_a_crash_between_two_parts_does_not_repeat_the_first(
         # Now it is gone: nothing is recorded any more.
     await world.sql.execute("UPDATE delivery SET lease_expires_at = now() - interval '1 s'")
     successor = Claims(pool, ring, worker="notifier-2", lease_seconds=60)
-    assert await successor.release_silent() == 1
+    assert await rescued(pool) == 1
     [again] = await successor.claim_due(limit=1, waited_seconds=60)
     assert again.parcel.progress == {"sent": [11], "parts": 2}
     assert again.id == delivery_id, "the same idempotency key"
@@ -320,6 +321,7 @@ async def test_a_notifier_that_dies_between_picture_and_text_repeats_neither(
         await asyncio.wait_for(dying.wait(), 10)
     assert calls == ["sendPhoto"]
     await world.sql.execute("UPDATE delivery SET lease_expires_at = now() - interval '1 s'")
+    await rescued(pool)
     async with notifying(pool, ring, send, name="notifier-2", looking=True):
         await _delivered(world, delivery_id)
     assert calls == ["sendPhoto", "sendMessage", "sendDocument"]
@@ -341,8 +343,7 @@ async def test_a_silent_notifiers_deliveries_go_on_and_the_record_says_that_nobo
     await world.sql.execute("UPDATE delivery SET lease_expires_at = now() - interval '1 s'")
     held = await world.delivery(team, destination_id)
     await silent.claim({held: None})
-    other = Claims(pool, ring, worker="notifier-2", lease_seconds=60)
-    assert await other.release_silent() == 1
+    assert await rescued(pool) == 1
     delivery = await world.row("delivery", lost)
     assert (delivery["status"], delivery["worker"]) == ("retrying", None)
     [attempt, unfinished] = sorted(await attempts(world), key=lambda row: row["delivery_id"] != lost)
@@ -369,7 +370,7 @@ async def test_the_outcome_of_a_delivery_that_was_taken_away_is_refused(
         await eventually(lambda: gate.begun)
         await world.sql.execute("UPDATE delivery SET lease_expires_at = now() - interval '1 s'")
         other = Claims(pool, ring, worker="notifier-2", lease_seconds=60)
-        await other.release_silent()
+        await rescued(pool)
         [again] = await other.claim_due(limit=1, waited_seconds=60)
         assert (again.id, again.attempt) == (delivery_id, 2)
         await announced.clear()

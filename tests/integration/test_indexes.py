@@ -13,6 +13,7 @@ import pytest
 
 from common.database.pool import connect
 from common.recordings import intake, retention
+from common.runs import COUNT
 from common.work.leases import DELIVERIES, RECORDINGS, RUNS
 from executor.recordings.processing import claims as recording_claims
 from executor.recordings.processing import outcomes as recording_outcomes
@@ -98,9 +99,11 @@ HOT: dict[str, tuple[str, list[Any]]] = {
     "dispatch: pauses that end": (dispatch._RESUME, [500]),
     "dispatch: how busy teams are": (dispatch._TENANTS_BUSY, [[ID]]),
     "dispatch: move on": (dispatch._ADVANCE, [[ID], [None], [None], ["active"], [None], [0]]),
-    "rescue: lost runs": (rescue._LOST, [500]),
-    "rescue: due retries": (rescue._RETRY, [500]),
-    "rescue: the end of attempts": (rescue._END_ATTEMPTS, [[ID], [1]]),
+    "rescue: lost runs": (rescue._LOST_RUNS, [500]),
+    "rescue: lost recordings": (rescue._LOST_RECORDINGS, [500, "silent"]),
+    "rescue: lost deliveries": (rescue._LOST_DELIVERIES, [500, "silent"]),
+    "rescue: the end of attempts": (rescue._END_RUN_ATTEMPTS, [[ID], [1], "silent"]),
+    "admission: due retries": (admission._RETRY, [500]),
     "admission: who may go": (admission._ADMIT, [500, 2_000]),
     "admission: who waited too long": (admission._EXPIRE, [500]),
     "failing: what to stop": (failing._STOP, [500]),
@@ -116,10 +119,9 @@ HOT: dict[str, tuple[str, list[Any]]] = {
         ["executor-1", [ID], [1], ["completed"], [{}], [None], [None], ["[]"], [0.0], [0]],
     ),
     "read results back": (completions._CONFIRM, ["executor-1", [ID], [1], ["completed"]]),
-    "count runs": (completions._COUNT, [[ID], ["failed"]]),
+    "count runs": (COUNT, [[ID], ["failed"]]),
     "claim deliveries by event": (delivery_claims._CLAIM_EVENTS, [[ID], "notifier-1", 60.0]),
     "claim due deliveries": (delivery_claims._CLAIM_DUE, [15.0, "notifier-1", 60.0, 50]),
-    "release silent deliveries": (delivery_claims._RECLAIM, [500, "silent"]),
     "when the next retry is due": (delivery_claims._NEXT, []),
     "read claimed deliveries back": (delivery_claims._READ_BACK, [[ID], "notifier-1", 60.0, [1]]),
     "keep delivery leases": (DELIVERIES.extend, ["notifier-1", 60.0, [ID], [1]]),
@@ -137,7 +139,7 @@ HOT: dict[str, tuple[str, list[Any]]] = {
     "claim recordings that wait": (recording_claims._CLAIM_WAITING, [15.0, "executor-1", 15.0, 4]),
     "read claimed recordings back": (recording_claims._READ_BACK, [[ID], "executor-1", 15.0, [1]]),
     "keep recording leases": (RECORDINGS.extend, ["executor-1", 15.0, [ID], [1]]),
-    "note how far a recording is": (recording_outcomes._NOTE, [ID, "executor-1", 1, "DOWNLOADED", {}]),
+    "note how far a recording is": (recording_outcomes._NOTE, [ID, "executor-1", 1, "DOWNLOADED", {}, 0]),
     "old recordings": (retention._OLD, [_LONG_AGO, _LONG_AGO, ID, 100]),
     "settle deliveries": (
         outcomes._SETTLE,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +13,7 @@ from common.models import Lane
 from scheduler.lease import StaleTerm, Term
 from scheduler.rescue import Rescue
 from tests.factories import Team, World
-from tests.support.leaders import depose, lead
+from tests.support.leaders import admitted, depose, lead
 from tests.support.outbox import Announcements
 
 LOST = timedelta(seconds=-1)
@@ -106,7 +105,15 @@ async def test_a_run_lost_in_its_last_attempt_has_failed(
     assert {event.run_id for event in failures} == set(runs)
     assert all(event.retry_at is None and event.attempt == 3 for event in failures)
     automation = await world.row("automation", automation_id)
-    assert (automation["error_count"], automation["run_count"]) == (2, 2)
+    assert (automation["error_count"], automation["run_count"], automation["failure_streak"]) == (2, 2, 2)
+
+
+async def test_what_was_handed_back_before_does_not_make_an_attempt_the_last(
+    world: World, team: Team, automation_id: UUID, leader: Leader
+) -> None:
+    run_id = await world.running(team, automation_id, lease=LOST, attempt=3, uncounted=1, max_attempts=3)
+    await leader.rescue()
+    assert (await world.row("automation_run", run_id))["status"] == "queued"
 
 
 async def test_a_dry_run_that_is_lost_is_nobodys_failure(
@@ -117,22 +124,6 @@ async def test_a_dry_run_that_is_lost_is_nobodys_failure(
     assert (await world.row("automation_run", run_id))["status"] == "failed"
     automation = await world.row("automation", automation_id)
     assert (automation["error_count"], automation["failure_streak"]) == (0, 0)
-
-
-async def test_a_due_retry_is_queued_and_announced(
-    world: World, team: Team, automation_id: UUID, leader: Leader, announced: Announcements
-) -> None:
-    now = datetime.now(UTC)
-    due = await world.run(
-        team, automation_id, status="retrying", attempt=1, available_at=now - timedelta(seconds=1)
-    )
-    later = await world.run(
-        team, automation_id, status="retrying", attempt=1, available_at=now + timedelta(seconds=60)
-    )
-    assert await leader.rescue() == 1
-    assert (await world.row("automation_run", due))["status"] == "queued"
-    assert (await world.row("automation_run", later))["status"] == "retrying"
-    assert [event.run_id for event in await announced.of(AutomationDue)] == [due]
 
 
 async def test_a_thousand_lost_runs_take_a_few_batches(
@@ -152,14 +143,6 @@ async def test_a_thousand_lost_runs_take_a_few_batches(
     assert len(await announced.of(AutomationDue)) == 1000
 
 
-@pytest.mark.parametrize(
-    "columns",
-    [
-        {"status": "running", "worker": "executor-1", "attempt": 1, "lease": True},
-        {"status": "retrying", "attempt": 1},
-    ],
-    ids=["lost", "retry"],
-)
 async def test_a_leader_that_was_deposed_rescues_nothing(
     world: World,
     team: Team,
@@ -167,11 +150,8 @@ async def test_a_leader_that_was_deposed_rescues_nothing(
     pool: ConnectionPool,
     leader: Leader,
     announced: Announcements,
-    columns: dict[str, Any],
 ) -> None:
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    lease = {"lease_expires_at": past} if columns.pop("lease", False) else {}
-    run_id = await world.run(team, automation_id, available_at=past, **lease, **columns)
+    run_id = await world.running(team, automation_id, lease=LOST)
     before = await world.row("automation_run", run_id)
     await depose(pool)
     with pytest.raises(StaleTerm):
@@ -203,3 +183,19 @@ async def test_a_result_that_is_being_recorded_wins_over_the_rescue(
         await executor.sql.close()
     assert await leader.rescue() == 0
     assert (await world.row("automation_run", run_id))["status"] == "completed"
+
+
+async def test_a_due_retry_is_queued_and_announced(
+    world: World, team: Team, pool: ConnectionPool, automation_id: UUID, announced: Announcements
+) -> None:
+    now = datetime.now(UTC)
+    due = await world.run(
+        team, automation_id, status="retrying", attempt=1, available_at=now - timedelta(seconds=1)
+    )
+    later = await world.run(
+        team, automation_id, status="retrying", attempt=1, available_at=now + timedelta(seconds=60)
+    )
+    assert await admitted(pool) == 1
+    assert (await world.row("automation_run", due))["status"] == "queued"
+    assert (await world.row("automation_run", later))["status"] == "retrying"
+    assert [event.run_id for event in await announced.of(AutomationDue)] == [due]

@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-import asyncpg
-
 from common.database.pool import ConnectionPool
 from common.models import Lane
 from common.secrets.crypto import KeyRing
@@ -29,12 +27,10 @@ from executor.recordings.processing.pipeline import Step
 from executor.recordings.processing.progress import StepWork, Work
 from notifier.channels.base import Parcel, Receipt
 from platforms.zoom import ZOOM_USER
-from scheduler.lease import Lease, Term
-from scheduler.rescue import Rescue
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.executor_harness import PUBLIC_URL, SCRIPTED, succeed, working
-from tests.support.leaders import lead
+from tests.support.leaders import admitted, rescued
 from tests.support.notifier_harness import notifying
 
 
@@ -114,6 +110,8 @@ class Kind(ABC):
     table: ClassVar[str]
     done: ClassVar[str]
     """The state of an item whose attempt succeeded."""
+    has_side_effects: ClassVar[bool] = False
+    """An attempt that is interrupted may have been received, and counts."""
     waiting: ClassVar[frozenset[str]]
     """The states of an item that waits for another attempt."""
 
@@ -122,7 +120,6 @@ class Kind(ABC):
         self.team = team
         self.pool = pool
         self.ring = ring
-        self._leader: tuple[Lease, Term] | None = None
 
     @abstractmethod
     async def add(self, *, max_attempts: int = 5, age: timedelta = timedelta()) -> UUID:
@@ -142,12 +139,8 @@ class Kind(ABC):
 
     async def row(self, item_id: UUID) -> Row:
         """The row as it is now."""
-        return self._read(await self.world.row(self.table, item_id))
-
-    def _read(self, row: asyncpg.Record) -> Row:
-        return Row(
-            row["status"], row["worker"], row["lease_expires_at"], row["attempt"], row.get("uncounted", 0)
-        )
+        row = await self.world.row(self.table, item_id)
+        return Row(row["status"], row["worker"], row["lease_expires_at"], row["attempt"], row["uncounted"])
 
     async def rows(self, ids: Sequence[UUID]) -> list[Row]:
         """Several rows."""
@@ -171,14 +164,12 @@ class Kind(ABC):
 
     async def rescue(self) -> int:
         """What a leader does for the items of workers that fell silent; answers how many there were."""
-        if self._leader is None:
-            self._leader = await lead(self.pool)
-        lease, term = self._leader
-        return await Rescue(self.pool, lease).rescue_batch(term)
+        return await rescued(self.pool)
 
     async def make_due(self) -> None:
-        """As if the time of every attempt that waits had come, for those who sweep."""
+        """The leader's turn, which lets due retries go."""
         await self.rescue()
+        await admitted(self.pool)
 
 
 class _Runs(Kind):
@@ -259,10 +250,6 @@ class _Recordings(Kind):
             available_at=datetime.now(UTC) - age,
         )
 
-    def _read(self, row: asyncpg.Record) -> Row:
-        uncounted = row["artifacts"].get("retries", {}).get("uncounted", 0)
-        return Row(row["status"], row["worker"], row["lease_expires_at"], row["attempt"], uncounted)
-
     @asynccontextmanager
     async def working(
         self,
@@ -340,6 +327,7 @@ class _RecordingBench(Bench):
 
 class _Deliveries(Kind):
     name, table, done = "deliveries", "delivery", "delivered"
+    has_side_effects = True
     waiting = frozenset({"queued", "retrying"})
 
     async def add(self, *, max_attempts: int = 5, age: timedelta = timedelta()) -> UUID:
@@ -369,11 +357,6 @@ class _Deliveries(Kind):
             lease_seconds=lease_seconds,
         ) as notifier:
             yield _DeliveryBench(notifier)
-
-    async def rescue(self) -> int:
-        from notifier.deliveries.claims import Claims
-
-        return await Claims(self.pool, self.ring, worker="other", lease_seconds=60).release_silent()
 
 
 class _DeliveryBench(Bench):

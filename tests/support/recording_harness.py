@@ -38,6 +38,7 @@ from platforms.zoom.recordings import read_meeting
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.executor_harness import PUBLIC_URL, token_keeper
+from tests.support.leaders import rescued
 from tests.support.polling import eventually
 from tests.support.zoom_sandbox import SandboxZoom
 
@@ -50,11 +51,13 @@ class ScriptedOutcomes(RecordingOutcomes):
 
     before: Noted | None = None
 
-    async def note(self, recording: ClaimedRecording, status: RecordingStatus, artifacts: Artifacts) -> None:
+    async def note(
+        self, recording: ClaimedRecording, status: RecordingStatus, artifacts: Artifacts, uncounted: int
+    ) -> None:
         """As the real one, unless the test does not come back."""
         if self.before is not None:
             await self.before(status, artifacts)
-        await super().note(recording, status, artifacts)
+        await super().note(recording, status, artifacts, uncounted)
 
     async def finish(
         self, recording: ClaimedRecording, status: RecordingStatus, artifacts: Artifacts
@@ -204,10 +207,11 @@ class RecordingHarness:
         return await self.ended(*recording_ids)
 
     async def let_leases_expire(self) -> None:
-        """As if the workers had been silent for long."""
+        """As if the workers had been silent for long, and the leader had noticed."""
         await self.world.sql.execute(
             "UPDATE recording SET lease_expires_at = now() - interval '1 second' WHERE worker IS NOT NULL"
         )
+        await rescued(self.pool)
 
     async def let_wait_pass(self) -> None:
         """As if the time of every attempt that waits had come."""

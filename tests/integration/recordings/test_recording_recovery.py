@@ -162,11 +162,11 @@ async def test_a_late_result_of_every_kind_is_rejected(harness: RecordingHarness
         assert await second.claims.claim_waiting(limit=1, waited_seconds=0)
         outcomes, artifacts = first.outcomes, stale.artifacts
         with pytest.raises(Superseded):
-            await outcomes.note(stale, RecordingStatus.DOWNLOADED, artifacts)
+            await outcomes.note(stale, RecordingStatus.DOWNLOADED, artifacts, 0)
         with pytest.raises(Superseded):
             await outcomes.finish(stale, RecordingStatus.UPLOADED, artifacts)
         with pytest.raises(Superseded):
-            await outcomes.hand_back(stale, artifacts.retries)
+            await outcomes.hand_back(stale, artifacts.retries, 1)
     row = await harness.world.row("recording", recording_id)
     assert (row["status"], row["worker"], row["attempt"]) == ("INITIALIZED", "executor-2", 2)
 
@@ -240,11 +240,11 @@ async def test_a_worker_that_always_dies_does_not_go_on_for_ever(
 
 async def test_started_anew_it_has_all_its_attempts_again(harness: RecordingHarness) -> None:
     recording_id = await harness.record(files=FILES)
-    retries: dict[str, Any] = {"retries": {"uncounted": 7, "missing_since": "2026-11-01T00:00:00Z"}}
-    await harness.world.sql.execute("UPDATE recording SET artifacts = $1", retries)
+    retries: dict[str, Any] = {"retries": {"missing_since": "2026-11-01T00:00:00Z"}}
+    await harness.world.sql.execute("UPDATE recording SET artifacts = $1, uncounted = 7", retries)
     async with harness.working() as worker:
         [claimed] = await worker.claims.claim({recording_id: None})
-    assert (claimed.artifacts.retries.uncounted, claimed.artifacts.retries.missing_since) == (0, None)
+    assert (claimed.uncounted, claimed.artifacts.retries.missing_since) == (0, None)
 
 
 @pytest.fixture(autouse=True)

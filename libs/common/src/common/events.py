@@ -167,7 +167,7 @@ class NotificationOutcome(Event):
 
     topics = ("notification.outcome",)
     key_field = "destination_id"
-    sources = ("notifier",)
+    sources: ClassVar[tuple[str, ...]] = ("notifier",)
 
     delivery_id: UUID
     destination_id: UUID
@@ -188,6 +188,8 @@ class NotificationFailed(NotificationOutcome):
     """An attempt failed. `retry_at` is None when there will be no other."""
 
     type = "carillon.notification.failed.v1"
+    sources = ("notifier", "scheduler")
+
     error_message: str
     retry_at: AwareDatetime | None
 
@@ -249,7 +251,7 @@ class RecordingProcessingRequested(RecordingEvent):
     """A recording is waiting to be downloaded, transcribed and uploaded."""
 
     type = "carillon.recording.processing.requested.v1"
-    sources = ("executor", "api")
+    sources = ("executor", "api", "scheduler")
 
     template_id: UUID | None
     automation_id: UUID | None

@@ -1,4 +1,4 @@
-"""Letting runs go that waited: for an earlier run of their automation, or for their team's limit.
+"""Letting runs go that waited: for an earlier run of their automation, their team's limit, or a retry.
 
 Also the end of runs that waited too long (`expires_at`), and of backfills that have nothing left to do.
 """
@@ -83,6 +83,17 @@ UPDATE backfill b SET status = 'completed', ended_at = clock_timestamp()
 """
 
 
+_RETRY = """
+WITH due AS (
+    SELECT id FROM automation_run
+     WHERE status = 'retrying' AND available_at <= clock_timestamp()
+     ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+UPDATE automation_run r SET status = 'queued' FROM due WHERE r.id = due.id
+RETURNING r.id, r.tenant_id, r.automation_id, r.lane, r.trigger, r.scheduled_for, r.traceparent
+"""
+
+
 class Admission:
     """The leader's duty to runs that wait."""
 
@@ -92,13 +103,14 @@ class Admission:
         self._tenant_window = tenant_window
 
     async def admit_batch(self, term: Term) -> int:
-        """Let waiting runs go and end those that expired; returns how many changed."""
+        """Let waiting runs and due retries go and end those that expired; returns how many changed."""
         async with self._pool.acquire() as db, db.transaction():
             now = datetime.now(UTC)
             expired = await db.fetch(_EXPIRE, BATCH)
             admitted = sorted(await db.fetch(_ADMIT, BATCH, self._tenant_window), key=lambda row: row["nth"])
+            retried = await db.fetch(_RETRY, BATCH)
             await db.execute(_END_BACKFILLS)
-            events = [due_event(row, now) for row in admitted]
+            events = [due_event(row, now) for row in (*admitted, *retried)]
             events += [
                 to_record(
                     RunSkipped(

@@ -15,6 +15,7 @@ from common.recordings.artifacts import Artifacts, DownloadedFile
 from common.recordings.files import RecordedFile
 from common.recordings.settings import FileKind, ProcessingSettings
 from common.recordings.store import NotStored, StoreFault
+from common.work.leases import MAX_UNCOUNTED
 from executor.recordings.processing import retries as again
 from executor.recordings.processing.failures import describe
 from executor.recordings.processing.pipeline import Step, is_stored, needed, next_step, to_transcribe
@@ -154,7 +155,7 @@ def test_what_is_permanent_is_not_tried_again(consequence: Consequence) -> None:
 def test_a_wait_that_was_asked_for_uses_up_no_attempt_until_it_never_ends() -> None:
     rate = RemoteError("slow down", Consequence.RATE, retry_after=90)
     assert decided(rate, attempts=3, max_attempts=3) == Again(timedelta(seconds=90), counted=False)
-    assert decided(rate, attempts=3, max_attempts=3, uncounted=again.MAX_UNCOUNTED) is None
+    assert decided(rate, attempts=3, max_attempts=3, uncounted=MAX_UNCOUNTED) is None
 
 
 def test_what_is_missing_is_waited_for_two_hours_in_the_download_alone() -> None:

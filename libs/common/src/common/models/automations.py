@@ -165,7 +165,8 @@ class AutomationRun(SQLModel, table=True):
     `replaced_by`: the slot for which it was cancelled, where `overlap` is `cancel_running`.
 
     While running, `worker`, `attempt` and `lease_expires_at` say who holds it and until when; every write of
-    a worker is conditional on the first two.
+    a worker is conditional on the first two. `uncounted` of the attempts do not use up `max_attempts`: they
+    were handed back, or put off by a platform's limit.
     """
 
     __tablename__ = "automation_run"
@@ -212,6 +213,7 @@ class AutomationRun(SQLModel, table=True):
     status: str = text_column("queued")
     lane: str = text_column("normal")
     attempt: int = count_column()
+    uncounted: int = count_column()
     max_attempts: int = Field(default=5, sa_column_kwargs={"server_default": text("5")})
     worker: str | None = text_column(nullable=True)
     lease_expires_at: datetime | None = instant()

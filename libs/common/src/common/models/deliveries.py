@@ -62,8 +62,8 @@ class Delivery(SQLModel, table=True):
     """One message on its way to one destination.
 
     `message` is a `common.messages.Message`; `progress` is the channel's own note of the parts already
-    accepted, so that a retry does not send them again. `uncounted` are attempts that the receiver put off
-    (rate limits); they do not use up the retry schedule.
+    accepted, so that a retry does not send them again. `uncounted` of the attempts do not use
+    up the retry schedule: they were handed back unsent, or put off by the receiver's limit.
     """
 
     __tablename__ = "delivery"

@@ -87,7 +87,8 @@ class Recording(SQLModel, table=True):
     `processing` is what the template and its job decided when it was taken; `artifacts` is what has been
     stored so far, so that a step that is done again finds its own work. While somebody works on it, `worker`,
     `attempt` and `lease_expires_at` say who and until when, and every write is conditional on the first two.
-    `available_at` is when the next step may be taken; NULL when there is none to take.
+    `uncounted` of the attempts do not count as failures of the present step. `available_at` is when the
+    next step may be taken; NULL when there is none to take.
     """
 
     __tablename__ = "recording"
@@ -143,6 +144,7 @@ class Recording(SQLModel, table=True):
     download_token_sealed: bytes | None = sealed_column()
     download_token_expires_at: datetime | None = instant()
     attempt: int = count_column()
+    uncounted: int = count_column()
     worker: str | None = text_column(nullable=True)
     lease_expires_at: datetime | None = instant()
     available_at: datetime | None = instant()

@@ -7,7 +7,6 @@ last one ended. Paths are those of `common.recordings.layout`, below the file st
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
@@ -86,13 +85,11 @@ class Upload(_Part):
 
 
 class Retries(_Part):
-    """How the attempts since the last step that was done are counted.
+    """What the attempts since the last step that was done have met.
 
-    `uncounted` is the number of attempts, of all there were, that do not count as failures. `missing_since`:
-    when the platform first said that it does not have the recording.
+    `missing_since`: when the platform first said that it does not have the recording.
     """
 
-    uncounted: int = 0
     missing_since: AwareDatetime | None = None
 
 
@@ -138,9 +135,9 @@ class Artifacts(_Part):
         """With what a target has been given by now."""
         return self.model_copy(update={"uploads": {**self.uploads, target: upload}})
 
-    def with_retries(self, *, uncounted: int, missing_since: datetime | None = None) -> Self:
-        """With attempts counted anew."""
-        return self.model_copy(update={"retries": Retries(uncounted=uncounted, missing_since=missing_since)})
+    def with_retries(self, retries: Retries) -> Self:
+        """With what the next attempt must know of those before it."""
+        return self.model_copy(update={"retries": retries})
 
     def transcripts_in_order(self) -> list[Transcript]:
         """The transcripts of a recording's parts, in the order these were recorded."""

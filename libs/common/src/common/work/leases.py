@@ -15,6 +15,8 @@ from uuid import UUID
 
 from common.database.pool import ConnectionPool
 
+SILENT = "the worker fell silent; how far it came is not known"
+"""What the record says of an attempt whose worker's lease ran out."""
 MAX_UNCOUNTED = 200
 """Attempts of one item that may be put off or handed back before every further one counts as a failure."""
 
@@ -112,6 +114,7 @@ RECORDINGS = Claimable(
     held="r.worker IS NOT NULL",
     # Starting a recording over sets its attempts to 0: those of before are not counted any more.
     on_claim="""available_at = NULL, updated_at = now(),
+           uncounted = CASE WHEN r.attempt = 0 THEN 0 ELSE r.uncounted END,
            artifacts = CASE WHEN r.attempt = 0 THEN r.artifacts - 'retries' ELSE r.artifacts END""",
 )
 DELIVERIES = Claimable("delivery", held="r.status = 'sending'", on_claim="status = 'sending'")

@@ -163,6 +163,8 @@ class Worker(Generic[ItemT, PlacesT]):
         self._doubtful = asyncio.Event()
         """A claim has lost its answer just now."""
         self._read_back_until = 0.0
+        self._hands_back = False
+        """The time to drain is over: what is claimed now is not begun."""
 
     @property
     def used(self) -> int:
@@ -275,6 +277,8 @@ class Worker(Generic[ItemT, PlacesT]):
             started += 1
             self._idle.clear()
             self._held[held.attempt] = held
+            if self._hands_back:
+                held.stop = Stop.HANDED_BACK
             held.task = asyncio.create_task(self._run(held), name=f"{self.kind.name} {item.id}")
             held.task.add_done_callback(partial(self._ended, held))
         return started
@@ -377,13 +381,15 @@ class Worker(Generic[ItemT, PlacesT]):
         # What was claimed a moment ago takes its first step, which says whether it begins.
         await asyncio.sleep(0)
         self._stop([held for held in self._held.values() if not held.has_begun], Stop.HANDED_BACK)
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(max(0.0, seconds - STOP_GRACE)):
                 while self._claiming:
                     await asyncio.wait(self._claiming)
                 await self._idle.wait()
+        except TimeoutError:
+            self._hands_back = True
         if self._claiming:
-            # Its answer comes too late to begin anything, and in time to hand it back.
+            # Its answer comes too late to begin anything, and in time to be handed back.
             await asyncio.wait(self._claiming, timeout=STOP_GRACE)
         if asyncio.get_running_loop().time() < self._read_back_until:
             await asyncio.wait([asyncio.create_task(self._read_back())], timeout=STOP_GRACE)

@@ -25,16 +25,20 @@ _NOT_STARTED = (RunStatus.WAITING, RunStatus.QUEUED, RunStatus.RETRYING)
 UNFINISHED = (*_NOT_STARTED, RunStatus.RUNNING)
 CANCELLED_BY_REQUEST = "cancelled_by_request"
 
+_OTHERWISE = {
+    "automation_name": col(Automation.name),
+    # What was handed back or put off is one attempt more, and none less.
+    "max_attempts": col(AutomationRun.max_attempts) + col(AutomationRun.uncounted),
+}
 _SUMMARY = tuple(
-    col(getattr(AutomationRun, name)) for name in RunSummary.model_fields if name != "automation_name"
+    _OTHERWISE[name].label(name) if name in _OTHERWISE else col(getattr(AutomationRun, name))
+    for name in RunSummary.model_fields
 )
 
 
 def _summaries(*more: Any) -> Select[Any]:
     """Without `logs` and `result`: lists must not read them."""
-    return select(*_SUMMARY, col(Automation.name).label("automation_name"), *more).join(
-        Automation, col(Automation.id) == col(AutomationRun.automation_id)
-    )
+    return select(*_SUMMARY, *more).join(Automation, col(Automation.id) == col(AutomationRun.automation_id))
 
 
 async def run_page(

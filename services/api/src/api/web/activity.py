@@ -55,7 +55,8 @@ _NEXT_DUE = text(
 )
 _UNFINISHED = text(
     """
-    SELECT r.id, r.automation_id, a.name AS automation_name, r.status, r.attempt, r.max_attempts,
+    SELECT r.id, r.automation_id, a.name AS automation_name, r.status, r.attempt,
+           r.max_attempts + r.uncounted AS max_attempts,
            r.started_at, r.created_at, r.available_at, count(*) OVER () AS total
       FROM automation_run r JOIN automation a ON a.id = r.automation_id
      WHERE r.tenant_id = :tenant AND r.status IN ('waiting', 'queued', 'running', 'retrying')

@@ -19,6 +19,7 @@ from common.errors import CarillonError, PlatformError, RemoteError
 from common.models import RunStatus
 from common.retry import next_attempt
 from common.secrets.redaction import hide_secrets
+from common.work.leases import MAX_UNCOUNTED
 from common.work.worker import Stop
 from executor.aftermath.table import AFTERMATH, ConnectionFate, Fault, RunFate
 from executor.handlers.base import Handler, Outcome, RunContext, RunLog
@@ -79,6 +80,8 @@ class Attempts:
         stop: Stop | None = None
         try:
             async with asyncio.timeout(seconds) as limit:
+                # A stop that came before the first step is met here, and not in the middle of a handler.
+                await asyncio.sleep(0)
                 outcome = await self._handle(run, run_log)
             return completed(run, run_log, outcome, traceparent)
         except asyncio.CancelledError:
@@ -125,7 +128,7 @@ class Attempts:
             destination_type=run.destination_type,
             state=run.state,
             last_attempt=run.dry_run
-            or run.attempt >= run.max_attempts
+            or run.counted_attempts >= run.max_attempts
             or datetime.now(UTC) >= last_chance(run),
             dry_run=run.dry_run,
         )
@@ -200,12 +203,12 @@ def retry_after(run: ClaimedRun, error: Exception, *, now: datetime, random: flo
         return None
     if fate is RunFate.RETRY:
         policy = choice.as_policy(max_attempts=run.max_attempts)
-        return next_attempt(policy, attempt=run.attempt, error=error, random=random)
+        return next_attempt(policy, attempt=run.counted_attempts, error=error, random=random)
     left = last_chance(run) - now
-    if left <= timedelta():
+    if left <= timedelta() or run.uncounted >= MAX_UNCOUNTED:
         return None
-    policy = choice.as_policy(max_attempts=run.attempt + 1)
-    delay = next_attempt(policy, attempt=run.attempt, error=error, random=random)
+    policy = choice.as_policy(max_attempts=run.counted_attempts + 1)
+    delay = next_attempt(policy, attempt=run.counted_attempts, error=error, random=random)
     return None if delay is None else min(delay, left)
 
 
@@ -217,7 +220,7 @@ def last_chance(run: ClaimedRun) -> datetime:
 
 def _if_outdated(run: ClaimedRun, error: Exception, *, random: float) -> timedelta | None:
     """How long until another attempt, should the token that was found dead have a successor already."""
-    if not isinstance(error, PlatformError) or run.dry_run or run.attempt >= run.max_attempts:
+    if not isinstance(error, PlatformError) or run.dry_run or run.counted_attempts >= run.max_attempts:
         return None
     if AFTERMATH[error.consequence].connection is not ConnectionFate.CONDEMN:
         return None

@@ -48,7 +48,8 @@ attempts AS (
     SELECT id, attempt, $2, claimed_at FROM claimed
 )"""
 _CLAIMED = """
-SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.max_attempts, c.scheduled_for, c.as_of,
+SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.uncounted, c.max_attempts,
+       c.scheduled_for, c.as_of,
        c.created_at, c.expires_at, c.trigger,
        c.started_at, c.claimed_at, c.trace_id, c.traceparent,
        a.name, a.type, a.automation_config, a.policy, a.platforms, a.destination_id,
@@ -113,6 +114,7 @@ class ClaimedRun:
     type: str
     lane: Lane
     attempt: int
+    uncounted: int
     max_attempts: int
     scheduled_for: datetime | None
     slot: datetime
@@ -136,6 +138,11 @@ class ClaimedRun:
     def secrets(self) -> Sequence[str]:
         """What must not be shown of it, wherever a vendor or a library repeats it; grows with renewals."""
         return _Secrets(list(self.credentials.values()))
+
+    @property
+    def counted_attempts(self) -> int:
+        """The number of this attempt among those that count."""
+        return self.attempt - self.uncounted
 
     def blamed_version(self, connection_id: UUID) -> int | None:
         """The version of the token that an error with this connection is about; None when nobody knows."""
@@ -299,6 +306,7 @@ def _run(
         type=row["type"],
         lane=Lane(row["lane"]),
         attempt=row["attempt"],
+        uncounted=row["uncounted"],
         max_attempts=row["max_attempts"],
         scheduled_for=row["scheduled_for"],
         slot=row["scheduled_for"] or row["as_of"] or row["created_at"],

@@ -22,6 +22,7 @@ from common.events import EventRecord, NotificationRequested, to_record
 from common.ids import new_id
 from common.messages import Message
 from common.models import RunStatus
+from common.runs import COUNT
 from common.work.leases import Attempt
 from executor.aftermath.application import AftermathWriter
 from executor.runs.results import UNCOUNTED, Completion, run_event
@@ -44,13 +45,13 @@ UPDATE automation_run r
                                  || ' UTC'
                             ELSE d.error_message END,
        logs = r.logs || d.logs::jsonb, worker = NULL, lease_expires_at = NULL,
-       max_attempts = r.max_attempts + d.more_attempts,
+       uncounted = r.uncounted + d.uncounted,
        completed_at = CASE WHEN d.status <> 'retrying' OR r.cancel_requested THEN clock_timestamp() END,
        available_at = CASE WHEN d.status = 'retrying'
                            THEN clock_timestamp() + make_interval(secs => d.delay) ELSE r.available_at END
   FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[],
               $9::float8[], $10::int[])
-       AS d (id, attempt, status, result, error_code, error_message, logs, delay, more_attempts)
+       AS d (id, attempt, status, result, error_code, error_message, logs, delay, uncounted)
  WHERE r.id = d.id AND r.worker = $1 AND r.attempt = d.attempt AND r.status = 'running'
 RETURNING r.id, r.attempt, r.status, r.error_code, r.error_message, r.completed_at, r.available_at
 """
@@ -68,21 +69,6 @@ SELECT t.run_id, t.number
   FROM unnest($2::uuid[], $3::int[], $4::text[]) AS d (id, number, outcome)
   JOIN run_attempt t ON t.run_id = d.id AND t.number = d.number
  WHERE t.worker = $1 AND t.outcome = d.outcome
-"""
-# Locked in one order first: two executors may settle runs of the same automations at the same time.
-_COUNT = """
-WITH changes AS (
-    SELECT id, count(*) AS runs, count(*) FILTER (WHERE status = 'failed') AS errors,
-           count(*) FILTER (WHERE status = 'completed') AS successes
-      FROM unnest($1::uuid[], $2::text[]) AS c (id, status) GROUP BY id
-),
-locked AS (
-    SELECT a.id FROM automation a JOIN changes USING (id) ORDER BY a.id FOR NO KEY UPDATE OF a
-)
-UPDATE automation a
-   SET run_count = a.run_count + c.runs, error_count = a.error_count + c.errors,
-       failure_streak = CASE WHEN c.successes > 0 THEN 0 ELSE a.failure_streak + c.errors END
-  FROM changes c JOIN locked USING (id) WHERE a.id = c.id
 """
 # What a handler remembers is written with the run that says so, or not at all.
 _REMEMBER = """
@@ -179,7 +165,7 @@ class Completions:
         )
         if finished:
             await db.execute(
-                _COUNT,
+                COUNT,
                 [c.run.automation_id for c in finished],
                 [c.status.value for c in finished],
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +12,7 @@ import asyncpg
 import structlog
 from pydantic import ValidationError
 
-from common.database import outbox
 from common.database.pool import ConnectionPool
-from common.events import EventRecord, NotificationFailed, to_record
 from common.messages import TEST_MESSAGE, Message
 from common.models import DestinationStatus
 from common.scheduling.quiet_hours import QuietHours
@@ -50,27 +47,6 @@ SELECT c.id, c.tenant_id, c.run_id, c.destination_id, c.attempt, c.uncounted, c.
 _CLAIM_EVENTS = f"WITH {DELIVERIES.claim(_WANTED)}{_NEW_ATTEMPTS}{_CLAIMED}"
 _CLAIM_DUE = f"WITH {DELIVERIES.claim(_DUE)}{_NEW_ATTEMPTS}{_CLAIMED}"
 _READ_BACK = f"WITH {DELIVERIES.read_back}{_CLAIMED}"
-
-# The sender fell silent between sending and recording: whether the receiver has it is not known, so the
-# attempt says so, and the next one carries the same idempotency key.
-_RECLAIM = """
-WITH silent AS (
-    SELECT id FROM delivery WHERE status = 'sending' AND lease_expires_at < clock_timestamp()
-     ORDER BY lease_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
-),
-released AS (
-    UPDATE delivery d SET status = 'retrying', worker = NULL, lease_expires_at = NULL,
-           next_attempt_at = clock_timestamp()
-      FROM silent WHERE d.id = silent.id
-    RETURNING d.*
-),
-attempts AS (
-    UPDATE delivery_attempt t SET ended_at = clock_timestamp(), outcome = 'unknown', error_message = $2
-      FROM released WHERE t.delivery_id = released.id AND t.number = released.attempt
-)
-SELECT id, destination_id, tenant_id, run_id, attempt, trace_id, traceparent, next_attempt_at FROM released
-"""
-_SILENT = "the notifier fell silent; the message may have been delivered"
 _NOTE = """
 UPDATE delivery SET progress = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'sending'
 """
@@ -146,14 +122,6 @@ class Claims:
             )
         return [self._delivery(row, None) for row in rows]
 
-    async def release_silent(self, *, limit: int = 500) -> int:
-        """Make deliveries of notifiers that fell silent due again; returns how many."""
-        async with self._pool.acquire() as db, db.transaction():
-            released = await db.fetch(_RECLAIM, limit, _SILENT)
-            now = datetime.now(UTC)
-            await outbox.write(db, [_silence_event(row, now) for row in released])
-        return len(released)
-
     async def seconds_to_next_retry(self) -> float | None:
         """Seconds until the earliest retry is due; None when none waits."""
         seconds: float | None = await self._pool.fetchval(_NEXT)
@@ -216,17 +184,3 @@ def _read_quiet_hours(raw: object) -> QuietHours | None:
         return None if raw is None else QuietHours.model_validate(raw)
     except ValidationError:
         return None
-
-
-def _silence_event(row: asyncpg.Record, now: datetime) -> EventRecord:
-    event = NotificationFailed(
-        delivery_id=row["id"],
-        destination_id=row["destination_id"],
-        tenant_id=row["tenant_id"],
-        run_id=row["run_id"],
-        attempt=row["attempt"],
-        trace_id=row["trace_id"],
-        error_message=_SILENT,
-        retry_at=row["next_attempt_at"],
-    )
-    return to_record(event, source="notifier", time=now, traceparent=row["traceparent"])

@@ -101,10 +101,7 @@ class Delivering:
         return _in_turn(await self._claims.claim(wanted))
 
     async def claim_waiting(self, places: Places, limit: int) -> Sequence[InTurn]:
-        """Retries that are due, and what lost its event; before, what a silent notifier left is made due."""
-        released = await self._claims.release_silent()
-        if released:
-            log.warning("deliveries of a silent notifier released", count=released)
+        """Retries that are due, and what lost its event."""
         return _in_turn(await self._claims.claim_due(limit=limit, waited_seconds=self._sweep_after))
 
     async def read_back(self, known: Sequence[Attempt]) -> Sequence[InTurn]:

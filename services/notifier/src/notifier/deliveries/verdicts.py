@@ -10,12 +10,10 @@ from common.errors import CarillonError, ChannelError, Consequence
 from common.models import DeliveryStatus
 from common.retry import RetrySchedule, next_attempt
 from common.secrets.redaction import hide_secrets
+from common.work.leases import MAX_UNCOUNTED
 from notifier.channels.base import OutcomeUnknown, Receipt
 from notifier.deliveries.claims import ClaimedDelivery
 from notifier.deliveries.outcomes import DeliveryOutcome
-
-MAX_UNCOUNTED = 200
-"""Attempts that a receiver may put off before they count as failures after all."""
 
 
 def before_sending(

@@ -165,7 +165,7 @@ class RecordingAttempts:
             failed.error,
             failed.step,
             attempts=work.counted_attempts,
-            uncounted=retries.uncounted,
+            uncounted=work.uncounted,
             missing_since=retries.missing_since,
             max_attempts=self._max_attempts,
             now=self._now(),
@@ -176,14 +176,15 @@ class RecordingAttempts:
             await self._outcomes.fail(work.recording, failure, dead=work.dead_token)
             logger.error("recording failed", **known)
             return
-        counted = Retries(
-            uncounted=retries.uncounted + int(not following.counted), missing_since=following.missing_since
+        until = await self._outcomes.postpone(
+            work.recording,
+            Retries(missing_since=following.missing_since),
+            work.uncounted + int(not following.counted),
+            failure,
+            following.delay,
         )
-        until = await self._outcomes.postpone(work.recording, counted, failure, following.delay)
         logger.warning("recording step failed", retry_at=until.isoformat(), **known)
 
     async def _hand_back(self, work: Work, logger: structlog.stdlib.BoundLogger) -> None:
-        retries = work.artifacts.retries
-        counted = retries.model_copy(update={"uncounted": retries.uncounted + 1})
-        await self._outcomes.hand_back(work.recording, counted)
+        await self._outcomes.hand_back(work.recording, work.artifacts.retries, work.uncounted + 1)
         logger.info("recording handed back: the executor is stopping", status=work.status.value)

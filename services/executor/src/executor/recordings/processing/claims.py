@@ -1,4 +1,4 @@
-"""Taking recordings: those whose events came, and by the sweep those that nobody would take otherwise."""
+"""Taking recordings: those whose events came, and by the sweep those that no event will bring."""
 
 from __future__ import annotations
 
@@ -31,22 +31,15 @@ SELECT id FROM recording
    AND (attempt = 0 OR available_at <= now())
  ORDER BY id FOR UPDATE SKIP LOCKED
 """
-# Attempts whose time has come, recordings whose event was lost, and those whose worker has fallen silent:
-# PostgreSQL alone is enough.
+# Attempts whose time has come, and recordings whose event was lost: PostgreSQL alone is enough.
 _WAITING = f"""
-SELECT id FROM (
-    SELECT id FROM recording WHERE worker IS NOT NULL AND lease_expires_at < now()
-     ORDER BY lease_expires_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS silent
-UNION ALL
-SELECT id FROM (
-    SELECT id FROM recording
-     WHERE worker IS NULL AND available_at <= now() AND status NOT IN {_NEVER}
-       AND (attempt > 0 OR available_at < now() - make_interval(secs => $1))
-     ORDER BY available_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
-LIMIT $4
+SELECT id FROM recording
+ WHERE worker IS NULL AND available_at <= now() AND status NOT IN {_NEVER}
+   AND (attempt > 0 OR available_at < now() - make_interval(secs => $1))
+ ORDER BY available_at LIMIT $4 FOR UPDATE SKIP LOCKED
 """
 _CLAIMED = """
-SELECT r.id, r.tenant_id, r.source_id, r.template_id, r.automation_id, r.status, r.attempt,
+SELECT r.id, r.tenant_id, r.source_id, r.template_id, r.automation_id, r.status, r.attempt, r.uncounted,
        r.meeting_id, r.topic, r.host, r.started_at, r.timezone, r.duration_minutes, r.files, r.processing,
        r.artifacts, r.trace_id, r.traceparent,
        CASE WHEN r.download_token_expires_at > clock_timestamp() THEN r.download_token_sealed END AS sealed,
@@ -88,6 +81,7 @@ class ClaimedRecording:
     account: SourceAccount
     status: RecordingStatus
     attempt: int
+    uncounted: int
     meeting_id: str
     topic: str
     host: str
@@ -165,6 +159,7 @@ class RecordingClaims:
             account=SourceAccount(row["connection_id"], ConnectionKind(row["kind"])),
             status=RecordingStatus(row["status"]),
             attempt=row["attempt"],
+            uncounted=row["uncounted"],
             meeting_id=row["meeting_id"],
             topic=row["topic"],
             host=row["host"],

@@ -32,7 +32,7 @@ class Processing:
         return await self._claims.claim(wanted)
 
     async def claim_waiting(self, places: Places, limit: int) -> Sequence[ClaimedRecording]:
-        """What is due, what lost its event and what lost its worker."""
+        """What is due, and what lost its event."""
         return await self._claims.claim_waiting(limit=limit, waited_seconds=self._sweep_after)
 
     async def read_back(self, known: Sequence[Attempt]) -> Sequence[ClaimedRecording]:

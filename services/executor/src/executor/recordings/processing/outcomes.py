@@ -39,8 +39,8 @@ RETRY_PAUSE = 0.5
 _MINE = "id = $1 AND worker = $2 AND attempt = $3"
 _NOTE = f"""
 UPDATE recording
-   SET status = $4, artifacts = $5, error_code = NULL, error_message = NULL, updated_at = now(),
-       files_deleted_at = NULL
+   SET status = $4, artifacts = $5, uncounted = $6, error_code = NULL, error_message = NULL,
+       updated_at = now(), files_deleted_at = NULL
  WHERE {_MINE}
 RETURNING id
 """
@@ -59,12 +59,13 @@ UPDATE recording
  WHERE {_MINE}
 RETURNING completed_at
 """
-# Only how attempts are counted: a step that was cut off may have noted more than its worker knows of.
+# Of the artifacts only what the attempts met: a step that was cut off may have noted more than its worker
+# knows of.
 _POSTPONE = f"""
 UPDATE recording
-   SET artifacts = artifacts || jsonb_build_object('retries', $4::jsonb),
-       error_code = $5, error_message = $6, updated_at = now(), worker = NULL,
-       lease_expires_at = NULL, available_at = clock_timestamp() + make_interval(secs => $7)
+   SET artifacts = artifacts || jsonb_build_object('retries', $4::jsonb), uncounted = $5,
+       error_code = $6, error_message = $7, updated_at = now(), worker = NULL,
+       lease_expires_at = NULL, available_at = clock_timestamp() + make_interval(secs => $8)
  WHERE {_MINE}
 RETURNING available_at
 """
@@ -103,11 +104,13 @@ class RecordingOutcomes:
         self._worker = worker
         self._aftermath = aftermath
 
-    async def note(self, recording: ClaimedRecording, status: RecordingStatus, artifacts: Artifacts) -> None:
+    async def note(
+        self, recording: ClaimedRecording, status: RecordingStatus, artifacts: Artifacts, uncounted: int
+    ) -> None:
         """How far it has come; it goes on here."""
 
         async def write(db: DbSession) -> None:
-            await self._mine(db, _NOTE, recording, status.value, artifacts.as_document())
+            await self._mine(db, _NOTE, recording, status.value, artifacts.as_document(), uncounted)
 
         await self._insist(write)
 
@@ -153,7 +156,12 @@ class RecordingOutcomes:
         await self._insist(write)
 
     async def postpone(
-        self, recording: ClaimedRecording, retries: Retries, failure: Failure, delay: timedelta
+        self,
+        recording: ClaimedRecording,
+        retries: Retries,
+        uncounted: int,
+        failure: Failure,
+        delay: timedelta,
     ) -> datetime:
         """It will be tried again after `delay`; answers when."""
 
@@ -163,6 +171,7 @@ class RecordingOutcomes:
                 _POSTPONE,
                 recording,
                 retries.model_dump(mode="json"),
+                uncounted,
                 failure.code,
                 failure.message[:ERROR_LENGTH],
                 delay.total_seconds(),
@@ -173,11 +182,13 @@ class RecordingOutcomes:
 
         return await self._insist(write)
 
-    async def hand_back(self, recording: ClaimedRecording, retries: Retries) -> None:
+    async def hand_back(self, recording: ClaimedRecording, retries: Retries, uncounted: int) -> None:
         """Another executor shall go on with it at once."""
 
         async def write(db: DbSession) -> None:
-            await self._mine(db, _POSTPONE, recording, retries.model_dump(mode="json"), None, None, 0.0)
+            await self._mine(
+                db, _POSTPONE, recording, retries.model_dump(mode="json"), uncounted, None, None, 0.0
+            )
             event = RecordingProcessingRequested(
                 **_about(recording),
                 template_id=recording.template_id,

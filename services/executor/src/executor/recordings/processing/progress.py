@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from common.models import RecordingStatus
-from common.recordings.artifacts import Artifacts
+from common.recordings.artifacts import Artifacts, Retries
 from executor.aftermath.table import Condemned
 from executor.recordings.processing.claims import ClaimedRecording
 from executor.recordings.processing.outcomes import RecordingOutcomes
@@ -23,6 +23,7 @@ class Work:
         self.recording = recording
         self.status = recording.status
         self.artifacts = recording.artifacts
+        self.uncounted = recording.uncounted
         self.dead_token: Condemned | None = None
         """The account's token, once the platform has said that it is dead."""
         self._outcomes = outcomes
@@ -30,11 +31,11 @@ class Work:
     @property
     def counted_attempts(self) -> int:
         """Attempts at the present step that count, this one included."""
-        return max(1, self.recording.attempt - self.artifacts.retries.uncounted)
+        return max(1, self.recording.attempt - self.uncounted)
 
     async def save(self, artifacts: Artifacts) -> None:
         """Keep what a step has done so far."""
-        await self._outcomes.note(self.recording, self.status, artifacts)
+        await self._outcomes.note(self.recording, self.status, artifacts, self.uncounted)
         self.artifacts = artifacts
 
     async def begin(self, step: Step) -> None:
@@ -44,15 +45,16 @@ class Work:
 
     async def complete(self, step: Step) -> None:
         """The step is done; the next one has attempts of its own."""
-        await self._to(step.done, self.artifacts.with_retries(uncounted=self.recording.attempt - 1))
+        await self._to(step.done, self.artifacts.with_retries(Retries()), self.recording.attempt - 1)
 
     async def start_over(self) -> None:
         """What was stored has to be looked at again, from the first file on."""
         await self._to(RecordingStatus.INITIALIZED, self.artifacts)
 
-    async def _to(self, status: RecordingStatus, artifacts: Artifacts) -> None:
-        await self._outcomes.note(self.recording, status, artifacts)
-        self.status, self.artifacts = status, artifacts
+    async def _to(self, status: RecordingStatus, artifacts: Artifacts, uncounted: int | None = None) -> None:
+        uncounted = self.uncounted if uncounted is None else uncounted
+        await self._outcomes.note(self.recording, status, artifacts, uncounted)
+        self.status, self.artifacts, self.uncounted = status, artifacts, uncounted
 
 
 class StepWork(Protocol):

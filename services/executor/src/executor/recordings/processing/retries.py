@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 
 from common.errors import Consequence, PlatformError, RemoteError
 from common.retry import RetryPolicy, next_attempt
+from common.work.leases import MAX_UNCOUNTED
 from executor.recordings.processing.pipeline import Step
 
-MAX_UNCOUNTED = 200
-"""Attempts that may be put off before they count as failures after all."""
 NOT_READY = timedelta(hours=2)
 """How long a platform may say that it does not have a recording it has told of: it may still be making it."""
 LOOK_AGAIN = timedelta(minutes=10)
