@@ -45,7 +45,8 @@ def load() -> dict[str, Platform]:
     return found
 
 
-def _kinds(platforms: Mapping[str, Platform]) -> dict[ConnectionKind, Kind]:
+def kinds_of(platforms: Mapping[str, Platform]) -> dict[ConnectionKind, Kind]:
+    """Every kind of connection of these platforms; raises ConfigurationError for one that two declare."""
     found: dict[ConnectionKind, Kind] = {}
     for platform in platforms.values():
         for kind in platform.kinds:
@@ -59,7 +60,7 @@ def _kinds(platforms: Mapping[str, Platform]) -> dict[ConnectionKind, Kind]:
 
 
 PLATFORMS: Final[Mapping[str, Platform]] = load()
-KINDS: Final[Mapping[ConnectionKind, Kind]] = _kinds(PLATFORMS)
+KINDS: Final[Mapping[ConnectionKind, Kind]] = kinds_of(PLATFORMS)
 """Every kind of connection that has a token; stores, which only have credentials, are not among them."""
 TITLES: Final[Mapping[str, str]] = {each.name: each.title for each in PLATFORMS.values()}
 """What people call the platforms an automation can read from, by name."""
