@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from executor.reports.render.names import shown
+from executor.wording.names import shown
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from executor.reports.gather.advertising import CONTEXT_DAYS
-from executor.reports.model.content import AccountFigures, Figures
+from executor.reports.model.content import CONTEXT_DAYS, AccountFigures, Figures
 from executor.reports.render.plots import plot
 from platforms.calls.periods import Days
 from tests.unit.executor.reports import samples

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from executor.alerts import wording
 from executor.alerts.memory import Change, Event
-from executor.reports.render.names import shown
+from executor.wording.names import shown
 
 MAX_CHARACTERS = 4_096
 """Of one Telegram message, as UTF-16 counts them; tags and the addresses behind links are free."""

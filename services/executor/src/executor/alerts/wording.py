@@ -8,8 +8,8 @@ from decimal import Decimal
 from executor.alerts.findings import Finding, Subject
 from executor.alerts.memory import Change, Event
 from executor.alerts.rules import Condition, Rule
-from executor.reports.render import numbers
-from executor.reports.render.names import shown
+from executor.wording import numbers
+from executor.wording.names import shown
 from platforms.advertising.metrics import METRICS, Unit
 from platforms.calls.periods import Days
 from platforms.registry import title_of

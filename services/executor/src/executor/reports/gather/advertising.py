@@ -11,13 +11,11 @@ from typing import Any
 
 from common.errors import Consequence, PlatformError
 from executor.reports.gather.refusals import Refusal, together, tried
-from executor.reports.model.content import AccountFigures, CampaignFigures, Figures, Subject
+from executor.reports.model.content import CONTEXT_DAYS, AccountFigures, CampaignFigures, Figures, Subject
 from platforms.advertising.figures import ZERO, AdAccount
 from platforms.advertising.metrics import AdsClient, Level, MetricRow
 from platforms.calls.periods import Days
 
-CONTEXT_DAYS = 14
-"""Days a chart shows when the report is about one."""
 CHART_PATIENCE = 30.0
 """Seconds the report waits for what only its chart needs."""
 _TOLD = ("spend", "impressions", "clicks", "reach", "conversions", "video_views")

@@ -20,6 +20,7 @@ from executor.reports.gather.advertising import AdsReading, AdsRequest
 from executor.reports.gather.profile_memory import Memory
 from executor.reports.gather.refusals import Refusal, Refusals, together
 from executor.reports.model.content import (
+    CONTEXT_DAYS,
     AccountFigures,
     CampaignFigures,
     PageFigures,
@@ -239,7 +240,7 @@ class _Collection:
         asked = pages.asked_days(
             wanted,
             compares=self._config.compare,
-            at_least=advertising.CONTEXT_DAYS if self._wanted.with_chart else 1,
+            at_least=CONTEXT_DAYS if self._wanted.with_chart else 1,
         )
         daily = await client.page_insights(page, tuple(pages.PAGE_METRICS.values()), asked)
         figures = pages.page_figures(page, daily, wanted, compares=self._config.compare)

@@ -1,4 +1,4 @@
-"""What a report says, before anybody decides how it looks."""
+"""What a report says, whatever it will look like."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from enum import StrEnum
 from common.automation_config.scheduled_report import ReportPeriod
 from platforms.advertising.figures import ZERO
 from platforms.calls.periods import Days
+
+CONTEXT_DAYS = 14
+"""Days a chart shows when the report is about one."""
 
 
 class Subject(StrEnum):

@@ -16,7 +16,7 @@ from executor.reports.model.content import (
     Total,
     VideoList,
 )
-from executor.reports.render import numbers
+from executor.wording import numbers
 from platforms.advertising.figures import ZERO
 from platforms.advertising.metrics import METRICS, Unit
 from platforms.calls.periods import Days

@@ -18,8 +18,8 @@ from executor.reports.model.content import (
     VideoFigures,
     VideoList,
 )
-from executor.reports.render import numbers
-from executor.reports.render.names import shown
+from executor.wording import numbers
+from executor.wording.names import shown
 from platforms.advertising.metrics import METRICS, Unit
 from platforms.calls.periods import Days
 from platforms.registry import title_of

@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
-from executor.reports.render import numbers, scales
+from executor.reports.render import scales
+from executor.wording import numbers
 from platforms.calls.periods import Days, single_days
 
 WIDTH, HEIGHT = 1_200, 600

@@ -11,10 +11,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from executor.reports.gather.advertising import CONTEXT_DAYS
-from executor.reports.model.content import PageFigures, Report
-from executor.reports.render import numbers
+from executor.reports.model.content import CONTEXT_DAYS, PageFigures, Report
 from executor.reports.render.chart import Chart, Value
+from executor.wording import numbers
 from platforms.advertising.figures import ZERO
 from platforms.calls.periods import Days
 

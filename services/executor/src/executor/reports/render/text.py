@@ -11,8 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from common.automation_config.scheduled_report import ReportPeriod
 from executor.reports.model.content import Report, Subject
-from executor.reports.render import blocks, numbers
-from executor.reports.render.names import shown
+from executor.reports.render import blocks
+from executor.wording import numbers
+from executor.wording.names import shown
 from platforms.registry import title_of
 
 LONGEST = 4_096

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from executor.reports.render import numbers
+from executor.wording import numbers
 from platforms.calls.periods import Days
 
 
