@@ -15,8 +15,8 @@ def _api(answer: httpx.MockTransport) -> Api:
 async def test_all_pages_of_a_collection() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.params.get("cursor") == "second":
-            return httpx.Response(200, json={"items": [{"id": "b"}], "next_cursor": None})
-        return httpx.Response(200, json={"items": [{"id": "a"}], "next_cursor": "second"})
+            return httpx.Response(200, json={"items": [{"id": "b"}], "next": None})
+        return httpx.Response(200, json={"items": [{"id": "a"}], "next": "/api/automations?cursor=second"})
 
     assert await _api(httpx.MockTransport(answer)).everything("automations") == [{"id": "a"}, {"id": "b"}]
 

@@ -105,6 +105,17 @@ async def test_attribution_windows_accompany_the_value(app: SandboxApp) -> None:
     assert 0 < int(clicks["1d_click"]) < int(clicks["7d_click"]) <= int(clicks["value"])
 
 
+async def test_results_are_what_a_campaigns_goal_counts(app: SandboxApp) -> None:
+    rows = await app.insights(level="campaign", fields="campaign_name,results,actions", date_preset="last_7d")
+    leads = next(row for row in rows if row["campaign_name"] == "Webinar sign-ups")
+    (result,) = leads["results"]
+    assert result["indicator"] == "actions:lead"
+    counted = {action["action_type"]: action["value"] for action in leads["actions"]}
+    assert result["values"] == [{"value": counted["lead"]}]
+    (campaign, *_) = (await app.graph(f"{ACCOUNT}/campaigns", fields="daily_budget")).json()["data"]
+    assert int(campaign["daily_budget"]) > 0
+
+
 async def test_a_campaigns_own_insights(app: SandboxApp) -> None:
     (campaign, *_) = (await app.graph(f"{ACCOUNT}/campaigns")).json()["data"]
     own = (await app.graph(f"{campaign['id']}/insights", fields="campaign_id,spend")).json()["data"]

@@ -1,3 +1,4 @@
+import json
 import struct
 from typing import Any
 
@@ -51,7 +52,8 @@ async def test_message_ids_rise_in_each_chat_by_itself(app: SandboxApp) -> None:
 async def test_any_chat_exists_once_it_is_written_to(app: SandboxApp, chat: Any, kind: str) -> None:
     message = (await app.bot("sendMessage", chat_id=chat, text="x"))["result"]
     assert message["chat"]["type"] == kind
-    assert (await app.bot("getChat", chat_id=chat))["result"]["id"] == message["chat"]["id"]
+    again = (await app.bot("sendMessage", chat_id=message["chat"]["id"], text="x"))["result"]
+    assert again["message_id"] == message["message_id"] + 1
 
 
 async def test_form_query_and_multipart_are_taken_as_well_as_json(app: SandboxApp) -> None:
@@ -239,3 +241,51 @@ async def test_json_that_is_none_is_refused(app: SandboxApp) -> None:
     headers = {"content-type": "application/json"}
     answer = await app.http.post(f"{BOT}/sendMessage", content=b"{", headers=headers)
     assert (answer.status_code, answer.json()["ok"]) == (400, False)
+
+
+async def test_a_text_is_edited(app: SandboxApp) -> None:
+    sent = (await app.bot("sendMessage", chat_id=-5, text="x"))["result"]
+    edited = await app.bot(
+        "editMessageText", chat_id=-5, message_id=sent["message_id"], text="<b>y</b>", parse_mode="HTML"
+    )
+    assert (edited["result"]["message_id"], edited["result"]["text"]) == (sent["message_id"], "y")
+    assert edited["result"]["edit_date"] >= sent["date"]
+    missing = await app.refusal("editMessageText", chat_id=-5, message_id=99, text="y")
+    assert missing == "Bad Request: message to edit not found"
+    assert (await app.bot("answerCallbackQuery", callback_query_id="1"))["result"] is True
+
+
+@pytest.mark.parametrize(
+    ("count", "refused"),
+    [
+        (2, None),
+        (10, None),
+        (1, "Bad Request: there must be from 2 to 10 messages in an album"),
+        (11, "Bad Request: there must be from 2 to 10 messages in an album"),
+    ],
+)
+async def test_an_album_has_two_to_ten_items(app: SandboxApp, count: int, refused: str | None) -> None:
+    media = [{"type": "photo", "media": f"attach://p{n}"} for n in range(count)]
+    media[0]["caption"] = "All of them"
+    answer = await app.http.post(
+        f"{BOT}/sendMediaGroup",
+        data={"chat_id": "1", "media": json.dumps(media)},
+        files={f"p{n}": (f"{n}.png", PNG) for n in range(count)},
+    )
+    document = answer.json()
+    assert document.get("description") == refused
+    if refused is None:
+        assert len({message["media_group_id"] for message in document["result"]}) == 1
+        assert [message.get("caption") for message in document["result"]] == [
+            "All of them",
+            *[None] * (count - 1),
+        ]
+
+
+async def test_an_album_is_of_one_kind(app: SandboxApp) -> None:
+    media = [
+        {"type": "photo", "media": "https://a.example/a.png"},
+        {"type": "document", "media": "https://a.example/a"},
+    ]
+    refused = await app.refusal("sendMediaGroup", chat_id=1, media=media)
+    assert refused == "Bad Request: photos and documents can't be mixed in an album"

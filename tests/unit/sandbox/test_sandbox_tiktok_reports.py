@@ -213,8 +213,39 @@ async def status(tiktok: TikTok, task: str) -> str:
     return str(checked["status"])
 
 
-async def test_a_task_goes_through_its_states_and_is_downloaded(patient: TikTok) -> None:
+async def test_columns_of_a_download_have_titles_for_people_unless_that_is_switched_off(
+    patient: TikTok,
+) -> None:
     task = await start(patient, dimensions=BY_DAY)
+    patient.app.clock.advance(100)
+    answer = await patient.get("/report/task/download/", advertiser_id=ADVERTISER, task_id=task)
+    titles = answer.text.partition("\n")[0]
+    assert titles == "Campaign ID,By Day,Cost,Impressions,Clicks (destination)"
+
+
+async def test_payments_have_a_value_and_a_return(tiktok: TikTok) -> None:
+    names = ["complete_payment", "complete_payment_roas", "total_complete_payment_rate", "spend"]
+    names += [
+        "value_per_complete_payment",
+        "cost_per_complete_payment",
+        "secondary_goal_result",
+        "engaged_view",
+    ]
+    rows = (await tiktok.report(metrics=names))["list"]
+    sold = [row["metrics"] for row in rows if row["metrics"]["complete_payment"] != "0"]
+    assert sold
+    for it in sold:
+        value, spend = float(it["total_complete_payment_rate"]), float(it["spend"])
+        assert float(it["complete_payment_roas"]) == pytest.approx(value / spend, abs=0.006)
+        each = float(it["value_per_complete_payment"])
+        assert each * int(it["complete_payment"]) == pytest.approx(
+            value, abs=0.01 * int(it["complete_payment"])
+        )
+        assert it["secondary_goal_result"] == "-"
+
+
+async def test_a_task_goes_through_its_states_and_is_downloaded(patient: TikTok) -> None:
+    task = await start(patient, dimensions=BY_DAY, enable_report_title_translation=False)
     about = {"advertiser_id": ADVERTISER, "task_id": task}
     seen = []
     for _ in range(5):

@@ -109,6 +109,14 @@ async def test_a_large_file_is_streamed(app: SandboxApp) -> None:
     assert received == LARGE == int(answer.headers["content-length"])
 
 
+async def test_files_may_be_larger_than_the_list_says(app: SandboxApp) -> None:
+    uuid = (await add(app))["uuid"]
+    await control(app, "PUT", "", {"size_difference": 37})
+    film = (await ok(app, f"meetings/{twice(uuid)}/recordings"))["recording_files"][0]
+    answer = await fetch(app, film["download_url"])
+    assert len(answer.content) == int(answer.headers["content-length"]) == film["file_size"] + 37
+
+
 async def test_nothing_can_be_downloaded_of_an_empty_file(app: SandboxApp) -> None:
     url = urls(await add(app, files=[{"file_type": "MP4", "size": 0}]))["MP4"]
     answer = await fetch(app, url)

@@ -317,6 +317,7 @@ async def test_a_plan_follows_the_clock(app: SandboxApp) -> None:
         ("/users", {"count": 0}, "count"),
         ("", {"clamp": "no"}, "clamp"),
         ("", {"download_refusal": 500}, "download_refusal"),
+        ("", {"size_difference": "37"}, "size_difference"),
         ("", {"clamp": False, "colour": "red"}, "colour"),
     ],
 )

@@ -22,6 +22,7 @@ from sandbox.signatures import InvalidSecret
 from sandbox.stats import Stats
 from sandbox.telegram.chats import STATES, Chats
 from sandbox.webhooks import Webhooks
+from sandbox.world.deletions import Deletions
 
 _POLICY = "; ".join(
     (
@@ -57,6 +58,7 @@ class Control:
         webhooks: Webhooks,
         chats: Chats,
         limits: Limits,
+        deletions: Deletions,
         grants: Sequence[Grants],
         reset: Callable[[], None],
     ) -> None:
@@ -67,6 +69,7 @@ class Control:
         self._webhooks = webhooks
         self._chats = chats
         self._limits = limits
+        self._deletions = deletions
         self._grants = grants
         self._reset = reset
 
@@ -198,6 +201,17 @@ class Control:
                 raise BadRequest("advance_seconds", "or set is needed")
         return JSONResponse({"now": self._clock.now(), "iso": self._clock.instant().isoformat()})
 
+    async def ad_object(self, request: Request) -> Response:
+        """PUT /_sandbox/ads/{id} has a campaign, a group or an ad `deleted`, or not."""
+        wanted, object_id = (await _body(request)).get("deleted"), request.path_params["id"]
+        if not isinstance(wanted, bool):
+            raise BadRequest("deleted", "must be true or false")
+        if wanted:
+            self._deletions.add(object_id)
+        else:
+            self._deletions.remove(object_id)
+        return JSONResponse({"id": object_id, "deleted": wanted})
+
     async def reset(self, request: Request) -> Response:
         """POST /_sandbox/reset"""
         self._reset()
@@ -239,6 +253,7 @@ def build_control(control: Control, page: str, platform_routes: Sequence[Route] 
         Route("/_sandbox/hooks", control.hooks),
         Route("/_sandbox/hooks/{name:path}", control.hook, methods=["GET", "PUT"]),
         Route("/_sandbox/chats/{id}", control.chat, methods=["PUT"]),
+        Route("/_sandbox/ads/{id}", control.ad_object, methods=["PUT"]),
         Route("/_sandbox/limits", control.limits, methods=["GET", "PUT"]),
         Route("/_sandbox/grants", control.grants),
         Route("/_sandbox/clock", control.clock, methods=["GET", "POST"]),

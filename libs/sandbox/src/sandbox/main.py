@@ -24,6 +24,7 @@ from sandbox.tiktok_organic.open_api import TikTokOrganic
 from sandbox.transcription import Transcription
 from sandbox.webhooks import Webhooks
 from sandbox.wire import WireProtocol
+from sandbox.world.deletions import Deletions
 from sandbox.world.population import World
 from sandbox.world.tiktok_creators import Creators
 from sandbox.zoom.api import Zoom
@@ -43,10 +44,11 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
     webhooks = Webhooks(clock, inbox)
     limits = Limits.of(settings)
     telegram = Telegram(limits, clock, inbox)
-    world = World(settings.seed, settings.ad_accounts, settings.pages)
+    deletions = Deletions()
+    world = World(settings.seed, settings.ad_accounts, settings.pages, deletions)
     creators = Creators(settings.seed, settings.tiktok_creators)
     consents = CreatorConsents(settings, clock, creators)
-    business = TikTokBusiness(settings, limits, clock, inbox, world.person_name)
+    business = TikTokBusiness(settings, limits, clock, inbox, world.person_name, deletions)
     organic = TikTokOrganic(settings, limits, clock, creators, consents, inbox)
     zoom = Zoom(settings, limits, clock, inbox)
     platforms: list[Platform] = [
@@ -63,6 +65,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
         for platform in platforms:
             platform.reset()
         limits.reset(settings)
+        deletions.reset()
         faults.clear()
         inbox.reset()
         stats.reset()
@@ -76,6 +79,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> Sandbox:
         webhooks,
         telegram.chats,
         limits,
+        deletions,
         [organic.grants, zoom.tokens.grants],
         reset,
     )

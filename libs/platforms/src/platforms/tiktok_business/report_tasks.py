@@ -22,7 +22,9 @@ async def fetch(
     business: Business, advertiser: str, params: Mapping[str, object], *, sleep: Sleep
 ) -> list[Json]:
     """The rows of a report as the synchronous one would give them; raises PlatformError."""
-    started = await business.post("report/task/create/", params, advertiser=advertiser)
+    # Titles are translated unless that is switched off: the columns could not be told apart by API names.
+    asked = {**params, "enable_report_title_translation": False}
+    started = await business.post("report/task/create/", asked, advertiser=advertiser)
     task = started.get("task_id")
     if not isinstance(task, str) or not task:
         raise business.error("a report was asked for and has no id", Consequence.INVALID)

@@ -76,6 +76,11 @@ class Accounts:
     def _children(self, request: GraphRequest, nodes: tuple[Any, ...]) -> dict[str, Any]:
         require_ads(request)
         fields = request.fields()
+        wanted = request.names("effective_status")
+        states = {node.id: self._world.status(node) for node in nodes}
+        nodes = tuple(
+            node for node in nodes if (states[node.id] in wanted if wanted else states[node.id] != "DELETED")
+        )
         return paginate(
             request, nodes, lambda node: self._reader.read(node, fields), lambda node: str(node.id)
         )

@@ -7,6 +7,7 @@ from typing import Any
 from sandbox.facebook.errors import GraphError, invalid_parameter
 from sandbox.facebook.insight_fields import COLUMNS, Row
 from sandbox.world.ads import Ad, AdSet, Campaign
+from sandbox.world.population import World
 
 _ENTITIES = ("campaign", "adset", "ad")
 _PROPERTIES = ("id", "name", "effective_status", "configured_status", "objective")
@@ -22,8 +23,14 @@ class Filters:
     entities: tuple[tuple[str, str, Test], ...] = ()
     metrics: tuple[tuple[str, Test], ...] = ()
 
-    def takes(self, ad: Ad) -> bool:
-        return all(test(_property(ad, entity, name)) for entity, name, test in self.entities)
+    @property
+    def names_status(self) -> bool:
+        """Whether the states of objects are chosen; otherwise those that were deleted are left out."""
+        return any(name == "effective_status" for _, name, _ in self.entities)
+
+    def takes(self, world: World, ad: Ad) -> bool:
+        """Whether the ad counts."""
+        return all(test(_property(world, ad, entity, name)) for entity, name, test in self.entities)
 
     def keeps(self, row: Row) -> bool:
         return all(test(float(COLUMNS[name](row) or 0)) for name, test in self.metrics)
@@ -52,14 +59,14 @@ def parse_filters(conditions: list[Any]) -> Filters:
     return Filters(tuple(entities), tuple(metrics))
 
 
-def _property(ad: Ad, entity: str, name: str) -> str:
+def _property(world: World, ad: Ad, entity: str, name: str) -> str:
     campaign = ad.adset.campaign
-    if name in ("effective_status", "configured_status"):
-        return campaign.status
     if name == "objective":
         return campaign.objective
     nodes: dict[str, Campaign | AdSet | Ad] = {"campaign": campaign, "adset": ad.adset, "ad": ad}
     node = nodes[entity]
+    if name in ("effective_status", "configured_status"):
+        return world.status(node)
     return node.id if name == "id" else node.name
 
 

@@ -139,6 +139,19 @@ def _single(name: str, number: Callable[[Delivery], int]) -> Column:
     return column
 
 
+def _results(row: Row) -> Any:
+    """What the campaign's goal counts, which exists below the account only."""
+    if row.campaign is None:
+        return None
+    goals = {
+        "OUTCOME_SALES": ("actions:offsite_conversion.fb_pixel_purchase", row.delivery.purchases),
+        "OUTCOME_LEADS": ("actions:lead", row.delivery.leads),
+        "OUTCOME_TRAFFIC": ("actions:link_click", row.delivery.link_clicks),
+    }
+    indicator, count = goals.get(row.campaign.objective, ("reach", row.reach))
+    return [{"indicator": indicator, "values": [{"value": str(count)}]}]
+
+
 COLUMNS: dict[str, Column] = {
     "account_id": lambda row: row.account.number,
     "account_name": lambda row: row.account.name,
@@ -178,6 +191,7 @@ COLUMNS: dict[str, Column] = {
     "video_p100_watched_actions": _single("video_view", lambda it: int(it.video_views * 0.13)),
     "video_thruplay_watched_actions": _single("video_view", lambda it: int(it.video_views * 0.19)),
     "actions": _actions,
+    "results": _results,
     "action_values": _action_values,
     "cost_per_action_type": _cost_per_action,
     "purchase_roas": _roas("omni_purchase"),

@@ -15,7 +15,7 @@ from sandbox.facebook.insight_fields import LEVELS, Row
 from sandbox.facebook.insight_query import AdNode, Query, account_of, ads_of, owner_of, parse_query
 from sandbox.facebook.paging import page_limit, paginate
 from sandbox.facebook.request import GraphRequest
-from sandbox.world.ads import NOTHING, Ad, AdAccount, Delivery
+from sandbox.world.ads import NOTHING, Ad, AdAccount, AdSet, Campaign, Delivery
 from sandbox.world.population import World
 
 _PAGE_ROWS = 5_000
@@ -36,7 +36,8 @@ class Insights:
     def read(self, request: GraphRequest, node: AdNode) -> dict[str, Any]:
         """A synchronous query; raises the errors of a query that is wrong or too big."""
         require_ads(request)
-        key = (node.id, self._today(account_of(node)), _signature(request))
+        today = self._today(account_of(node))
+        key = (node.id, today, self._world.deletions.changes, _signature(request))
         rows = self._answered.get(key)
         if rows is None:
             query = self.parse(request, node)
@@ -67,9 +68,13 @@ class Insights:
         return self._clock.today(ZoneInfo(account.timezone))
 
     def _delivered(self, query: Query) -> Iterator[Row]:
+        # Without a filter for effective_status only the account's own total has what was deleted.
+        counts_deleted = query.level == "account" or query.filters.names_status
         groups: dict[str, list[Ad]] = {}
         for ad in ads_of(query.node):
-            if query.filters.takes(ad):
+            if query.filters.takes(self._world, ad) and (
+                counts_deleted or not self._is_deleted(ad, query.level)
+            ):
                 groups.setdefault(owner_of(ad, query.level), []).append(ad)
         today = self._today(query.account)
         for dates in query.ranges:
@@ -80,6 +85,14 @@ class Insights:
                 row = _row(query, ads[0], dates, total, _people(total, active_days, len(ads)))
                 if query.filters.keeps(row):
                     yield row
+
+    def _is_deleted(self, ad: Ad, level: str) -> bool:
+        nodes: dict[str, Campaign | AdSet | Ad] = {
+            "campaign": ad.adset.campaign,
+            "adset": ad.adset,
+            "ad": ad,
+        }
+        return self._world.status(nodes[level]) == "DELETED"
 
     def _total(self, ads: list[Ad], dates: DateRange, today: date) -> tuple[Delivery, int]:
         """What the ads delivered together, and on how many days the busiest did."""

@@ -39,8 +39,10 @@ class Telegram:
         self._flood = FloodControl(limits)
         self._methods: dict[str, Handler] = {
             "getme": lambda bot, _: _bot(bot, full=True),
-            "getchat": self._get_chat,
             "sendmessage": self._send_message,
+            "editmessagetext": self._edit_message_text,
+            "sendmediagroup": self._send_media_group,
+            "answercallbackquery": _answer_callback_query,
             "sendphoto": self._send_photo,
             "senddocument": self._send_document,
             "sendchataction": self._send_chat_action,
@@ -112,28 +114,72 @@ class Telegram:
             raise BotError(404, "method not found")
         return parts.group(1), handler
 
-    def _get_chat(self, bot: str, call: Call) -> dict[str, Any]:
-        chat = self.chats.find(call.params().get("chat_id"))
-        if chat.state in ("missing", "kicked"):
-            chat.check()
-        shown = dict(chat.as_json())
-        shown |= {"accent_color_id": 2, "max_reaction_count": 11}
-        if chat.type != "private":
-            shown["permissions"] = {"can_send_messages": chat.state != "read_only"}
-        return shown
-
     def _send_chat_action(self, bot: str, call: Call) -> bool:
         self.chats.find(call.params().get("chat_id")).check()
         return True
 
     def _send_message(self, bot: str, call: Call) -> dict[str, Any]:
+        content = self._text(call.params())
+        chat = self.chats.find(call.params().get("chat_id"))
+        if utf16_length(content["text"]) > MAX_TEXT:
+            raise bad_request("message is too long")
+        return self._deliver(bot, chat, call, content)
+
+    def _edit_message_text(self, bot: str, call: Call) -> dict[str, Any]:
+        """The text of a message that the bot sent before becomes another."""
         params = call.params()
+        content = self._text(params)
+        chat = self.chats.find(params.get("chat_id"))
+        chat.check()
+        if utf16_length(content["text"]) > MAX_TEXT:
+            raise bad_request("MESSAGE_TOO_LONG")
+        message_id = _integer(params, "message_id")
+        if not 0 < message_id <= chat.last_message_id:
+            raise bad_request("message to edit not found")
+        now = int(self._clock.now())
+        message = {
+            "message_id": message_id,
+            "from": _bot(bot, full=False),
+            "chat": chat.as_json(),
+            "date": now,
+            "edit_date": now,
+            **content,
+        }
+        if markup := _object(params, "reply_markup"):
+            message["reply_markup"] = markup
+        self._record(bot, chat, call, message)
+        return message
+
+    def _send_media_group(self, bot: str, call: Call) -> list[dict[str, Any]]:
+        """An album of photos or of documents, each item a message with the album's id."""
+        params = call.params()
+        items = params.get("media")
+        items = _decode(items, "media") if isinstance(items, str) else items
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise bad_request("media must be an Array of InputMedia")
+        if len(items) not in range(2, 11):
+            raise bad_request("there must be from 2 to 10 messages in an album")
+        if len(kinds := {str(item.get("type")) for item in items}) > 1 or kinds - {"photo", "document"}:
+            raise bad_request("photos and documents can't be mixed in an album")
+        chat = self.chats.find(params.get("chat_id"))
+        contents = [self._album_item(call, item) for item in items]
+        group = {"media_group_id": f"{chat.last_message_id + 1:017d}"}
+        return [self._deliver(bot, chat, call, {**group, **content}) for content in contents]
+
+    def _album_item(self, call: Call, item: dict[str, Any]) -> dict[str, Any]:
+        content: dict[str, Any]
+        media = str(item.get("media") or "")
+        if item["type"] == "photo":
+            content = {"photo": files.photo(call, media)}
+        else:
+            content = {"document": files.document(call, media)}
+        return {**content, **self._caption(item)}
+
+    def _text(self, params: dict[str, object]) -> dict[str, Any]:
+        """The text of a message with its entities and how its links are shown."""
         text = self._formatted(params, "text", "entities").trimmed()
         if not text.text:
             raise bad_request("message text is empty")
-        chat = self.chats.find(params.get("chat_id"))
-        if utf16_length(text.text) > MAX_TEXT:
-            raise bad_request("message is too long")
         content: dict[str, Any] = {"text": text.text}
         if text.entities:
             content["entities"] = [entity.as_json() for entity in text.entities]
@@ -142,7 +188,7 @@ class Telegram:
             options = {"is_disabled": True}
         if options:
             content["link_preview_options"] = options
-        return self._deliver(bot, chat, call, content)
+        return content
 
     def _send_photo(self, bot: str, call: Call) -> dict[str, Any]:
         return self._send_media(bot, call, lambda: {"photo": files.photo(call)})
@@ -152,16 +198,18 @@ class Telegram:
 
     def _send_media(self, bot: str, call: Call, media: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         params = call.params()
-        caption = self._formatted(params, "caption", "caption_entities").trimmed()
-        content = media()
+        content = {**media(), **self._caption(params)}
         chat = self.chats.find(params.get("chat_id"))
+        return self._deliver(bot, chat, call, content)
+
+    def _caption(self, params: dict[str, object]) -> dict[str, Any]:
+        caption = self._formatted(params, "caption", "caption_entities").trimmed()
         if utf16_length(caption.text) > MAX_CAPTION:
             raise bad_request("message caption is too long")
-        if caption.text:
-            content["caption"] = caption.text
+        content: dict[str, Any] = {"caption": caption.text} if caption.text else {}
         if caption.entities:
             content["caption_entities"] = [entity.as_json() for entity in caption.entities]
-        return self._deliver(bot, chat, call, content)
+        return content
 
     def _formatted(self, params: dict[str, object], field: str, entities_field: str) -> FormattedText:
         raw = params.get(field)
@@ -224,7 +272,7 @@ class Telegram:
             "entities": message.get("entities", message.get("caption_entities", [])),
             "silent": call.params().get("disable_notification") in (True, "true", "True", "1"),
         }
-        for name in ("photo", "document", "message_thread_id", "reply_markup", "link_preview_options"):
+        for name in _RECORDED:
             if name in message:
                 detail[name] = message[name]
         if trace := call.headers.get("traceparent"):
@@ -232,6 +280,15 @@ class Telegram:
         self._inbox.add("telegram", str(chat.id), detail, len(str(detail["text"])))
 
 
+_RECORDED = (
+    "photo",
+    "document",
+    "media_group_id",
+    "message_thread_id",
+    "reply_markup",
+    "link_preview_options",
+    "edit_date",
+)
 _HEADERS: Headerlist = [
     ("server", "nginx/1.18.0"),
     ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"),
@@ -239,6 +296,12 @@ _HEADERS: Headerlist = [
     ("access-control-allow-methods", "GET, POST, OPTIONS"),
     ("access-control-expose-headers", "Content-Length,Content-Type,Date,Server,Connection"),
 ]
+
+
+def _answer_callback_query(_bot: str, call: Call) -> bool:
+    if not call.params().get("callback_query_id"):
+        raise bad_request("query is too old and response timeout expired or query ID is invalid")
+    return True
 
 
 def _refused(error: BotError) -> Answer:

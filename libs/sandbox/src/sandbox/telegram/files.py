@@ -12,22 +12,22 @@ MAX_PHOTO = 10 * 1024 * 1024
 MAX_DOCUMENT = 50 * 1024 * 1024
 
 
-def document(call: Call, field: str = "document") -> dict[str, Any]:
-    """The Document of a message; raises 400 or 413."""
-    upload, reference = _source(call, field)
+def document(call: Call, reference: str = "") -> dict[str, Any]:
+    """The Document of a message, or of an album's item; raises 400 or 413."""
+    upload, reference = _source(call, "document", reference)
     if upload is None:
         return {**_identity("BQ", reference), "file_name": reference.rpartition("/")[2] or "file"}
     if len(upload.content) > MAX_DOCUMENT:
         raise BotError(413)
-    shown: dict[str, Any] = {"file_name": upload.filename or field}
+    shown: dict[str, Any] = {"file_name": upload.filename or "document"}
     if upload.content_type:
         shown["mime_type"] = upload.content_type
     return {**shown, **_identity("BQ", upload.filename), "file_size": len(upload.content)}
 
 
-def photo(call: Call) -> list[dict[str, Any]]:
-    """The PhotoSize list of a message; raises 400 or 413."""
-    upload, reference = _source(call, "photo")
+def photo(call: Call, reference: str = "") -> list[dict[str, Any]]:
+    """The PhotoSize list of a message, or of an album's item; raises 400 or 413."""
+    upload, reference = _source(call, "photo", reference)
     if upload is None:
         return [{**_identity("AgAC", reference), "width": 1280, "height": 720}]
     if len(upload.content) > MAX_PHOTO:
@@ -73,14 +73,14 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _source(call: Call, field: str) -> tuple[Upload | None, str]:
+def _source(call: Call, field: str, reference: str = "") -> tuple[Upload | None, str]:
     """The uploaded file, or the file id or address given instead."""
-    if field in call.files:
+    if not reference and field in call.files:
         upload = call.files[field]
         if not upload.content:
             raise bad_request("file must be non-empty")
         return upload, ""
-    reference = str(call.params().get(field) or "")
+    reference = reference or str(call.params().get(field) or "")
     if reference.startswith("attach://"):
         attached = call.files.get(reference[9:])
         if attached is None:

@@ -9,6 +9,7 @@ from sandbox.tiktok_business.errors import BusinessError, invalid
 from sandbox.tiktok_business.paging import paginate
 from sandbox.tiktok_business.report_filters import MOST_IDS, has_status
 from sandbox.tiktok_business.request import BusinessRequest
+from sandbox.world.deletions import Deletions
 from sandbox.world.dice import throw
 from sandbox.world.tiktok_ads import Advertiser, TikTokAds, TikTokCampaign
 
@@ -60,7 +61,7 @@ class Advertisers:
         """GET /campaign/get/."""
         (advertiser_id,) = request.need("advertiser_id")
         advertiser = self.find(request, advertiser_id)
-        wanted = _filter(request.object("filtering"))
+        wanted = _filter(request.object("filtering"), self._ads.deletions)
         found = [campaign for campaign in advertiser.campaigns if wanted(campaign)]
         found.sort(key=lambda campaign: campaign.created_at, reverse=True)
         return paginate(request, found, lambda campaign: _chosen(request, _campaign(campaign)))
@@ -112,7 +113,7 @@ def _secondary_status(campaign: TikTokCampaign) -> str:
     return "CAMPAIGN_STATUS_ENABLE" if campaign.enabled else "CAMPAIGN_STATUS_DISABLE"
 
 
-def _filter(conditions: dict[str, Any]) -> Callable[[TikTokCampaign], bool]:
+def _filter(conditions: dict[str, Any], deletions: Deletions) -> Callable[[TikTokCampaign], bool]:
     if unknown := sorted(conditions.keys() - _FILTERS):
         raise invalid("filtering", f"Unknown field {unknown[0]}.")
     ids = conditions.get("campaign_ids")
@@ -132,7 +133,7 @@ def _filter(conditions: dict[str, Any]) -> Callable[[TikTokCampaign], bool]:
         return (
             (not wanted_ids or campaign.id in wanted_ids)
             and str(conditions.get("campaign_name", "")).lower() in campaign.name.lower()
-            and has_status(str(status), enabled=campaign.enabled)
+            and has_status(str(status), enabled=campaign.enabled, deleted=deletions.cover(campaign.id))
             and conditions.get("secondary_status", _secondary_status(campaign)) == _secondary_status(campaign)
             and conditions.get("objective_type", campaign.objective_type) == campaign.objective_type
             and (not since or since <= created)

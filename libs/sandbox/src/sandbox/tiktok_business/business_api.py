@@ -21,6 +21,7 @@ from sandbox.tiktok_business.reports import Reports
 from sandbox.tiktok_business.request import BusinessRequest
 from sandbox.tiktok_business.tokens import ANONYMOUS, ANY_APP, Tokens
 from sandbox.tiktok_business.usage import Usage, too_frequent
+from sandbox.world.deletions import Deletions
 from sandbox.world.tiktok_ads import TikTokAds
 
 _BASE = "/open_api/v1.3"
@@ -49,9 +50,17 @@ class TikTokBusiness:
     name = "tiktok_business"
     parses_bodies = True
 
-    def __init__(self, settings: Settings, limits: Limits, clock: Clock, inbox: Inbox, person: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        limits: Limits,
+        clock: Clock,
+        inbox: Inbox,
+        person: str,
+        deletions: Deletions,
+    ) -> None:
         self._inbox = inbox
-        ads = TikTokAds(settings.seed, settings.tiktok_advertisers)
+        ads = TikTokAds(settings.seed, settings.tiktok_advertisers, deletions)
         self._answers = Answers(clock)
         self._tokens = Tokens(settings)
         self._oauth = BusinessOAuth(settings, clock, ads, self._tokens)

@@ -1,8 +1,8 @@
 """The ``filtering`` parameter of reports: conditions on what counts, and on which rows are shown."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.tiktok_business.errors import BusinessError, invalid, not_one_of
@@ -44,6 +44,8 @@ class Filters:
     """Every condition has to hold."""
 
     ads: tuple[Callable[[TikTokAd], bool], ...] = ()
+    statuses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The states asked for, by `campaign_status` and its like."""
     rows: tuple[Callable[[Row], bool], ...] = ()
 
     def takes(self, ad: TikTokAd) -> bool:
@@ -56,6 +58,7 @@ class Filters:
 def parse_filters(conditions: list[dict[str, Any]]) -> Filters:
     """Read the list; raises code 40002, or 40011 for too many ids."""
     ads: list[Callable[[TikTokAd], bool]] = []
+    statuses: dict[str, tuple[str, ...]] = {}
     rows: list[Callable[[Row], bool]] = []
     for condition in conditions:
         if not {"field_name", "filter_type", "filter_value"} <= condition.keys():
@@ -69,12 +72,12 @@ def parse_filters(conditions: list[dict[str, Any]]) -> Filters:
                 raise BusinessError(40011, f"filtering: {name} must not have more than {MOST_IDS} ids.")
             ads.append(_on_text(_TEXTS[name], _text_test(kind, values)))
         elif name in _STATUS_FIELDS:
-            ads.append(_on_status(values))
+            statuses[name] = _known_statuses(values)
         elif name in NUMBERS:
             rows.append(_on_number(name, _number_test(kind, values)))
         else:
             raise invalid("filtering", f"Invalid field_name {name}.")
-    return Filters(tuple(ads), tuple(rows))
+    return Filters(tuple(ads), statuses, tuple(rows))
 
 
 def _values(raw: Any, kind: str) -> list[str]:
@@ -135,15 +138,18 @@ def _on_number(name: str, test: NumberTest) -> Callable[[Row], bool]:
     return lambda row: test(number_of(row, name))
 
 
-def _on_status(values: list[str]) -> Callable[[TikTokAd], bool]:
-    """Nothing is ever deleted here, and only campaigns are switched off."""
+def _known_statuses(values: list[str]) -> tuple[str, ...]:
     if unknown := sorted(set(values) - _STATUSES):
         raise invalid("filtering", f"Invalid status {unknown[0]}.")
-    return lambda ad: any(has_status(value, enabled=ad.adgroup.campaign.enabled) for value in values)
+    return tuple(values)
 
 
-def has_status(status: str, *, enabled: bool) -> bool:
-    """Whether an object that is switched on or off has one of TikTok's primary statuses."""
-    if status == "STATUS_DELETE":
-        return False
-    return {"STATUS_DELIVERY_OK": enabled, "STATUS_DISABLE": not enabled}.get(status, True)
+def has_status(status: str, *, enabled: bool, deleted: bool) -> bool:
+    """Whether an object has one of TikTok's primary statuses."""
+    return {
+        "STATUS_ALL": True,
+        "STATUS_DELETE": deleted,
+        "STATUS_NOT_DELETE": not deleted,
+        "STATUS_DELIVERY_OK": enabled and not deleted,
+        "STATUS_DISABLE": not enabled and not deleted,
+    }[status]

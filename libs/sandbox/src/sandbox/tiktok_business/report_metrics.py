@@ -114,6 +114,18 @@ NUMBERS: dict[str, Render] = {
     "real_time_cost_per_result": _per_goal(_cost_per("result")),
     "real_time_result_rate": _per_goal(_rate("result", "impressions")),
     "average_video_play": _average_play,
+    "complete_payment": _count("payments"),
+    "complete_payment_roas": lambda row: (
+        f"{row.delivery.payment_value / row.delivery.spend if row.delivery.spend else 0.0:.2f}"
+    ),
+    "total_complete_payment_rate": lambda row: _money(row.delivery.payment_value, row),
+    "value_per_complete_payment": lambda row: _money(
+        row.delivery.payment_value / row.delivery.payments if row.delivery.payments else 0.0, row
+    ),
+    "cost_per_complete_payment": _cost_per("payments"),
+    "complete_payment_rate": _rate("payments", "clicks"),
+    "secondary_goal_result": lambda _: MISSING,
+    "engaged_view": _count("video_watched_6s"),
 }
 ATTRIBUTES: dict[str, Render] = {
     "advertiser_id": lambda row: row.advertiser.id if row.advertiser else MISSING,
@@ -131,6 +143,30 @@ ATTRIBUTES: dict[str, Render] = {
 METRICS = {**NUMBERS, **ATTRIBUTES}
 OF_EVERY_ADVERTISER = ("currency", "timezone", "advertiser_id")
 """What a report over several advertisers shows unasked."""
+
+
+_TITLES = {
+    "advertiser_id": "Account ID",
+    "campaign_id": "Campaign ID",
+    "adgroup_id": "Ad group ID",
+    "ad_id": "Ad ID",
+    "stat_time_day": "By Day",
+    "campaign_name": "Campaign name",
+    "spend": "Cost",
+    "impressions": "Impressions",
+    "clicks": "Clicks (destination)",
+    "conversion": "Conversions",
+    "reach": "Reach",
+    "frequency": "Frequency",
+    "ctr": "CTR (destination)",
+    "cpc": "CPC (destination)",
+    "cpm": "CPM",
+}
+
+
+def title_of(name: str) -> str:
+    """What a column of a downloaded report is called unless titles are left untranslated."""
+    return _TITLES.get(name, name.replace("_", " ").capitalize())
 
 
 def check_metrics(names: list[str]) -> tuple[str, ...]:

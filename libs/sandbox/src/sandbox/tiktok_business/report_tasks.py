@@ -32,6 +32,8 @@ class Task:
     created_at: float
     seconds: float
     outcome: str
+    translates_titles: bool
+    """Columns have titles for people instead of the API's names, unless that is switched off."""
 
     def status(self, now: float) -> str:
         """A task that fails does so two thirds of the way."""
@@ -73,6 +75,7 @@ class ReportTasks:
             query=query,
             created_at=self._clock.now(),
             seconds=self._seconds,
+            translates_titles=request.flag("enable_report_title_translation", default=True),
             outcome=outcomes.get(request.directive, "SUCCESS"),
         )
         if len(self._tasks) > _KEPT:
@@ -104,11 +107,12 @@ class ReportTasks:
         return task
 
     def _csv(self, task: Task) -> bytes:
-        """Dimensions and metrics as columns, under their own names."""
+        """Dimensions and metrics as columns."""
         query = task.query
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([*query.dimensions, *query.metrics])
+        names = [*query.dimensions, *query.metrics]
+        writer.writerow(map(report_metrics.title_of, names) if task.translates_titles else names)
         for row in self._reports.rows(query):
             cells = [report_metrics.METRICS[name](row) for name in query.metrics]
             writer.writerow([*(row.dimensions[name] for name in query.dimensions), *cells])

@@ -9,6 +9,7 @@ from sandbox.clock import Clock
 from sandbox.tiktok_business import report_metrics
 from sandbox.tiktok_business.advertisers import Advertisers
 from sandbox.tiktok_business.paging import paginate
+from sandbox.tiktok_business.report_filters import has_status
 from sandbox.tiktok_business.report_metrics import Row, number_of
 from sandbox.tiktok_business.report_query import Query, advertiser_ids, parse_query
 from sandbox.tiktok_business.request import BusinessRequest
@@ -51,7 +52,7 @@ class Reports:
         groups: dict[str, list[TikTokAd]] = {}
         for advertiser in query.advertisers:
             for ad in advertiser.ads:
-                if query.filters.takes(ad):
+                if query.filters.takes(ad) and self._has_status(query, ad):
                     groups.setdefault(_owner_of(ad, query.id_dimension), []).append(ad)
         if not query.id_dimension:
             groups.setdefault("", [])
@@ -63,6 +64,25 @@ class Reports:
                 values = {query.id_dimension: owner, query.time_dimension: f"{since} 00:00:00"}
                 dimensions = {name: values[name] for name in query.dimensions}
                 yield _row(query, ads, dimensions, total, _people(total, active_days, len(ads)))
+
+    def _has_status(self, query: Query, ad: TikTokAd) -> bool:
+        """Reports about objects leave out those that were deleted, unless their states are asked for."""
+        adgroup = ad.adgroup
+        campaign = adgroup.campaign
+        ids = {
+            "campaign_status": (campaign.id,),
+            "adgroup_status": (adgroup.id, campaign.id),
+            "ad_status": (ad.id, adgroup.id, campaign.id),
+        }
+        own = f"{query.id_dimension.removesuffix('_id')}_status"
+        wanted = {own: ("STATUS_NOT_DELETE",)} if own in ids else {}
+        return all(
+            any(
+                has_status(status, enabled=campaign.enabled, deleted=self._ads.deletions.cover(*ids[name]))
+                for status in statuses
+            )
+            for name, statuses in {**wanted, **query.filters.statuses}.items()
+        )
 
     def _buckets(self, query: Query) -> Iterator[tuple[date, date]]:
         if not query.time_dimension:

@@ -55,9 +55,9 @@ class BusinessRequest:
             raise invalid(name, f"Must be between {low} and {high}.")
         return number
 
-    def flag(self, name: str) -> bool:
+    def flag(self, name: str, *, default: bool = False) -> bool:
         """A boolean, given as JSON or as text."""
-        value = self.params.get(name)
+        value = self.params.get(name, default)
         return value is True or str(value).lower() == "true"
 
     def day(self, name: str) -> date:

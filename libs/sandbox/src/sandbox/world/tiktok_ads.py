@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
+from sandbox.world.deletions import Deletions
 from sandbox.world.dice import between, throw
 
 FIRST_DAY = date(2023, 1, 2)
@@ -66,6 +67,8 @@ class Delivery(NamedTuple):
     shares: int = 0
     follows: int = 0
     profile_visits: int = 0
+    payments: int = 0
+    payment_value: int = 0
 
     @classmethod
     def sum(cls, deliveries: Iterable["Delivery"]) -> "Delivery":
@@ -202,7 +205,10 @@ def make_advertisers(seed: int, count: int) -> tuple[Advertiser, ...]:
 class TikTokAds:
     """Every advertiser of one seed, and what their ads delivered."""
 
-    def __init__(self, seed: int, count: int, keep: int = 200_000) -> None:
+    def __init__(
+        self, seed: int, count: int, deletions: Deletions | None = None, *, keep: int = 200_000
+    ) -> None:
+        self.deletions = deletions or Deletions()
         self.advertisers = make_advertisers(seed, count)
         self._by_id = {advertiser.id: advertiser for advertiser in self.advertisers}
         self._keep = keep
@@ -238,6 +244,7 @@ def _deliver(ad: TikTokAd, day: date) -> Delivery:
     cpm = between(280.0, 980.0, cpm_trait) * between(0.88, 1.12, luck[2])
     converts = campaign.objective_type in ("WEB_CONVERSIONS", "LEAD_GENERATION")
     conversion = int(clicks * between(0.02, 0.09, cvr_trait) * between(0.7, 1.3, luck[3])) if converts else 0
+    payments = conversion if campaign.objective_type == "WEB_CONVERSIONS" else 0
     plays = int(impressions * between(0.82, 0.95, luck[4])) if ad.is_video else 0
     watched = int(plays * between(0.28, 0.45, love))
     reach = int(impressions * between(0.74, 0.9, luck[6]))
@@ -268,6 +275,8 @@ def _deliver(ad: TikTokAd, day: date) -> Delivery:
         shares=int(loved * 0.04),
         follows=int(loved * 0.05),
         profile_visits=int(clicks * 0.11),
+        payments=payments,
+        payment_value=payments * _money(between(2_400.0, 7_200.0, cvr_trait), advertiser.currency),
     )
 
 

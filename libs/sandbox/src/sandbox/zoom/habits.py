@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, fields
 
 from sandbox.settings import Settings
 
+_LARGEST_DIFFERENCE = 1_000
+
 
 class InvalidHabit(Exception):
     """A habit that does not exist or cannot be so; ``name`` says which."""
@@ -30,6 +32,8 @@ class Habits:
     """A refresh kills the access token of before too, not only the refresh token."""
     old_wording: bool = False
     """Errors as in older captures: 4700 with 401 for scopes, `invalid_request` with 401 for dead grants."""
+    size_difference: int = 0
+    """Bytes by which a film or a transcript is larger than the list says."""
     download_refusal: int = 200
     """How a download without a valid token is answered: 200 with a page to sign in at, 401 or 403."""
 
@@ -47,6 +51,9 @@ class Habits:
             if name == "download_refusal":
                 if value not in (200, 401, 403) or isinstance(value, bool):
                     raise InvalidHabit(name, "must be 200, 401 or 403")
+            elif name == "size_difference":
+                if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _LARGEST_DIFFERENCE:
+                    raise InvalidHabit(name, f"must be a whole number up to {_LARGEST_DIFFERENCE}")
             elif not isinstance(value, bool):
                 raise InvalidHabit(name, "must be true or false")
         for name, value in wanted.items():

@@ -148,4 +148,4 @@ class Recordings:
         }
 
     def _show(self, recording: Recording, base_url: str) -> dict[str, Any]:
-        return meeting(recording, self._clock.now(), base_url, self._account_id)
+        return meeting(recording, self._clock.now(), base_url, self._account_id, self._habits.size_difference)

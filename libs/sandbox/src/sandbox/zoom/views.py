@@ -24,8 +24,13 @@ def named_file(name: str) -> tuple[str, int] | None:
         return None
 
 
-def meeting(recording: Recording, now: float, base_url: str, account_id: str) -> dict[str, Any]:
-    """One instance of a meeting with the files that can be had at ``now``."""
+def meeting(
+    recording: Recording, now: float, base_url: str, account_id: str, size_difference: int = 0
+) -> dict[str, Any]:
+    """One instance of a meeting with the files that can be had at ``now``.
+
+    The sizes it tells are smaller than those of the files by ``size_difference``.
+    """
     files = [file for file in recording.files if file.ready_at <= now]
     waiting = not any(not file.is_transcript for file in files)
     share = file_name(recording.uuid, 0)
@@ -48,11 +53,13 @@ def meeting(recording: Recording, now: float, base_url: str, account_id: str) ->
         "auto_delete_date": iso(recording.start + _KEPT_DAYS * 86_400)[:10],
         "recording_files": [_processing(recording)]
         if waiting
-        else [recorded_file(recording, file, base_url) for file in files],
+        else [recorded_file(recording, file, base_url, size_difference) for file in files],
     }
 
 
-def recorded_file(recording: Recording, file: RecordedFile, base_url: str) -> dict[str, Any]:
+def recorded_file(
+    recording: Recording, file: RecordedFile, base_url: str, size_difference: int = 0
+) -> dict[str, Any]:
     """One file that can be had. Of a timeline neither id nor size is told."""
     name = file_name(recording.uuid, file.slot)
     shown: dict[str, Any] = {
@@ -62,7 +69,7 @@ def recorded_file(recording: Recording, file: RecordedFile, base_url: str) -> di
         "recording_end": iso(recording.end),
         "file_type": file.file_type,
         "file_extension": file.extension,
-        "file_size": file.media.size,
+        "file_size": max(file.media.size - size_difference, 0),
         "play_url": f"{base_url}/zoom/rec/play/{name}",
         "download_url": f"{base_url}/zoom/rec/download/{name}",
         "status": "completed",
