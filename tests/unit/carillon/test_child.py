@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from carillon.child import Child, NotReady
+from carillon.child import Child, NotReady, processor_seconds
 from tests.support.polling import eventually
 from tests.unit.carillon.programs import STAYS, STUBBORN, exists, program
 
@@ -68,9 +68,20 @@ async def test_a_program_that_is_never_ready_is_ended(tmp_path: Path) -> None:
     source = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
     log = tmp_path / "worker.log"
     child = Child(program("worker", tmp_path, source, start_timeout=0.5), log)
-    with pytest.raises(NotReady, match=r"was not ready after 0.5 s"):
+    with pytest.raises(NotReady, match=r"was not ready after \d+\.?\d* s"):
         await child.start()
     assert not exists(int(log.read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the processor time of a process here")
+async def test_a_program_that_gets_on_with_its_start_is_waited_for(
+    tmp_path: Path, children: list[Child]
+) -> None:
+    source = "import time\nwhile time.process_time() < 1.6: pass\n" + STAYS
+    child = Child(program("worker", tmp_path, source, start_timeout=1.5), tmp_path / "worker.log")
+    children.append(child)
+    await child.start()
+    assert processor_seconds(child.pid) >= 1.5
 
 
 async def test_stop_asks_first(tmp_path: Path, children: list[Child]) -> None:

@@ -17,6 +17,12 @@ from carillon.identity import Identity
 from carillon.launch import launched
 
 _LOG_LIMIT = 16 * 1024 * 1024
+_PROGRESS = 1 / 30
+"""Processor time within `start_timeout`, as a share of it, that shows that a program gets on with its start.
+One that only waits and asks again uses less."""
+_LONGEST_START = 10
+"""Times `start_timeout` after which a program is not ready however busy it is."""
+_TELL_EVERY = 5.0
 
 
 class NotReady(Obstacle):
@@ -51,14 +57,19 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGKILL
     start_timeout: float = 30.0
+    """Seconds without progress after which a program is taken not to start: a busy machine makes it slow."""
 
 
 class Child:
     """A running program, in a process group of its own."""
 
-    def __init__(self, program: Program, log: Path) -> None:
+    def __init__(
+        self, program: Program, log: Path, *, waits: Callable[[str], object] = lambda _words: None
+    ) -> None:
+        """`waits` is told every few seconds of a long start how it goes."""
         self.program = program
         self.log = log
+        self._waits = waits
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -149,16 +160,32 @@ class Child:
             )
 
     async def _until_ready(self) -> None:
-        try:
-            async with asyncio.timeout(self.program.start_timeout):
-                while not await self.program.is_ready():
-                    if not self.is_alive:
-                        status = await self.exited()
-                        raise NotReady(self.program.name, f"ended with status {status}", self.log)
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            reason = f"was not ready after {self.program.start_timeout:g} s"
-            raise NotReady(self.program.name, reason, self.log) from None
+        clock, patience = asyncio.get_running_loop().time, self.program.start_timeout
+        began = moved = told = clock()
+        used = processor_seconds(self.pid)
+        while not await self.program.is_ready():
+            if not self.is_alive:
+                status = await self.exited()
+                raise NotReady(self.program.name, f"ended with status {status}", self.log)
+            now, uses = clock(), processor_seconds(self.pid)
+            if uses - used >= patience * _PROGRESS:
+                moved, used = now, uses
+            if now - moved > patience or now - began > patience * _LONGEST_START:
+                reason = f"was not ready after {now - began:.3g} s ({uses:.1f} s of processor time)"
+                raise NotReady(self.program.name, reason, self.log)
+            if now - told > _TELL_EVERY:
+                told = now
+                self._waits(f"is not ready after {now - began:.0f} s ({uses:.1f} s of processor time)")
+            await asyncio.sleep(0.02)
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time a process has used; 0 where it is gone, or where this is not Linux."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def tail(log: Path, lines: int = 12) -> str:

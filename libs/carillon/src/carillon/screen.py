@@ -162,6 +162,9 @@ class LiveScreen:
 
     def incident(self, incident: Incident) -> None:
         """A program changed its state."""
+        if incident.change is Change.WAITED_FOR and self._step is not None:
+            self.step(f"{incident.program} {incident.detail}")
+            return
         line = notable(incident)
         if line is not None:
             self._incidents.append((_clock(), line))

@@ -24,6 +24,7 @@ class Change(StrEnum):
     ENDED = "ended"
     FAILED = "failed"
     RESTARTED = "restarted"
+    WAITED_FOR = "waited for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,19 @@ class Supervisor:
         What one call starts makes a stage: stages stop in the reverse order.
         """
         self._stages += 1
-        members = [
-            _Member(Child(program, self._logs / f"{program.name}.log"), self._stages) for program in programs
-        ]
+        members = [_Member(self._child(program), self._stages) for program in programs]
         try:
             async with asyncio.TaskGroup() as group:
                 for member in members:
                     group.create_task(self._start(member))
         except BaseExceptionGroup as failures:
             raise _first(failures) from None
+
+    def _child(self, program: Program) -> Child:
+        def waits(words: str) -> None:
+            self._report(Incident(program.name, Change.WAITED_FOR, words))
+
+        return Child(program, self._logs / f"{program.name}.log", waits=waits)
 
     def pids(self) -> dict[str, int]:
         """Process ids of what runs now, by name."""

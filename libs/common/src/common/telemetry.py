@@ -25,6 +25,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Gauge, Histogram
 
+from common.log_repeats import Repeats
 from common.secrets.redaction import HIDDEN, hide_secrets
 from common.settings import LogFormat, TelemetrySettings
 
@@ -93,6 +94,7 @@ def configure(service: str, settings: TelemetrySettings, *, instance: str) -> No
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
+    handler.addFilter(Repeats())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)

@@ -21,7 +21,7 @@ from faststream.kafka.message import KafkaMessage
 from common.broker import consumer_options
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.events import Event
-from common.process.checks import Check
+from common.process.checks import DEGRADED, Check
 from common.settings import KafkaSettings
 from common.work.dead_letters import DeadLetters
 from common.work.places import Stopping
@@ -141,16 +141,25 @@ class ClaimConsumer(Generic[E]):
                 log.warning("claims delayed", consumer=self.name, error=type(error).__name__)
                 await asyncio.sleep(RETRY_PAUSE)
 
+    def silence(self) -> float:
+        """Seconds since the broker answered a poll last; 0 while a batch waits for free places."""
+        if self._busy:
+            return 0.0
+        return oldest_poll_age(self._subscriber.consumer, time.time() * 1000) or 0.0
+
     def check(self) -> Check:
-        """Well while records are polled for, or while a batch waits for free places."""
+        """Well while records are polled for, or while a batch waits for free places.
+
+        Without the broker work is taken from PostgreSQL, later than it would be: no reason to take none.
+        """
 
         async def check() -> str | None:
-            if self._busy:
-                return None
-            if self._subscriber.consumer is None:
+            if self._subscriber.consumer is None and not self._busy:
                 return "not consuming"
-            age = oldest_poll_age(self._subscriber.consumer, time.time() * 1000)
-            return f"no poll for {age:.0f} s" if age is not None and age > STUCK_AFTER else None
+            silence = self.silence()
+            if silence <= STUCK_AFTER:
+                return None
+            return f"{DEGRADED}no poll for {silence:.0f} s; work is taken from PostgreSQL"
 
         return check
 
