@@ -15,6 +15,7 @@ from common.database.pool import ConnectionPool
 from common.models import Lane
 from common.secrets.crypto import KeyRing
 from common.work.leases import RECORDINGS, Leases
+from common.work.patience import Patience
 from common.work.places import Places
 from common.work.worker import Worker
 from executor.aftermath.application import AftermathWriter
@@ -266,10 +267,10 @@ class _Recordings(Kind):
         steps: dict[Step, StepWork] = {Step.DOWNLOAD: _GatedStep(gate), Step.TRANSCRIBE: _NoStep()}
         attempts = RecordingAttempts(outcomes, steps, step_timeout=60, max_attempts=self._max_attempts)
         processing = Worker(
-            Processing(claims, attempts, sweep_after=15),
+            Processing(claims, attempts, sweep_after=Patience(15)),
             Leases(pool, RECORDINGS, worker=name, seconds=lease_seconds),
             [Places(concurrency)],
-            sweep_interval=5,
+            sweep_interval=lambda: 5.0,
         )
         leases = asyncio.create_task(processing.keep_leases())
         try:

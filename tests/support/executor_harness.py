@@ -17,6 +17,7 @@ from common.messages import Message
 from common.models import ConnectionKind, Lane
 from common.secrets.crypto import KeyRing
 from common.work.leases import RUNS, Leases
+from common.work.patience import Patience
 from common.work.places import LanePlaces, lanes
 from common.work.worker import Worker as Machine
 from common.work.writing import GroupWriter
@@ -150,10 +151,10 @@ async def working(
             run_timeout=run_timeout,
         )
         execution = Machine(
-            Execution(claims, completions, attempts, sweep_after=sweep_after),
+            Execution(claims, completions, attempts, sweep_after=Patience(sweep_after)),
             Leases(pool, RUNS, worker=name, seconds=lease_seconds),
             list(lanes(concurrency).values()),
-            sweep_interval=sweep_after / 3,
+            sweep_interval=lambda: sweep_after / 3,
         )
         background = [
             asyncio.create_task(completions.run()),

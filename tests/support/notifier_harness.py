@@ -14,6 +14,7 @@ from common.messages import Message
 from common.retry import TELEGRAM_SCHEDULE, RetrySchedule
 from common.secrets.crypto import KeyRing
 from common.work.leases import DELIVERIES, Leases
+from common.work.patience import Patience
 from common.work.places import Places
 from common.work.worker import Worker as Machine
 from common.work.writing import GroupWriter
@@ -93,10 +94,12 @@ async def notifying(
     written = Outcomes(pool, worker=name)
     outcomes: GroupWriter[DeliveryOutcome] = GroupWriter(written, name="outcomes")
     delivering = Machine(
-        Delivering(claims, outcomes, channels or {channel.type: channel}, Pacer(), sweep_after=sweep_after),
+        Delivering(
+            claims, outcomes, channels or {channel.type: channel}, Pacer(), sweep_after=Patience(sweep_after)
+        ),
         Leases(pool, DELIVERIES, worker=name, seconds=lease_seconds),
         [Places(concurrency)],
-        sweep_interval=LOOK_INTERVAL,
+        sweep_interval=lambda: LOOK_INTERVAL,
     )
     background = [
         asyncio.create_task(outcomes.run()),

@@ -22,6 +22,7 @@ from common.recordings.intake import Taking
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
 from common.work.leases import RECORDINGS, Leases
+from common.work.patience import Patience
 from common.work.places import Places
 from common.work.worker import Worker as Machine
 from executor.aftermath.application import AftermathWriter
@@ -175,10 +176,10 @@ class RecordingHarness:
             outcomes, steps if has_store else None, step_timeout=step_timeout, max_attempts=max_attempts
         )
         processing = Machine(
-            Processing(claims, attempts, sweep_after=sweep_after),
+            Processing(claims, attempts, sweep_after=Patience(sweep_after)),
             Leases(self.pool, RECORDINGS, worker=name, seconds=lease_seconds),
             [Places(concurrency)],
-            sweep_interval=sweep_after / 3,
+            sweep_interval=lambda: sweep_after / 3,
         )
         leases = asyncio.create_task(processing.keep_leases())
         try:

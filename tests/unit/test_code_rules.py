@@ -14,16 +14,7 @@ _SERVICES = sorted(
     if "migrations" not in path.parts
 )
 
-_CLAIMED_WORK = "is being joined with the one machine of claimed work, which brings both rules along"
-
 MAY_LOOP = {
-    "common/work/consumer.py": _CLAIMED_WORK,
-    "common/work/dead_letters.py": _CLAIMED_WORK,
-    "common/work/writing.py": _CLAIMED_WORK,
-    "executor/recordings/processing/execution.py": _CLAIMED_WORK,
-    "executor/recordings/processing/outcomes.py": _CLAIMED_WORK,
-    "executor/runs/execution.py": _CLAIMED_WORK,
-    "notifier/deliveries/execution.py": _CLAIMED_WORK,
     "common/process/loops.py": "is the loop that the others use",
     "common/broker.py": "creates topics with a deadline of its own, at start-up",
     "notifier/channels/telegram.py": "catches refusals only, each remedy of which is tried once",
@@ -31,16 +22,6 @@ MAY_LOOP = {
 """Loops that catch errors and need not ask whether they were cancelled."""
 
 TELLS_THE_TIME = {
-    "executor/recordings/processing/attempts.py": _CLAIMED_WORK,
-    "executor/recordings/processing/outcomes.py": _CLAIMED_WORK,
-    "executor/runs/attempts.py": _CLAIMED_WORK,
-    "executor/runs/claims.py": _CLAIMED_WORK,
-    "executor/runs/completions.py": _CLAIMED_WORK,
-    "notifier/deliveries/claims.py": _CLAIMED_WORK,
-    "notifier/deliveries/execution.py": _CLAIMED_WORK,
-    "notifier/deliveries/outcomes.py": _CLAIMED_WORK,
-    "scheduler/admission.py": _CLAIMED_WORK,
-    "scheduler/rescue.py": _CLAIMED_WORK,
     "common/clock.py": "is the clock",
 }
 

@@ -91,7 +91,6 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
         "heartbeat_interval_ms": 500 if embedded else 3_000,
         "fetch_max_wait_ms": 100 if embedded else 500,
         "max_poll_interval_ms": MAX_POLL_INTERVAL_MS,
-        "retry_backoff_ms": RETRY_BACKOFF_MS,
     }
 
 

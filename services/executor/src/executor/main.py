@@ -6,22 +6,26 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
 from faststream.kafka import KafkaBroker
 
 from common import broker as kafka
-from common.database.pool import create_pool
+from common.clock import clock_check, kept_by
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, create_pool, database_time
 from common.http import create_client
 from common.process.checks import database_check, require_current_schema
 from common.process.serving import background
 from common.process.worker import Health, run
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
+from common.work.broker_watch import BrokerWatch
 from common.work.consumer import ClaimConsumer, start_consumers
 from common.work.dead_letters import DeadLetters
 from common.work.leases import RUNS, Leases
+from common.work.patience import Patience
 from common.work.places import LanePlaces, lanes
 from common.work.worker import Worker
 from common.work.writing import GroupWriter
@@ -74,6 +78,7 @@ async def executing(
         settings.kafka_bootstrap_servers,
         client_id=instance,
         graceful_timeout=settings.drain_timeout,
+        retry_backoff_ms=kafka.RETRY_BACKOFF_MS,
         logger=logging.getLogger("faststream"),
     )
     try:
@@ -90,12 +95,14 @@ async def executing(
             ) as http,
             background(completions.run(), name="completions"),
             background(usage.run(), name="usage"),
+            kept_by(partial(database_time, pool), faults=TRANSIENT_DATABASE_ERRORS),
         ):
             places = renewals_at_once(settings.database_pool_size)
             vault, known = Vault(pool, ring, worker=instance), grants(http, settings)
             refresher = Refresher(vault, aftermath, known)
             keeper = TokenKeeper(vault, refresher, places=places)
             attention = Attention(vault, keeper, refresher, known, places=places)
+            patience = Patience(settings.sweep_after)
             runs = Worker(
                 Execution(
                     Claims(pool, keeper, worker=instance, lease_seconds=settings.lease_seconds),
@@ -103,11 +110,11 @@ async def executing(
                     Attempts(
                         handlers, http, pool, limiter=UsageLimiter(usage), run_timeout=settings.run_timeout
                     ),
-                    sweep_after=settings.sweep_after,
+                    sweep_after=patience,
                 ),
                 Leases(pool, RUNS, worker=instance, seconds=settings.lease_seconds),
                 list(lanes(settings.executor_concurrency).values()),
-                sweep_interval=settings.sweep_after / 3,
+                sweep_interval=patience.interval,
             )
             recordings = processing_of(
                 settings,
@@ -118,6 +125,7 @@ async def executing(
                 credentials=lambda account: KeptCredential(keeper, account.connection_id, account.kind, None),
                 aftermath=aftermath,
                 worker=instance,
+                patience=patience,
             )
             dead_letters = DeadLetters(producer)
             consumers: list[ClaimConsumer[Any]] = [
@@ -125,6 +133,8 @@ async def executing(
                 subscribe_to_tokens(broker, settings, dead_letters, attention),
                 subscribe_to_recordings(broker, settings, dead_letters, recordings),
             ]
+            watch = BrokerWatch(lambda: consumers[0].connected)
+            patience.watch(watch.silence)
             async with (
                 background(runs.keep_leases(), name="leases"),
                 background(recordings.keep_leases(), name="recording leases"),
@@ -133,10 +143,13 @@ async def executing(
                     await start_consumers(broker)
                     health.checks = {
                         "database": database_check(pool),
+                        "clock": clock_check,
+                        "broker": watch.check,
                         **({} if store is None else {"recording_store": store.check}),
                         **{consumer.name: consumer.check() for consumer in consumers},
                     }
                     async with (
+                        background(watch.run(), name="broker watch"),
                         background(runs.sweep_regularly(), name="sweep"),
                         background(attention.run(), name="tokens"),
                         background(recordings.sweep_regularly(), name="recording sweep"),

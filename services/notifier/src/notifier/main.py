@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from faststream.kafka import KafkaBroker
 
 from common import broker as kafka
-from common.database.pool import create_pool
+from common.clock import clock_check, kept_by
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, create_pool, database_time
 from common.http import create_client
 from common.process.checks import database_check, require_current_schema
 from common.process.serving import background
 from common.process.worker import Health, run
 from common.secrets.crypto import KeyRing
+from common.work.broker_watch import BrokerWatch
 from common.work.consumer import start_consumers
 from common.work.dead_letters import DeadLetters
 from common.work.leases import DELIVERIES, Leases
+from common.work.patience import Patience
 from common.work.places import Places
 from common.work.worker import Worker
 from common.work.writing import GroupWriter
@@ -44,6 +48,7 @@ async def notifying(
         settings.kafka_bootstrap_servers,
         client_id=instance,
         graceful_timeout=settings.drain_timeout,
+        retry_backoff_ms=kafka.RETRY_BACKOFF_MS,
         logger=logging.getLogger("faststream"),
     )
     try:
@@ -53,7 +58,9 @@ async def notifying(
         async with (
             create_client(allowed_hosts=settings.outbound_allowed_hosts) as http,
             background(outcomes.run(), name="outcomes"),
+            kept_by(partial(database_time, pool), faults=TRANSIENT_DATABASE_ERRORS),
         ):
+            patience = Patience(settings.sweep_after)
             claims = Claims(pool, ring, worker=instance, lease_seconds=settings.delivery_lease_seconds)
             deliveries = Worker(
                 Delivering(
@@ -61,19 +68,27 @@ async def notifying(
                     outcomes,
                     build_channels(settings, http),
                     Pacer(),
-                    sweep_after=settings.sweep_after,
+                    sweep_after=patience,
                 ),
                 Leases(pool, DELIVERIES, worker=instance, seconds=settings.delivery_lease_seconds),
                 [Places(settings.notifier_concurrency)],
-                sweep_interval=LOOK_INTERVAL,
+                sweep_interval=lambda: LOOK_INTERVAL,
             )
             consumer = subscribe(broker, settings, DeadLetters(producer), deliveries)
+            watch = BrokerWatch(lambda: consumer.connected)
+            patience.watch(watch.silence)
             async with background(deliveries.keep_leases(), name="leases"):
                 try:
                     await start_consumers(broker)
-                    health.checks = {"database": database_check(pool), consumer.name: consumer.check()}
-                    async with background(
-                        deliveries.sweep_regularly(claims.seconds_to_next_retry), name="retries"
+                    health.checks = {
+                        "database": database_check(pool),
+                        "clock": clock_check,
+                        "broker": watch.check,
+                        consumer.name: consumer.check(),
+                    }
+                    async with (
+                        background(watch.run(), name="broker watch"),
+                        background(deliveries.sweep_regularly(claims.seconds_to_next_retry), name="retries"),
                     ):
                         yield deliveries
                 finally:

@@ -5,10 +5,9 @@ Also the end of runs that waited too long (`expires_at`), and of backfills that 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import structlog
 
+from common.clock import utc_now
 from common.database import outbox
 from common.database.pool import ConnectionPool
 from common.events import RunSkipped, to_record
@@ -105,7 +104,7 @@ class Admission:
     async def admit_batch(self, term: Term) -> int:
         """Let waiting runs and due retries go and end those that expired; returns how many changed."""
         async with self._pool.acquire() as db, db.transaction():
-            now = datetime.now(UTC)
+            now = utc_now()
             expired = await db.fetch(_EXPIRE, BATCH)
             admitted = sorted(await db.fetch(_ADMIT, BATCH, self._tenant_window), key=lambda row: row["nth"])
             retried = await db.fetch(_RETRY, BATCH)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import asyncpg
 import structlog
 
+from common.clock import utc_now
 from common.database import outbox
 from common.database.pool import ConnectionPool, DbSession
 from common.events import (
@@ -94,7 +95,7 @@ class Rescue:
     async def rescue_batch(self, term: Term) -> int:
         """Let what was lost wait for another worker, or end it; returns how many rows were handled."""
         async with self._pool.acquire() as db, db.transaction():
-            now = datetime.now(UTC)
+            now = utc_now()
             runs = await db.fetch(_LOST_RUNS, BATCH)
             if runs:
                 await self._settle_runs(db, runs)

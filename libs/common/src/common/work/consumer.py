@@ -22,6 +22,7 @@ from common.broker import consumer_options
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.events import Event
 from common.process.checks import DEGRADED, Check
+from common.process.loops import until_done
 from common.settings import KafkaSettings
 from common.work.dead_letters import DeadLetters
 from common.work.places import Stopping
@@ -133,19 +134,20 @@ class ClaimConsumer(Generic[E]):
             self._busy = False
 
     async def _claim(self, traceparents: Mapping[UUID, str | None]) -> None:
-        while True:
-            try:
-                return await self._take(traceparents)
-            except TRANSIENT_DATABASE_ERRORS as error:
-                # What was claimed before the fault no longer waits when the batch is tried again.
-                log.warning("claims delayed", consumer=self.name, error=type(error).__name__)
-                await asyncio.sleep(RETRY_PAUSE)
+        # What was claimed before a fault no longer waits when the batch is tried again.
+        await until_done(
+            lambda: self._take(traceparents),
+            faults=TRANSIENT_DATABASE_ERRORS,
+            on_fault=lambda fault: log.warning(
+                "claims delayed", consumer=self.name, error=type(fault).__name__
+            ),
+            pause=RETRY_PAUSE,
+        )
 
-    def silence(self) -> float:
-        """Seconds since the broker answered a poll last; 0 while a batch waits for free places."""
-        if self._busy:
-            return 0.0
-        return oldest_poll_age(self._subscriber.consumer, time.time() * 1000) or 0.0
+    @property
+    def connected(self) -> AIOKafkaConsumer | None:
+        """The consumer itself, once it has started."""
+        return self._subscriber.consumer
 
     def check(self) -> Check:
         """Well while records are polled for, or while a batch waits for free places.
@@ -154,12 +156,12 @@ class ClaimConsumer(Generic[E]):
         """
 
         async def check() -> str | None:
-            if self._subscriber.consumer is None and not self._busy:
-                return "not consuming"
-            silence = self.silence()
-            if silence <= STUCK_AFTER:
+            if self._busy:
                 return None
-            return f"{DEGRADED}no poll for {silence:.0f} s; work is taken from PostgreSQL"
+            if self._subscriber.consumer is None:
+                return "not consuming"
+            age = oldest_poll_age(self._subscriber.consumer, time.time() * 1000)
+            return f"{DEGRADED}no poll for {age:.0f} s" if age is not None and age > STUCK_AFTER else None
 
         return check
 

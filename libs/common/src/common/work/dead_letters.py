@@ -17,6 +17,7 @@ from aiokafka.errors import (
 from common import telemetry
 from common.broker import DEAD_LETTER_SUFFIX
 from common.events import MAX_EVENT_BYTES
+from common.process.loops import end_if_cancelled
 from common.work.records import Rejected
 
 log = structlog.get_logger()
@@ -59,6 +60,7 @@ class DeadLetters:
             except _REFUSALS:
                 raise
             except KafkaError as error:
+                end_if_cancelled()
                 log.warning("dead letter delayed", topic=rejected.record.topic, error=type(error).__name__)
                 await asyncio.sleep(RETRY_PAUSE)
 

@@ -137,7 +137,8 @@ class _Question:
 class Worker(Generic[ItemT, PlacesT]):
     """The items of one kind that this process is working on.
 
-    `shares` are its places; the first is used where none is named. `sweep_interval` is in seconds.
+    `shares` are its places; the first is used where none is named. `sweep_interval` is
+    asked again and again for its seconds.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class Worker(Generic[ItemT, PlacesT]):
         leases: Leases,
         shares: Sequence[PlacesT],
         *,
-        sweep_interval: float,
+        sweep_interval: Callable[[], float],
     ) -> None:
         self.kind = kind
         self.shares = shares
@@ -211,9 +212,18 @@ class Worker(Generic[ItemT, PlacesT]):
             except TRANSIENT_DATABASE_ERRORS as error:
                 end_if_cancelled()
                 log.warning("sweep failed", kind=self.kind.name, error=type(error).__name__)
-            await asyncio.sleep(
-                self._sweep_interval if pause is None else min(self._sweep_interval, max(0.02, pause))
-            )
+            await self._rest(pause)
+
+    async def _rest(self, pause: float | None) -> None:
+        """Wait for the next sweep, for `pause` at most. The interval shrinks when the broker falls silent."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while True:
+            interval = self._sweep_interval()
+            left = began + (interval if pause is None else min(interval, max(0.02, pause))) - clock()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, 1.0))
 
     async def _claim(
         self, share: PlacesT, count: int, claim: Callable[[], Awaitable[Sequence[ItemT]]]

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from api.live.feed import LiveFeed
 from api.live.naming import NAMES, Names, ShownEvent, live_event, look_up
-from common.broker import BROKER_ERRORS, consumer_options
+from common.broker import BROKER_ERRORS, RETRY_BACKOFF_MS, consumer_options
 from common.process.loops import end_if_cancelled
 from common.process.stopping import stop
 from common.settings import KafkaSettings
@@ -79,7 +79,11 @@ class LiveConsumer:
     def _subscribe(self) -> tuple[KafkaBroker, BatchSubscriber]:
         prefix = self._settings.kafka_topic_prefix
         broker = KafkaBroker(
-            self._settings.kafka_bootstrap_servers, client_id=self._instance, consumer_only=True, logger=None
+            self._settings.kafka_bootstrap_servers,
+            client_id=self._instance,
+            consumer_only=True,
+            logger=None,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
         )
         subscriber = broker.subscriber(
             *(prefix + topic for topic in TOPICS),

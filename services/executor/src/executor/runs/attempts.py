@@ -6,7 +6,7 @@ import asyncio
 import random
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from common.clock import utc_now
 from common.database.pool import ConnectionPool
 from common.errors import CarillonError, PlatformError, RemoteError
 from common.models import RunStatus
@@ -129,7 +130,7 @@ class Attempts:
             state=run.state,
             last_attempt=run.dry_run
             or run.counted_attempts >= run.max_attempts
-            or datetime.now(UTC) >= last_chance(run),
+            or utc_now() >= last_chance(run),
             dry_run=run.dry_run,
         )
         return await handler.run(context, config)
@@ -159,7 +160,7 @@ def failed(
 ) -> Completion:
     """The handler raised `error`."""
     code, message = describe(error, secrets=run.secrets)
-    now = datetime.now(UTC)
+    now = utc_now()
     delay = retry_after(run, error, now=now, random=random)
     run_log.error(
         "Error executing automation",

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, overload
 from uuid import UUID
 
@@ -15,6 +15,7 @@ import structlog
 
 from common import telemetry
 from common.automation_policy import AutomationPolicy
+from common.clock import utc_now
 from common.database import outbox
 from common.database.pool import ConnectionPool, DbSession
 from common.events import RunStarted, to_record
@@ -203,7 +204,7 @@ class Claims:
             if not rows:
                 return []
             runs = await self._runs(db, rows, traceparents)
-            now = datetime.now(UTC)
+            now = utc_now()
             await outbox.write(
                 db,
                 [

@@ -10,12 +10,12 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
 import structlog
 
+from common.clock import utc_now
 from common.database import outbox
 from common.database.pool import ConnectionPool, DbSession
 from common.events import EventRecord, NotificationRequested, to_record
@@ -161,7 +161,7 @@ class Completions:
             [fault for c in accepted for fault in c.faults],
             well=_used_well(accepted),
             counted=[c.run.automation_id for c in finished],
-            now=datetime.now(UTC),
+            now=utc_now(),
         )
         if finished:
             await db.execute(
@@ -238,7 +238,7 @@ def _events(
     deliveries: Sequence[_Delivery],
     settled: Mapping[Attempt, asyncpg.Record],
 ) -> list[EventRecord]:
-    now = datetime.now(UTC)
+    now = utc_now()
     caused: dict[UUID, list[UUID]] = defaultdict(list)
     records: list[EventRecord] = []
     for delivery in deliveries:

@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind
 from common import telemetry
 from common.models import RunStatus
 from common.work.leases import Attempt
+from common.work.patience import Patience
 from common.work.places import LanePlaces
 from common.work.worker import Held
 from common.work.writing import GroupWriter
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Execution:
-    """Runs as a kind of claimed work. `sweep_after`: seconds a run may wait for its event."""
+    """Runs as a kind of claimed work. `sweep_after`: how long a run may wait for its event."""
 
     name = "run"
 
@@ -34,7 +35,7 @@ class Execution:
         completions: GroupWriter[Completion],
         attempts: Attempts,
         *,
-        sweep_after: float,
+        sweep_after: Patience,
     ) -> None:
         self._claims = claims
         self._completions = completions
@@ -47,7 +48,9 @@ class Execution:
 
     async def claim_waiting(self, places: LanePlaces, limit: int) -> Sequence[ClaimedRun]:
         """Runs of the places' lane that have waited too long."""
-        return await self._claims.claim_waiting(places.lane, limit=limit, waited_seconds=self._sweep_after)
+        return await self._claims.claim_waiting(
+            places.lane, limit=limit, waited_seconds=self._sweep_after.seconds
+        )
 
     async def read_back(self, known: Sequence[Attempt]) -> Sequence[ClaimedRun]:
         """Runs claimed without an answer."""

@@ -13,7 +13,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +21,12 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from common import telemetry
+from common.clock import utc_now
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError
 from common.secrets.redaction import hide_secrets
 from common.work.leases import Attempt
+from common.work.patience import Patience
 from common.work.places import Places
 from common.work.worker import Held
 from common.work.writing import GroupWriter
@@ -77,7 +79,7 @@ class _Progress:
 
 
 class Delivering:
-    """Deliveries as a kind of claimed work. `sweep_after`: seconds a delivery may wait for its event."""
+    """Deliveries as a kind of claimed work. `sweep_after`: how long a delivery may wait for its event."""
 
     name = "delivery"
 
@@ -88,7 +90,7 @@ class Delivering:
         channels: Mapping[str, Channel],
         pacer: Pacer,
         *,
-        sweep_after: float,
+        sweep_after: Patience,
     ) -> None:
         self._claims = claims
         self._outcomes = outcomes
@@ -102,7 +104,7 @@ class Delivering:
 
     async def claim_waiting(self, places: Places, limit: int) -> Sequence[InTurn]:
         """Retries that are due, and what lost its event."""
-        return _in_turn(await self._claims.claim_due(limit=limit, waited_seconds=self._sweep_after))
+        return _in_turn(await self._claims.claim_due(limit=limit, waited_seconds=self._sweep_after.seconds))
 
     async def read_back(self, known: Sequence[Attempt]) -> Sequence[InTurn]:
         """Deliveries claimed without an answer."""
@@ -173,7 +175,7 @@ class Delivering:
 
     async def _attempt(self, held: Held[InTurn], delivery: ClaimedDelivery) -> DeliveryOutcome:
         channel = self._channels.get(delivery.channel)
-        now = datetime.now(UTC)
+        now = utc_now()
         if channel is None:
             return verdicts.no_channel(delivery)
         if (refused := verdicts.before_sending(delivery, channel.schedule, now)) is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import structlog
 
+from common.clock import utc_now
 from common.database import outbox
 from common.database.pool import ConnectionPool, DbSession
 from common.events import EventRecord, NotificationDelivered, NotificationFailed, to_record
@@ -158,7 +159,7 @@ class Outcomes:
         moved = {o.delivery.destination_id: dict(o.config) for o in accepted if o.config is not None}
         if moved:
             await db.execute(_MOVE, sorted(moved), [moved[key] for key in sorted(moved)])
-        now = datetime.now(UTC)
+        now = utc_now()
         await outbox.write(db, [_event(o, settled[o.attempt], now) for o in accepted])
         return settled
 

@@ -7,12 +7,13 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 from opentelemetry.trace import SpanKind
 
 from common import telemetry
+from common.clock import utc_now
 from common.errors import CarillonError
 from common.recordings.artifacts import Retries
 from common.recordings.store import NotStored
@@ -45,7 +46,7 @@ class RecordingAttempts:
         *,
         step_timeout: float,
         max_attempts: int,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._outcomes = outcomes
         self._steps = steps

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from common.work.leases import Attempt
+from common.work.patience import Patience
 from common.work.places import Places
 from common.work.worker import Held
 from executor.recordings.processing.attempts import RecordingAttempts
@@ -18,11 +19,13 @@ from executor.recordings.processing.claims import ClaimedRecording, RecordingCla
 
 
 class Processing:
-    """Recordings as a kind of claimed work. `sweep_after`: seconds a recording may wait for its event."""
+    """Recordings as a kind of claimed work. `sweep_after`: how long a recording may wait for its event."""
 
     name = "recording"
 
-    def __init__(self, claims: RecordingClaims, attempts: RecordingAttempts, *, sweep_after: float) -> None:
+    def __init__(
+        self, claims: RecordingClaims, attempts: RecordingAttempts, *, sweep_after: Patience
+    ) -> None:
         self._claims = claims
         self._attempts = attempts
         self._sweep_after = sweep_after
@@ -33,7 +36,7 @@ class Processing:
 
     async def claim_waiting(self, places: Places, limit: int) -> Sequence[ClaimedRecording]:
         """What is due, and what lost its event."""
-        return await self._claims.claim_waiting(limit=limit, waited_seconds=self._sweep_after)
+        return await self._claims.claim_waiting(limit=limit, waited_seconds=self._sweep_after.seconds)
 
     async def read_back(self, known: Sequence[Attempt]) -> Sequence[ClaimedRecording]:
         """Recordings claimed without an answer."""

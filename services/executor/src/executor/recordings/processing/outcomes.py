@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import structlog
 
+from common.clock import utc_now
 from common.database import outbox
 from common.database.pool import TRANSIENT_DATABASE_ERRORS, ConnectionPool, DbSession
 from common.errors import CarillonError
@@ -150,7 +151,7 @@ class RecordingOutcomes:
                 failure.message[:ERROR_LENGTH],
             )
             condemned = [dead] if dead is not None else []
-            following = await self._aftermath.condemn(db, condemned, now=datetime.now(UTC))
+            following = await self._aftermath.condemn(db, condemned, now=utc_now())
             await self._announce(db, recording, _failed(recording, failure, None), *following)
 
         await self._insist(write)
@@ -209,9 +210,7 @@ class RecordingOutcomes:
     async def _announce(
         self, db: DbSession, recording: ClaimedRecording, event: RecordingEvent, *more: EventRecord
     ) -> None:
-        record = to_record(
-            event, source="executor", time=datetime.now(UTC), traceparent=recording.traceparent
-        )
+        record = to_record(event, source="executor", time=utc_now(), traceparent=recording.traceparent)
         await outbox.write(db, [record, *more])
 
     async def _insist(self, write: Callable[[DbSession], Awaitable[T]]) -> T:

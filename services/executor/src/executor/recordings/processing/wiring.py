@@ -10,6 +10,7 @@ from common.database.pool import ConnectionPool
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
 from common.work.leases import RECORDINGS, Leases
+from common.work.patience import Patience
 from common.work.places import Places
 from common.work.worker import Worker
 from executor.aftermath.application import AftermathWriter
@@ -41,6 +42,7 @@ def processing_of(
     credentials: Credentials,
     aftermath: AftermathWriter,
     worker: str,
+    patience: Patience,
 ) -> Worker[ClaimedRecording, Places]:
     """The processing of recordings in one executor; without a store every recording fails and says so."""
     steps = None if store is None else steps_of(settings, pool, ring, http, store, credentials)
@@ -52,13 +54,13 @@ def processing_of(
             step_timeout=settings.recording_step_timeout,
             max_attempts=settings.recording_attempts,
         ),
-        sweep_after=settings.sweep_after,
+        sweep_after=patience,
     )
     return Worker(
         processing,
         Leases(pool, RECORDINGS, worker=worker, seconds=settings.lease_seconds),
         [Places(settings.recording_concurrency)],
-        sweep_interval=settings.sweep_after / 3,
+        sweep_interval=patience.interval,
     )
 
 

@@ -1,0 +1,48 @@
+"""A broker that goes away delays work by seconds and takes no service out of rotation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from tests.factories import Team, World
+from tests.support.backends import Broker
+from tests.support.polling import eventually
+from tests.support.stack import Stack
+
+PICKED_UP_WITHIN = 8.0
+LINES_A_MINUTE = 100
+
+
+@pytest.mark.slow
+async def test_runs_are_picked_up_and_the_executor_stays_ready_while_the_broker_is_away(
+    stack: Stack, world: World, team: Team, broker: Broker
+) -> None:
+    _, executor = await stack.start("scheduler", "executor")
+    broker.kill()
+    said = len(executor.log.splitlines())
+
+    async def is_degraded() -> bool:
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{executor.url}/readyz")
+        assert answer.status_code == 200, answer.text
+        return any(check.startswith("degraded") for check in answer.json()["checks"].values())
+
+    await eventually(is_degraded, within=45, every=1)
+    await world.automations(team, None, next_run=datetime.now(UTC))
+    await world.sql.execute("SELECT pg_notify('carillon_wake', 'schedule')")
+
+    async def is_begun() -> bool:
+        begun: bool = await world.sql.fetchval(
+            "SELECT EXISTS (SELECT FROM automation_run WHERE started_at IS NOT NULL)"
+        )
+        return begun
+
+    await eventually(is_begun, within=PICKED_UP_WITHIN)
+    waited = await world.sql.fetchval(
+        "SELECT extract(epoch FROM started_at - scheduled_for)::float8 FROM automation_run"
+    )
+    assert waited < PICKED_UP_WITHIN
+    assert len(executor.log.splitlines()) - said < LINES_A_MINUTE, "the libraries repeat themselves"
