@@ -1,11 +1,12 @@
-"""Forgetting what is old: the leader's duty every `CLEANUP_INTERVAL`.
+"""Deleting what is past its retention: the leader's duty every `CLEANUP_INTERVAL`.
 
-Each kind of thing has its own retention. Rows go in bounded batches, each a short transaction of its own
-within the leader's term, so that nobody waits for a clean-up and a deposed leader's ends with its batch.
-When the last pass was is kept in the database: leaders that change often neither skip passes nor repeat them.
+Each kind of row has its own retention. Rows are deleted in bounded batches, each a short transaction within
+the leader's term, so that a clean-up blocks no other work and a deposed leader's ends with its batch. The
+time of the last pass is kept in the database, so that frequent changes of leader neither skip nor repeat
+passes.
 
-Since when runs and skipped slots are kept is remembered too (`common.history`), so that a slot without a
-record is not taken for one that was missed.
+The start of the kept history is recorded too (`common.history`), so that a slot without a record is not taken
+for one that was missed.
 """
 
 from __future__ import annotations
@@ -36,22 +37,22 @@ _ENDED = "('completed', 'failed', 'cancelled', 'skipped')"
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long things are kept."""
+    """Retention by kind."""
 
     runs: timedelta
     logs: timedelta
     deliveries: timedelta
     tokens: timedelta
     recordings: timedelta = timedelta(days=90)
-    """The files of recordings; what is known of these stays."""
+    """The files of recordings; their rows stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One kind of thing to forget.
+    """One kind of row to delete.
 
-    `statement` takes the instant before which things are old, the first id of that instant (ids are in the
-    order of their making), how many to take, and the id to go on after; it returns the ids it dealt with.
+    `statement` takes the instant before which rows are old, the first id of that instant (ids are in order of
+    creation), how many to take, and the id to continue after; it returns the ids it handled.
     """
 
     name: str
@@ -94,7 +95,8 @@ DELETE FROM token_refresh WHERE id = ANY (ARRAY(
      ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING id
 """
-# A dead token is of no use to anybody but a thief. The connection stays, so that it can be connected again.
+# Delete dead tokens, because only a thief could use them. The connection stays, so that it can be
+# reconnected.
 _TOKENS = """
 UPDATE connection SET token_sealed = NULL, refresh_token_sealed = NULL, updated_at = now()
  WHERE id = ANY (ARRAY(
@@ -143,7 +145,7 @@ def sweeps(retention: Retention) -> list[Sweep]:
 
 
 class Cleanup:
-    """The leader's duty to what nobody will look at again. `interval` is in seconds.
+    """The leader's retention duty. `interval` is in seconds.
 
     Without `stored_files` the files of recordings stay where they are.
     """
@@ -171,9 +173,9 @@ class Cleanup:
         return 0.0 if elapsed is None else max(0.0, self._interval - elapsed)
 
     async def run(self, term: Term) -> dict[str, int]:
-        """One whole pass; returns how many of each kind were dealt with. Raises StaleTerm."""
+        """One whole pass; returns how many of each kind were deleted. Raises StaleTerm."""
         now: datetime = await self._pool.fetchval("SELECT clock_timestamp()")
-        # Before anything goes: a slot whose record is on its way out is not to be called missed.
+        # Before deleting, because a slot whose record is deleted must not be reported as missed.
         await self._within(term, _REMEMBER, KEPT_SINCE, (now - self._retention.runs).isoformat())
         done = {
             sweep.name: await self._sweep(term, sweep, now - sweep.keep) for sweep in sweeps(self._retention)

@@ -1,4 +1,4 @@
-"""Stopping automations that fail again and again, and telling their owner once."""
+"""Stopping automations that fail repeatedly, with one notice to their owner."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RETURNING a.id, a.tenant_id, a.name, a.version, a.failure_streak, a.next_run, cl
 def stopped_message(
     *, automation_id: UUID, name: str, failures: int, last_error: str | None, public_url: str
 ) -> Message:
-    """What the owner is told. The link leads to the page whose first button is Resume. Pure."""
+    """The owner's notice. Its link leads to the page whose first button is Resume. Pure."""
     link = f"{public_url.rstrip('/')}/automations/{automation_id}"
     return owner_message(
         "automation.stopped",
@@ -58,7 +58,7 @@ def stopped_message(
 
 
 class Failing:
-    """The leader's duty to automations that fail again and again."""
+    """The leader's duty to automations that fail repeatedly."""
 
     def __init__(self, pool: ConnectionPool, lease: Lease, *, public_url: str) -> None:
         self._pool = pool
@@ -66,7 +66,7 @@ class Failing:
         self._public_url = public_url
 
     async def stop_batch(self, term: Term) -> int:
-        """Stop those that reached their `pause_on_failure_after`; returns how many."""
+        """Stop those that reached their `pause_on_failure_after`; returns how many were stopped."""
         async with self._pool.acquire() as db, db.transaction():
             rows = await db.fetch(_STOP, BATCH)
             if not rows:

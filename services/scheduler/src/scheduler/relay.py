@@ -27,8 +27,8 @@ DELETE FROM outbox WHERE id = ANY (ARRAY(
 ))
 RETURNING id, topic, key, headers, value
 """
-# The scheduler's sessions may be idle in a transaction for moments only, so that a stalled leader holds up
-# nobody. Waiting for Kafka is not stalling: ended at that, the batch would be published again and again.
+# The scheduler's sessions may be idle in a transaction only briefly, so that a stalled leader blocks no
+# successor. Waiting for Kafka needs longer, because a batch cut off there would be published repeatedly.
 _ALLOW_WAITING = "SET LOCAL idle_in_transaction_session_timeout = '15s'"
 
 
@@ -51,10 +51,10 @@ class Relay:
         self._prefix = topic_prefix
         self._batch_size = batch_size
         self.run_ended = asyncio.Event()
-        """Set once the end of a run was published: one that waits may go."""
+        """Set when the end of a run was published, because a waiting run may now start."""
 
     async def publish_batch(self) -> int:
-        """Publish up to one batch; returns how many events. Raises what the broker or database raised."""
+        """Publish up to one batch; returns how many events. Raises the broker's and the database's errors."""
         if self._start is not None:
             await self._start()
             self._start = None

@@ -16,7 +16,7 @@ from scheduler.lease import Lease, Term
 log = structlog.get_logger()
 
 BATCH = 100
-"""Recordings whose files are deleted before it is noted that they are."""
+"""Recordings whose files are deleted before the deletion is recorded."""
 PAUSE = 0.05
 """Seconds between two batches, for everybody else's sake."""
 
@@ -33,9 +33,9 @@ class StoredFiles:
         self._batch = batch
 
     async def forget(self, term: Term, before: datetime) -> int:
-        """Delete the files of the recordings that ended before; answers how many those were.
+        """Delete the files of the recordings that ended before; returns how many.
 
-        A store that does not answer ends the pass: the next one finds the rest. Raises StaleTerm.
+        A store that does not answer ends the pass: the next one continues. Raises StaleTerm.
         """
         after, done = (datetime.min.replace(tzinfo=UTC), UUID(int=0)), 0
         while True:

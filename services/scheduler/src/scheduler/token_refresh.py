@@ -1,7 +1,7 @@
-"""Reminding the executors of tokens that are due: they end soon, or have not been looked at for a while.
+"""Reminding the executors of tokens that are due: they expire soon, or have not been checked for a while.
 
-The leader opens no secrets. It says whose turn it is; an executor renews the token and sets the next time.
-What nothing came of is said again.
+The leader decrypts no secrets. It announces which tokens are due; an executor refreshes them and sets the
+next time. Reminders without a result are repeated.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ log = structlog.get_logger()
 
 BATCH = 200
 ASK_AGAIN_SECONDS = 300.0
-"""After which a reminder that nothing came of is given again."""
+"""After which a reminder without a result is repeated."""
 
 _PATIENCE = f"make_interval(secs => {ASK_AGAIN_SECONDS})"
-# A row that is locked is being renewed or replaced at this moment.
-# An array, which is made once: a subquery of IN may be asked again for each row, and its limit with it.
+# Skip locked rows, because they are being refreshed or replaced now.
+# An array, because a subquery of IN may be evaluated again for each row, together with its limit.
 _DUE = f"""
 UPDATE connection c SET refresh_requested_at = clock_timestamp()
  WHERE c.id = ANY (ARRAY(SELECT id FROM connection
@@ -32,7 +32,7 @@ UPDATE connection c SET refresh_requested_at = clock_timestamp()
                  ORDER BY refresh_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED))
 RETURNING c.id, c.tenant_id, c.platform, c.kind, c.token_version, c.expires_at, clock_timestamp() AS now
 """
-# The next that comes due, and of those that are due already the first to be reminded of again.
+# The next token to become due, or the first reminder to repeat.
 _NEXT = f"""
 SELECT extract(epoch FROM least(
     (SELECT refresh_at FROM connection
@@ -44,7 +44,7 @@ SELECT extract(epoch FROM least(
 
 
 class TokenRefresh:
-    """The leader's duty to tokens. `interval`: seconds after which it looks although it knew of none."""
+    """The leader's duty to tokens. `interval`: seconds between polls when none is known to be due."""
 
     def __init__(self, pool: ConnectionPool, lease: Lease, *, interval: float) -> None:
         self._pool = pool
@@ -52,7 +52,7 @@ class TokenRefresh:
         self._interval = interval
 
     async def remind_batch(self, term: Term) -> int:
-        """Remind of what is due; returns how many."""
+        """Send a reminder for each due token; returns how many."""
         async with self._pool.acquire() as db, db.transaction():
             rows = await db.fetch(_DUE, BATCH)
             if not rows:
@@ -63,7 +63,7 @@ class TokenRefresh:
         return len(rows)
 
     async def seconds_to_next(self) -> float:
-        """Seconds until the next reminder, or the next look for one."""
+        """Seconds until the next reminder or poll."""
         seconds: float | None = await self._pool.fetchval(_NEXT)
         return self._interval if seconds is None else min(self._interval, max(0.0, seconds))
 

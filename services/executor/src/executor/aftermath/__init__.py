@@ -1,1 +1,1 @@
-"""What follows from a platform's error, beyond the run that met it: for its account and for its owner."""
+"""What a platform's error does beyond the run that met it: to its connection, automations and owner."""

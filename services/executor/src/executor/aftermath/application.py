@@ -1,8 +1,8 @@
-"""Applying what follows from errors: set by set, within the transaction that records what met them.
+"""Applying the consequences of errors: set-based, in the transaction that records the attempts that met them.
 
-Locks are taken in one order everywhere: connections, then the team's turn, then automations by id. Whoever
-finds a connection locked leaves it alone: its holder is renewing or replacing the token at this moment, or
-has found it dead already, and what the holder finds out is the truth.
+Locks are taken in one order everywhere: connections, then the team's turn, then automations by id. A locked
+connection is skipped, because its holder is refreshing or replacing the token, or has found it dead already,
+and the holder's result is the newer one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REASON_LENGTH = 500
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What one step did: its events, its messages, and the connections those are about."""
+    """The result of one step: its events, its messages, and the connections those are about."""
 
     events: Sequence[EventRecord] = ()
     messages: Sequence[OwnerNotice] = ()
@@ -45,7 +45,7 @@ class AftermathWriter:
         self._public_url = public_url
 
     async def outdated(self, db: DbSession, faults: Iterable[Fault]) -> set[UUID]:
-        """Of the connections whose token was found dead, those that have a newer one by now."""
+        """Of the connections whose token was rejected, those that have a newer one by now."""
         blamed = _condemned(faults)
         if not blamed:
             return set()
@@ -63,7 +63,7 @@ class AftermathWriter:
         counted: Iterable[UUID] = (),
         now: datetime,
     ) -> list[EventRecord]:
-        """Do what follows from the faults, and answer the events that announce it.
+        """Apply the consequences of the faults; returns the events that announce them.
 
         `well` are connections that were used with success. `counted` are automations the caller is about to
         update; they are locked together with those that are paused or stopped here.
@@ -93,7 +93,7 @@ class AftermathWriter:
     async def condemn(
         self, db: DbSession, condemned: Sequence[Condemned], *, now: datetime
     ) -> list[EventRecord]:
-        """Connections whose grant a renewal found dead."""
+        """Connections whose grant a refresh found dead."""
         dead = await self._condemn(db, condemned)
         told = await self._pause(db, dead, await self._users(db, dead, set()))
         requested = await owner_notices.deliver(db, told.messages, source="executor", now=now)

@@ -1,4 +1,4 @@
-"""What owners are told of their accounts: what happened, why, and where they can do something. Pure."""
+"""Notices to owners about their accounts: what happened, why, and where to act on it. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from common.owner_notices import owner_message
 from platforms.registry import title_of
 
 _NAMED = 5
-"""Automations named in a message; of more than these the number is told."""
+"""Automations named in a message; the rest are counted."""
 
 
 def reconnect(
     *, public_url: str, connection_id: UUID, platform: str, name: str, reason: str, paused: Sequence[str]
 ) -> Message:
-    """The account must be connected again; `paused` are the names of what waits for it."""
+    """The account must be connected again; `paused` are the names of the automations that wait for it."""
     link = _page(public_url, connection_id)
     return owner_message(
         "connection.reauth_required",
@@ -45,7 +45,7 @@ def stopped(
     platform: str,
     detail: str,
 ) -> Message:
-    """The automation has been stopped for want of a permission."""
+    """The automation has been stopped because a permission is missing."""
     link = (
         _page(public_url, connection_id)
         if connection_id
@@ -71,15 +71,15 @@ def stopped(
 def problem(
     *, public_url: str, consequence: Consequence, connection_id: UUID, platform: str, name: str, detail: str
 ) -> Message:
-    """The account works no longer as it should, and need not be connected again."""
+    """The account has a problem that does not need reconnecting."""
     link = _page(public_url, connection_id)
     title = title_of(platform)
     if consequence is Consequence.BLOCKED:
         heading = f"{title} has blocked account “{name}” for now"
-        what = "What uses it is tried again in a few hours."
+        what = "Its automations are retried in a few hours."
     else:
         heading = f"{title} account “{name}” lacks a permission"
-        what = "What needs it is left out until it is granted."
+        what = "Data that needs it is left out until it is granted."
     return owner_message(
         "connection.problem",
         title=heading,

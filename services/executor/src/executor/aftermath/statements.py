@@ -1,14 +1,14 @@
-"""The SQL of the aftermath. Every statement is about all that is concerned at once."""
+"""The SQL of the aftermath. Every statement handles the whole set at once."""
 
 from __future__ import annotations
 
 from common.owner_notices import ALERTS_DESTINATION, DESTINATION_OF_OWNER
 
 TELL_AGAIN_AFTER_DAYS = 7
-"""A problem that comes and goes, because other uses of the account succeed, is not told each time."""
+"""A problem that comes and goes, because other uses of the account succeed, is not notified each time."""
 
-# Only the token that was found dead is condemned, never its successor; and of many who find it dead at the
-# same time one wins and tells.
+# Only the rejected token is condemned, never its successor; of several processes that find it dead at once,
+# one wins and notifies.
 CONDEMN = f"""
 WITH dead AS (
     SELECT c.id, d.reason
@@ -23,7 +23,7 @@ UPDATE connection c
 RETURNING c.id, c.tenant_id, c.platform, c.kind, coalesce(c.external_name, c.name) AS name, c.token_version,
           dead.reason, clock_timestamp() AS now, {ALERTS_DESTINATION} AS alerts
 """
-# Two accounts of a team that die at the same time must not each take the other for alive.
+# Serialise per team, because two accounts that die at once must not each count the other as alive.
 TEAMS_TURN = """
 SELECT pg_advisory_xact_lock(hashtextextended('aftermath ' || id, 0))
   FROM (SELECT DISTINCT id FROM unnest($1::uuid[]) AS t (id) ORDER BY id) AS teams

@@ -1,5 +1,4 @@
-"""The one table from what a platform's error asks of us to what happens to the run, to the account whose
-token was used, to the automation, and to its owner. Pure."""
+"""What each error consequence does to the run, the connection, the automation and the owner. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ class AutomationFate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """What follows from one class of errors. The owner is told once of each connection and problem."""
+    """The effects of one class of errors. The owner is notified once of each connection and problem."""
 
     run: RunFate
     connection: ConnectionFate = ConnectionFate.KEEP
@@ -48,13 +47,13 @@ class Aftermath:
 
 
 _RECONNECT = Aftermath(RunFate.FAIL, ConnectionFate.CONDEMN, AutomationFate.PAUSE, tells_owner=True)
-# What only ends the run is told by the run's own record, and by the leader once it happens again and again.
+# Errors that only end the run show in its record; the leader notifies when they repeat.
 _ONLY_THE_RUN = Aftermath(RunFate.FAIL)
 
 AFTERMATH: Mapping[Consequence, Aftermath] = {
     Consequence.TRANSIENT: Aftermath(RunFate.RETRY),
     Consequence.RATE: Aftermath(RunFate.DELAY),
-    # A client that still says so has renewed the token already, in vain.
+    # The client has already tried a refreshed token.
     Consequence.REFRESH: _RECONNECT,
     Consequence.REAUTH: _RECONNECT,
     Consequence.PERM: Aftermath(RunFate.FAIL, ConnectionFate.NOTE, AutomationFate.STOP, tells_owner=True),
@@ -68,15 +67,15 @@ PROBLEMS: Mapping[Consequence, str] = {
     Consequence.PERM: "a permission is missing",
     Consequence.BLOCKED: "blocked by the platform for now",
 }
-"""How a connection's `problem` begins: a problem that begins alike is the same one, and told already."""
+"""Prefix of a connection's `problem`: an equal prefix is the same problem, which was notified already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error that a run met, as far as somebody beyond the run must know of it.
+    """An error that a run met, as far as it concerns more than the run.
 
-    `token_version` is the token it was about; None when the run used several and nobody knows which.
-    `ended_the_run`: the run failed by it, for good. `detail` is free of secrets.
+    `token_version` is the token it was about; None when the run used several and it is unknown which.
+    `ended_the_run`: the run failed with it, permanently. `detail` is free of secrets.
     """
 
     consequence: Consequence
@@ -90,12 +89,12 @@ class Fault:
 
     @property
     def aftermath(self) -> Aftermath:
-        """What follows from it."""
+        """Its effects."""
         return AFTERMATH[self.consequence]
 
     @property
     def problem(self) -> str:
-        """What the connection shows of it."""
+        """How the connection shows it."""
         return f"{PROBLEMS[self.consequence]}: {self.detail}"
 
     @property

@@ -1,1 +1,1 @@
-"""Keeping the connections' tokens alive: renewed before they end, once for everybody, and never lost."""
+"""Keeping the connections' tokens valid: refreshed before they expire, by one process at a time."""

@@ -1,7 +1,7 @@
-"""Answering the leader's reminders: tokens that are due are renewed, or looked at where that is all there is.
+"""Answering the leader's reminders: tokens that are due are refreshed, or checked where they cannot be.
 
-A reminder is acknowledged once it waits here. Should this process end before its turn comes, the leader finds
-that nothing came of it and reminds somebody again; what was done already is found not to be due any more.
+A reminder is acknowledged once it waits here. If this process ends first, the leader sees no result and sends
+the reminder again; tokens that were refreshed meanwhile are no longer due.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ log = structlog.get_logger()
 WAITING = 200
 """Reminders that may wait here; more are left in the topic."""
 LOOK_SECONDS = 60.0
-"""For all the questions of one look: a connection may reach many accounts."""
+"""For all requests of one check: a connection may reach many accounts."""
 
 
 class Attention:
-    """One executor's attention to tokens that are due. It takes no places of runs."""
+    """One executor's handling of tokens that are due. It takes no places of runs."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Attention:
         self._is_closed = False
 
     async def take(self, traceparents: Mapping[UUID, str | None]) -> None:
-        """Let the connections wait for their turn; raises Stopping when the process takes no more work."""
+        """Queue the connections; raises Stopping when the process takes no more work."""
         for connection_id in traceparents:
             while self._due.full() and not self._is_closed:
                 self._room.clear()
@@ -69,12 +69,12 @@ class Attention:
                 self._due.put_nowait(connection_id)
 
     def close(self) -> None:
-        """Take no more; what waits is left to others."""
+        """Take no more; queued reminders are left to other executors."""
         self._is_closed = True
         self._room.set()
 
     async def run(self) -> None:
-        """Attend to what waits until cancelled."""
+        """Work through the queue until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._places):
                 group.create_task(self._work())
@@ -89,15 +89,15 @@ class Attention:
             except TRANSIENT_DATABASE_ERRORS as error:
                 end_if_cancelled()
                 log.warning(
-                    "token not attended to", connection_id=str(connection_id), error=type(error).__name__
+                    "token reminder failed", connection_id=str(connection_id), error=type(error).__name__
                 )
             except Exception:
                 end_if_cancelled()
-                # A defect met with one connection must not end the attention to all others.
-                log.exception("token not attended to", connection_id=str(connection_id))
+                # Continue, because a defect met with one connection must not stop the others.
+                log.exception("token reminder failed", connection_id=str(connection_id))
 
     async def attend(self, connection_id: UUID) -> None:
-        """Renew the token, or look whether it lives, if that is still due."""
+        """Refresh the token, or check whether it is still valid, if that is still due."""
         try:
             kept = await self._vault.read(connection_id)
         except Undecryptable as error:
@@ -113,11 +113,11 @@ class Attention:
         try:
             await self._keeper.renewed(connection_id, kept.kind, kept.version, Why.DUE)
         except PlatformError as error:
-            # What follows from it has been recorded already.
+            # Its consequences have been recorded already.
             log.info("token not renewed", connection_id=str(connection_id), code=error.code)
 
     async def _look(self, kept: Kept) -> None:
-        """Ask the platform whose token it is: the only way to learn that it died."""
+        """Ask the platform whose token it is: the only way to learn that it was revoked."""
         grant = self._grants[kept.kind]
         try:
             async with asyncio.timeout(LOOK_SECONDS):

@@ -11,7 +11,7 @@ from executor.tokens.keeper import TokenKeeper
 
 
 class KeptCredential:
-    """A connection's token, renewed under the run that uses it. A `Credential` of the platform clients.
+    """A connection's token, refreshed while a run uses it. A `Credential` of the platform clients.
 
     `token` is what was stored when the run was claimed; None where there is none yet.
     """
@@ -34,17 +34,17 @@ class KeptCredential:
 
     @property
     def is_used(self) -> bool:
-        """Whether anybody asked for the token."""
+        """Whether the token was asked for."""
         return bool(self._answered)
 
     async def current(self) -> str:
-        """The token that holds now; renewed first when it is about to end."""
+        """The current token; refreshed first when it is about to expire."""
         return self._answer(await self._keeper.fresh(self._connection_id, self._kind, self._newest()))
 
     async def renewed(self, rejected: str) -> str:
-        """Another token than `rejected`; the stored one when that is another already.
+        """A token other than `rejected`; the stored one if it differs already.
 
-        Raises PlatformError: REAUTH when there is none to be had, TRANSIENT or RATE when there is none yet.
+        Raises PlatformError: REAUTH when there can be none, TRANSIENT or RATE when there is none yet.
         """
         token = self._newest()
         if token is None or token.value == rejected:
@@ -55,10 +55,10 @@ class KeptCredential:
 
     @property
     def blamed(self) -> int | None:
-        """The version of the token that an error of the run is about; None when nobody knows.
+        """The version of the token that an error of the run is about; None when it is unknown.
 
-        That is the only one it was given, or the one it was given instead of a refused one. A run that began
-        with one and was given another by chance may speak of either.
+        That is the only one the run was given, or the one that replaced a rejected token. After a refresh
+        that the run did not ask for, its error may be about either.
         """
         if len(self._answered) > 1:
             return self._renewed

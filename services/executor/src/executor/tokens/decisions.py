@@ -1,5 +1,5 @@
-"""When a token is renewed, how long to wait after it could not be, and what an error of the platform says
-about the grant. Pure."""
+"""When a token is refreshed, how long to wait after a failure, and what an error of the platform says about
+the grant. Pure."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from platforms.platform import Renewal
 from platforms.registry import KINDS
 
 LARGEST_MARGIN = 0.2
-"""Part of a token's life that the margin may be, lest a short-lived one is renewed at every call."""
+"""The margin's largest share of a token's life, because a short-lived one would be refreshed at every
+call."""
 PROLONG_BEFORE = timedelta(days=10)
-"""Before the end of a token that can only be exchanged while it lives."""
+"""Before the expiry of a token that can only be exchanged while it is valid."""
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=30)
 MISCONFIGURED_PAUSE = timedelta(hours=1)
 LEAST_PAUSE = timedelta(seconds=60)
-"""Between a renewal and the next that is due, whatever the platform says of the token's life."""
+"""Between a refresh and the next one due, whatever lifetime the platform states."""
 LOOK_AGAIN_AFTER = timedelta(hours=1)
-"""Between two looks at a token that cannot be renewed, at the least; and after a look that failed."""
+"""Minimum between two checks of a token that cannot be refreshed, and after a check that failed."""
 ADOPT_AFTER = timedelta(seconds=60)
-"""How old a renewal without an end must be before its process counts as dead: until then it may be about to
-store what it was granted."""
+"""How old an unfinished refresh must be before its process counts as dead: until then it may still store the
+new token."""
 
 CLOCKS_DIFFER = timedelta(seconds=30)
-"""What is due within this time is due: whoever set the time may have read another clock."""
+"""Tolerance: due within this time counts as due, because the time may come from another clock."""
 
 _DEAD = frozenset({Consequence.REAUTH, Consequence.REFRESH, Consequence.GONE})
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A connection's `version`th token. `granted_at` is None where nobody knows."""
+    """A connection's `version`th token. `granted_at` is None where it is unknown."""
 
     value: str = field(repr=False)
     version: int
@@ -45,12 +46,12 @@ class Token:
     granted_at: datetime | None = None
 
     def lives(self, now: datetime) -> bool:
-        """Whether it has not ended yet, as far as the platform said when it granted it."""
+        """Whether it has not expired, going by what the platform said when granting it."""
         return self.expires_at is None or self.expires_at > now
 
 
 class Why(StrEnum):
-    """Why a renewal is asked for: it ends soon, the platform refused it, or the leader says it is time."""
+    """Why a refresh is wanted: the token expires soon, the platform rejected it, or a reminder came."""
 
     WORN = "worn"
     REFUSED = "refused"
@@ -58,7 +59,7 @@ class Why(StrEnum):
 
 
 class Move(StrEnum):
-    """What is done about a token that is due."""
+    """What to do with a token that is due."""
 
     RENEW = "renew"
     LOOK = "look"
@@ -66,10 +67,10 @@ class Move(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What became of the renewals of the present token so far.
+    """Results of the refreshes of the current token so far.
 
-    `answer_lost`: one was sent, and what it answered is not known. `in_flight`: one has no end yet, and its
-    process may still live.
+    `answer_lost`: one was sent and its response is unknown. `in_flight`: one has no outcome yet, and its
+    process may still be alive.
     """
 
     failures: int = 0
@@ -78,7 +79,7 @@ class Past:
 
     @classmethod
     def of(cls, renewals: Sequence[tuple[str | None, timedelta]]) -> Past:
-        """From the outcomes of the present token's renewals and their ages, the latest first."""
+        """From the outcomes and ages of the current token's refreshes, the latest first."""
         failures, lost, in_flight = 0, False, False
         for outcome, age in renewals:
             if outcome == RefreshOutcome.REFRESHED:
@@ -114,12 +115,12 @@ def can_renew(kind: ConnectionKind, stored: Stored, *, why: Why) -> bool:
 
 
 def is_due(refresh_at: datetime | None, now: datetime) -> bool:
-    """Whether a reminder still holds, or something came of an earlier one."""
+    """Whether a reminder still applies, or an earlier one was handled."""
     return refresh_at is not None and refresh_at <= now + CLOCKS_DIFFER
 
 
 def move_when_due(kind: ConnectionKind, stored: Stored, now: datetime) -> Move:
-    """Renew it where it can be and has an end that is near; else look whether it lives."""
+    """Refresh it where possible and when it expires soon; otherwise check whether it is valid."""
     if not can_renew(kind, stored, why=Why.DUE):
         return Move.LOOK
     if _renewal(kind) is Renewal.ITSELF:
@@ -129,10 +130,10 @@ def move_when_due(kind: ConnectionKind, stored: Stored, now: datetime) -> Move:
 
 
 def outcome_of(kind: ConnectionKind, error: PlatformError) -> RefreshOutcome:
-    """What a renewal that ended with `error` came to.
+    """The outcome of a refresh that failed with `error`.
 
-    Credentials of a server-to-server app are the tenant's own, so that a person of theirs must correct them;
-    those of our app are the operator's business, and no reason to ask anybody to connect again.
+    Credentials of a server-to-server app are the tenant's own, so the tenant must correct them; those of
+    our app are the operator's, and no reason to ask tenants to reconnect.
     """
     if error.code == ANSWER_LOST:
         return RefreshOutcome.UNKNOWN
@@ -144,7 +145,7 @@ def outcome_of(kind: ConnectionKind, error: PlatformError) -> RefreshOutcome:
 
 
 def pause_after(error: PlatformError, *, failures: int, random: float) -> timedelta:
-    """How long to leave the grant alone after its `failures`th failure in a row; `random` is in [0, 1)."""
+    """How long to wait after the `failures`th failure in a row; `random` is in [0, 1)."""
     if error.permanent:
         return MISCONFIGURED_PAUSE
     doubled = min(FIRST_PAUSE * (1 << min(max(failures - 1, 0), 16)), LONGEST_PAUSE)

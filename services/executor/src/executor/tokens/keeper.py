@@ -1,7 +1,7 @@
-"""The tokens of all connections, as one process knows them: renewed once for everybody.
+"""The tokens of all connections, as one process knows them: refreshed once for all callers.
 
-Within the process those who want another token of a connection share one flight; between processes the row
-is locked, and whoever waited for it finds the new token and sends nothing. See decision 13.
+Within the process all callers share one refresh of a connection; between processes its row is locked, and a
+process that had to wait finds the new token and sends nothing. See decision 13.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ REMEMBERED = 10_000
 
 
 class TokenKeeper:
-    """Hands out tokens, and has them renewed.
+    """Hands out tokens, and has them refreshed.
 
     Args:
-        places: renewals at the same time. Each holds a pooled connection while the platform answers, and a
-            second one for a moment, so that it must be well under half of the pool.
+        places: concurrent refreshes. Each holds a pooled session while the platform answers, and a second one
+            briefly, so it must be well under half of the pool.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class TokenKeeper:
         expires_at: datetime | None,
         granted_at: datetime | None,
     ) -> Token:
-        """A stored token, opened only when none as new is known here. Raises Undecryptable."""
+        """A stored token, decrypted only when this process knows none as new. Raises Undecryptable."""
         known = self.known(connection_id)
         if known is not None and known.version >= version:
             return known
@@ -74,7 +74,7 @@ class TokenKeeper:
         return self.remember(connection_id, Token(value, version, expires_at, granted_at))
 
     def remember(self, connection_id: UUID, token: Token) -> Token:
-        """Keep a token that was read or granted; answers the newest."""
+        """Remember a token that was read or granted; returns the newest."""
         newest = self._tokens.get(connection_id)
         if newest is None or newest.version <= token.version:
             newest = self._tokens[connection_id] = token
@@ -84,9 +84,9 @@ class TokenKeeper:
         return newest
 
     async def fresh(self, connection_id: UUID, kind: ConnectionKind, token: Token | None) -> Token:
-        """`token`, or a newer one when it is about to end.
+        """`token`, or a newer one when it is about to expire.
 
-        Where there is none to be had now, `token` as long as it lives. Raises PlatformError.
+        If none can be had now, `token` as long as it is valid. Raises PlatformError.
         """
         now = self._clock()
         if token is not None and not (self._refresher.knows(kind) and is_worn(kind, token, now)):
@@ -102,18 +102,18 @@ class TokenKeeper:
             raise not_yet(platform_of(kind), connection_id) from error
 
     async def replaced(self, connection_id: UUID, kind: ConnectionKind, version: int) -> Token:
-        """Another token than the `version`th, which the platform refused. Raises PlatformError."""
+        """A token other than the `version`th, which the platform rejected. Raises PlatformError."""
         try:
             return await self.renewed(connection_id, kind, version, Why.REFUSED)
         except NO_DATABASE as error:
             raise not_yet(platform_of(kind), connection_id) from error
 
     async def renewed(self, connection_id: UUID, kind: ConnectionKind, version: int, why: Why) -> Token:
-        """The token after a renewal, shared with all in this process who want one of this connection.
+        """The token after a refresh, shared with all callers in this process.
 
-        Raises PlatformError, and what a database that is away raises.
+        Raises PlatformError, and the database's connection errors.
         """
-        # A flight that began for an older token may land with the one that is refused now: one more then.
+        # A refresh begun for an older token may yield the one that is rejected now: one more then.
         for _ in range(2):
             flight = self._flights.get(connection_id)
             if flight is None:
@@ -122,14 +122,14 @@ class TokenKeeper:
                 )
                 self._flights[connection_id] = flight
                 flight.add_done_callback(lambda done: self._landed(connection_id, done))
-            # Shielded: whoever gives up waiting must not cut short what others wait for.
+            # Shielded, because a caller that is cancelled must not cancel the refresh that others wait for.
             token = await asyncio.shield(flight)
             if why is not Why.REFUSED or token.version > version:
                 break
         return token
 
     async def close(self, seconds: float) -> None:
-        """Wait for what is on its way; what takes longer is cut, and its record says that it was."""
+        """Wait for refreshes in progress; those that take longer are cancelled and recorded as such."""
         flights = list(self._flights.values())
         if not flights:
             return
@@ -143,7 +143,7 @@ class TokenKeeper:
     def _landed(self, connection_id: UUID, flight: asyncio.Task[Token]) -> None:
         del self._flights[connection_id]
         if not flight.cancelled():
-            # Whoever asked may have given up; the error is then nobody's, and was logged where it arose.
+            # Retrieve the error, because its caller may be gone; it was logged where it arose.
             flight.exception()
 
     async def _fly(self, connection_id: UUID, kind: ConnectionKind, version: int, why: Why) -> Token:

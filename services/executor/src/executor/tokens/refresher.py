@@ -1,6 +1,6 @@
-"""One renewal, under the lock of the connection's row: asked for, recorded, and stored before it is used.
+"""One refresh, under the lock of the connection's row: requested, recorded, and stored before it is used.
 
-What is decided without the platform comes first: whoever waited for the lock may find the new token there.
+Checks that need no platform come first: after a wait for the lock the new token may already be there.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ from platforms.oauth.base import ANSWER_LOST, Grant, TokenSet
 log = structlog.get_logger()
 
 REQUEST_SECONDS = 10.0
-"""For one request. Two of them, and what is written around them, fit into the patience of those who wait."""
+"""For one request. Two of them and their writes fit into `vault.LOCK_PATIENCE`."""
 STORE_SECONDS = 45.0
-"""How long to go on trying to store what was granted; others leave the grant alone for longer than that."""
+"""How long to keep trying to store a granted token; other processes leave the grant alone for longer than
+that."""
 STORE_PAUSE = 0.5
 NO_DATABASE = (*TRANSIENT_DATABASE_ERRORS, asyncpg.LockNotAvailableError)
 """What it looks like when the row cannot be had now."""
@@ -56,7 +57,7 @@ _NO_ANSWER = "sent, and its answer never came; asked again with the same refresh
 
 @dataclass(frozen=True, slots=True)
 class _Granted:
-    """What a platform granted for a renewal, until it is stored."""
+    """What a platform granted in a refresh, until it is stored."""
 
     kept: Kept
     refresh_id: UUID
@@ -65,7 +66,7 @@ class _Granted:
 
     @property
     def is_new(self) -> bool:
-        """A token without an end is only looked at, and comes back as it was."""
+        """A token without an expiry is only checked, and returned unchanged."""
         return self.why is not Why.DUE or self.tokens.access_token != self.kept.stored.access_token
 
     @property
@@ -76,7 +77,7 @@ class _Granted:
 
 
 class Refresher:
-    """Renews tokens for one worker. `grants` say how; a kind that is not there cannot be renewed."""
+    """Refreshes tokens for one worker. Kinds without an entry in `grants` cannot be refreshed."""
 
     def __init__(
         self,
@@ -92,11 +93,11 @@ class Refresher:
         self._clock = clock
 
     def knows(self, kind: ConnectionKind) -> bool:
-        """Whether tokens of this kind can be renewed at all."""
+        """Whether tokens of this kind can be refreshed at all."""
         return kind in self._grants
 
     async def condemn(self, kept: Kept, reason: str) -> None:
-        """The platform says that the token is dead, unless it is another one by now."""
+        """Record that the platform no longer accepts the token, unless it was replaced meanwhile."""
         async with self._vault.locked(kept.id) as (connection, now):
             if now is not None and now.version == kept.version:
                 await self._condemn(connection, now, reason)
@@ -104,9 +105,9 @@ class Refresher:
     async def settle(
         self, connection_id: UUID, kind: ConnectionKind, version: int, why: Why
     ) -> Token | PlatformError:
-        """Another token than the `version`th, or why there is none. What follows is recorded already.
+        """A token other than the `version`th, or why there is none. Consequences are recorded already.
 
-        Raises Undecryptable, and what a database that is away raises.
+        Raises Undecryptable, and the database's connection errors.
         """
         granted: _Granted | None = None
         try:
@@ -140,19 +141,19 @@ class Refresher:
     def _without_asking(
         self, kept: Kept, past: Past, version: int, why: Why
     ) -> Token | PlatformError | Condemned | None:
-        """What the locked row decides by itself; None: the platform must be asked."""
+        """The result if the locked row decides it; None: the platform must be asked."""
         if kept.status is not ConnectionStatus.ACTIVE:
             reason = kept.status_reason or "connect the account again"
             return unavailable(kept.platform, kept.id, reason, Consequence.REAUTH, "reauth_required")
         token, worn = kept.token, kept.token is not None and is_worn(kept.kind, kept.token, kept.now)
         usable = token if token is not None and why is not Why.REFUSED and token.lives(kept.now) else None
         if token is not None and not worn and (token.version > version or why is Why.WORN):
-            # Somebody else renewed it while we waited.
+            # Another process refreshed it while we waited for the lock.
             return token
         if kept.kind not in self._grants or not can_renew(kept.kind, kept.stored, why=why):
             return usable or Condemned(kept.id, kept.version, _unrenewable(kept, self._grants))
         if past.in_flight:
-            # Its process may be about to store what it was granted; asking now could spoil that.
+            # Its process may be about to store the new token; a request now could invalidate it.
             return usable or not_yet(kept.platform, kept.id, ADOPT_AFTER)
         wait = kept.refresh_at - kept.now if past.failures and kept.refresh_at else timedelta()
         if wait > timedelta():
@@ -162,7 +163,7 @@ class Refresher:
         return None
 
     async def _ask(self, kept: Kept, past: Past, why: Why) -> _Granted | tuple[UUID, PlatformError, bool]:
-        """Send the renewal, once more when its answer is lost. The flag: an answer was lost on the way."""
+        """Send the request, once more if its response is lost. The flag: a response was lost."""
         grant = self._grants[kept.kind]
         refresh_id = await self._vault.begin(kept, because=_SENT_AND_DIED, code=ANSWER_LOST)
         tokens = await self._send(grant, kept)
@@ -185,13 +186,13 @@ class Refresher:
         except TimeoutError:
             detail = f"no answer within {REQUEST_SECONDS:g} s"
         except Exception as error:
-            # A defect while the answer was read: it was given, and is gone.
+            # A defect while reading the response: it was received, and is lost.
             log.exception("renewal failed unexpectedly", **_ids(kept))
             detail = f"{type(error).__name__} while the answer was read"
         return unavailable(kept.platform, kept.id, detail, Consequence.TRANSIENT, ANSWER_LOST)
 
     async def _store(self, db: DbSession, granted: _Granted) -> None:
-        """Within the lock's transaction: whoever sees the new token sees all of this."""
+        """Within the lock's transaction, so that the new token becomes visible together with all of this."""
         kept, tokens, token = granted.kept, granted.tokens, granted.token
         due = self._grants[kept.kind].renew_at(tokens, now=kept.now)
         await self._vault.store(
@@ -224,7 +225,7 @@ class Refresher:
                     if kept is not None and kept.version == granted.kept.version:
                         await self._store(connection, granted)
                         return granted.token
-                    # Connected again meanwhile, or deleted: what we were granted is not wanted any more.
+                    # Connected again meanwhile, or deleted: the granted token is no longer wanted.
                     await self._vault.end(connection, granted.refresh_id, RefreshOutcome.REFRESHED)
                     if kept is not None and kept.token is not None:
                         return kept.token
@@ -244,7 +245,7 @@ class Refresher:
         failure: tuple[UUID, PlatformError, bool],
         why: Why,
     ) -> Token | PlatformError:
-        """What follows from a renewal that granted nothing, within the lock's transaction."""
+        """Record a refresh that granted nothing, within the lock's transaction."""
         refresh_id, error, lost = failure
         outcome = outcome_of(kept.kind, error)
         await self._vault.end(db, refresh_id, outcome, error)
@@ -286,7 +287,7 @@ class Refresher:
 
 
 def not_yet(platform: str, connection_id: UUID, wait: timedelta | None = None) -> PlatformError:
-    """There is no living token, and none to be had now."""
+    """There is no valid token, and none can be had now."""
     return unavailable(
         platform,
         connection_id,
@@ -306,7 +307,7 @@ def unavailable(
     *,
     retry_after: float | None = None,
 ) -> PlatformError:
-    """The error of whoever wanted the connection's token."""
+    """The error for the callers that wanted the connection's token."""
     return PlatformError(
         detail,
         consequence,

@@ -25,7 +25,7 @@ from executor.tokens.decisions import Past, Token
 from platforms.oauth.base import Discovered, Stored, TokenSet
 
 LOCK_PATIENCE = 25.0
-"""Seconds to wait for another refresher; longer than it may take, and less than a command may."""
+"""Seconds to wait for another refresher: longer than it may take, shorter than the command timeout."""
 MESSAGE_LENGTH = 500
 _REMEMBERED = 20
 
@@ -40,7 +40,7 @@ _PAST = f"""
 SELECT outcome, clock_timestamp() - started_at AS age FROM token_refresh
  WHERE connection_id = $1 AND token_version = $2 ORDER BY started_at DESC LIMIT {_REMEMBERED}
 """
-# One refresher at a time: what has no end was left by a process that ended first.
+# One refresher at a time, so a row without an outcome was left by a process that ended.
 _BEGIN = """
 WITH lost AS (
     UPDATE token_refresh
@@ -84,7 +84,7 @@ UPDATE connection
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A connection with its secrets in clear, which must stay in this process. `now` is the database's."""
+    """A connection with decrypted secrets, which must stay in this process. `now` is the database's."""
 
     id: UUID
     tenant_id: UUID
@@ -102,7 +102,7 @@ class Kept:
 
 
 class Vault:
-    """The stored secrets, for one worker."""
+    """Reads and writes the stored secrets, for one worker."""
 
     def __init__(self, pool: ConnectionPool, ring: KeyRing, *, worker: str) -> None:
         self._pool = pool
@@ -116,7 +116,7 @@ class Vault:
 
     @asynccontextmanager
     async def locked(self, connection_id: UUID) -> AsyncIterator[tuple[DbSession, Kept | None]]:
-        """The connection as it is once nobody else is renewing it, and the transaction that holds it.
+        """The connection once no other process is refreshing it, and the transaction that locks it.
 
         Raises Undecryptable, and asyncpg's LockNotAvailableError after `LOCK_PATIENCE`.
         """
@@ -126,16 +126,16 @@ class Vault:
             yield db, None if row is None else self._kept(row)
 
     def open_token(self, sealed: bytes, *, tenant_id: UUID, connection_id: UUID) -> str:
-        """An access token in clear; raises Undecryptable."""
+        """A decrypted access token; raises Undecryptable."""
         return self._ring.open(sealed, tenant_id=tenant_id, row_id=connection_id, column="token")
 
     async def past(self, db: DbSession, kept: Kept) -> Past:
-        """What became of earlier renewals of the present token."""
+        """Outcomes of earlier refreshes of the current token."""
         rows = await db.fetch(_PAST, kept.id, kept.version)
         return Past.of([(row["outcome"], row["age"]) for row in rows])
 
     async def begin(self, kept: Kept, *, because: str, code: str) -> UUID:
-        """Commit that a renewal is about to be sent; what had no end before it gets this one."""
+        """Commit the intent to send a refresh; earlier rows without an outcome get one."""
         refresh_id = new_id()
         await self._pool.execute(
             _BEGIN, refresh_id, kept.id, self._worker, kept.version, code, because[:MESSAGE_LENGTH]
@@ -149,7 +149,7 @@ class Vault:
         outcome: RefreshOutcome,
         error: PlatformError | None = None,
     ) -> None:
-        """Record what became of a renewal."""
+        """Record the outcome of a refresh."""
         code = None if error is None else f"{error.consequence.value}:{error.code or ''}".rstrip(":")
         detail = None if error is None else error.detail[:MESSAGE_LENGTH]
         await db.execute(_END, refresh_id, outcome.value, code, detail)
@@ -163,7 +163,7 @@ class Vault:
         version: int,
         refresh_at: datetime | None,
     ) -> None:
-        """Replace the tokens of a locked connection. A refresh token that was not replaced stays."""
+        """Replace the tokens of a locked connection. A refresh token without a successor stays."""
         keeps_refresh_token = tokens.refresh_token is None
         refresh_token = kept.stored.refresh_token if keeps_refresh_token else tokens.refresh_token
         refresh_end = tokens.refresh_expires_at or (kept.refresh_expires_at if keeps_refresh_token else None)
@@ -180,11 +180,11 @@ class Vault:
         )
 
     async def postpone(self, db: DbSession, kept: Kept, pause: timedelta) -> None:
-        """Let nobody renew or look at it before `pause` is over."""
+        """Postpone the next refresh or check by `pause`."""
         await db.execute(_POSTPONE, kept.id, pause, kept.version)
 
     async def seen(self, kept: Kept, found: Discovered, *, refresh_at: datetime | None) -> None:
-        """Keep what a look at the connection found, unless its token was replaced meanwhile."""
+        """Store the result of a check, unless the token was replaced meanwhile."""
         await self._pool.execute(
             _SEEN,
             kept.id,
@@ -198,7 +198,7 @@ class Vault:
         )
 
     async def look_again(self, kept: Kept, pause: timedelta, *, problem: str | None) -> None:
-        """Let nobody look at it before `pause` is over; `problem` is what the look met, if it says much."""
+        """Postpone the next check by `pause`; `problem` is what the check met, if it is significant."""
         shown = None if problem is None else problem[:MESSAGE_LENGTH]
         await self._pool.execute(_LOOK_AGAIN, kept.id, kept.version, pause, shown)
 
