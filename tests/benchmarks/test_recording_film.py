@@ -84,7 +84,7 @@ def peak_megabytes(pid: int) -> float:
 
 
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
-async def test_a_film_of_200_mib_through_every_step(
+async def test_a_200_mib_recording_through_every_step(
     kind: str,
     world: World,
     pool: ConnectionPool,

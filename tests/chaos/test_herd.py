@@ -107,7 +107,7 @@ async def slow_platform(sandbox: Service, token: str, seconds: float) -> AsyncIt
             await client.delete(f"/_sandbox/faults/{fault_id}")
 
 
-async def test_each_is_completed_and_delivered_exactly_once(herd: Herd, figures: Figures) -> None:
+async def test_each_run_is_completed_and_delivered_exactly_once(herd: Herd, figures: Figures) -> None:
     await herd.stack.start("scheduler", "executor", "executor", "notifier")
     due = await herd.due_in(1)
     await herd.finish()
@@ -124,7 +124,7 @@ async def test_each_is_completed_and_delivered_exactly_once(herd: Herd, figures:
     figures.record(f"{HERD} automations due at one instant: until the last is delivered", took, "s")
 
 
-async def test_an_executor_dies_holding_fifty_running_handlers(herd: Herd) -> None:
+async def test_an_executor_is_killed_with_fifty_running_handlers(herd: Herd) -> None:
     await herd.stack.start("scheduler", "executor", "executor", "notifier", EXECUTOR_CONCURRENCY="56")
     victim = herd.stack["executor"]
     async with slow_platform(herd.sandbox, f"sandbox-fb-{herd.hook}", 3.0):
@@ -140,7 +140,7 @@ async def test_an_executor_dies_holding_fifty_running_handlers(herd: Herd) -> No
     await herd.finish()
 
 
-async def test_the_leader_dies_while_dispatching(herd: Herd, figures: Figures) -> None:
+async def test_the_leader_is_killed_while_dispatching(herd: Herd, figures: Figures) -> None:
     # Small batches, so that a thousand are many transactions and the leader dies between two of them.
     await herd.stack.start("scheduler", DISPATCH_BATCH_SIZE="20")
     leader = herd.stack["scheduler"]
@@ -165,7 +165,7 @@ async def test_the_leader_dies_while_dispatching(herd: Herd, figures: Figures) -
     await herd.finish()
 
 
-async def test_a_leader_that_was_frozen_wakes_up_and_writes_nothing(herd: Herd) -> None:
+async def test_a_leader_that_was_frozen_writes_nothing_after_waking(herd: Herd) -> None:
     await herd.stack.start("scheduler", DISPATCH_BATCH_SIZE="20")
     old = herd.stack["scheduler"]
     await herd.stack.start("scheduler", "executor", "executor", "notifier", DISPATCH_BATCH_SIZE="20")
@@ -190,7 +190,7 @@ async def test_a_leader_that_was_frozen_wakes_up_and_writes_nothing(herd: Herd) 
     assert await herd.world.sql.fetchval("SELECT term FROM leadership") == 2
 
 
-async def test_the_broker_forgets_everything(herd: Herd, broker: Broker) -> None:
+async def test_the_broker_loses_everything(herd: Herd, broker: Broker) -> None:
     """PostgreSQL alone must be enough to finish every run."""
     await herd.stack.start("scheduler", "executor", "executor", "notifier", SWEEP_AFTER="2")
     async with slow_platform(herd.sandbox, f"sandbox-fb-{herd.hook}", 0.5):

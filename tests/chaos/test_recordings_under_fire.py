@@ -174,7 +174,7 @@ async def strike_while_writing(archive: Archive, victim: Service) -> None:
     assert await archive.held(victim, FETCHING)
 
 
-async def test_every_recording_is_processed_once_whatever_happens_to_who_does_it(
+async def test_every_recording_is_processed_once_despite_kills(
     archive: Archive, broker: Broker, figures: Figures
 ) -> None:
     """One executor killed while it writes, the broker emptied, the other frozen until it is superseded."""

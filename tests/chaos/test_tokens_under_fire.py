@@ -169,7 +169,7 @@ async def office(
         stack.close()
 
 
-async def test_a_renewal_whose_executor_dies_before_the_answer_ends_in_the_truth(office: Office) -> None:
+async def test_a_refresh_whose_executor_dies_before_the_response_is_resolved(office: Office) -> None:
     """Zoom has replaced the refresh token, and nobody knows by which: only a person can mend that."""
     await office.zoom.fault(
         kind="slow",
@@ -215,7 +215,7 @@ async def test_a_renewal_whose_executor_dies_before_the_answer_ends_in_the_truth
     assert len(await owner_is_told()) == 1
 
 
-async def test_a_renewal_that_never_arrived_is_made_by_another_executor(office: Office) -> None:
+async def test_a_refresh_that_was_not_sent_is_made_by_another_executor(office: Office) -> None:
     """The refresh token still works, and nobody but the records learns that an executor died."""
     office.proxy.cut()
     await office.start("scheduler", "executor", "executor", "notifier")
@@ -238,7 +238,7 @@ async def test_a_renewal_that_never_arrived_is_made_by_another_executor(office: 
     assert [(await office.world.row("automation", job))["status"] for job in jobs] == ["active"] * 3
 
 
-async def test_reminders_outlive_the_leaders_that_gave_them(
+async def test_reminders_outlive_the_leaders_that_sent_them(
     office: Office, broker: Broker, database_url: str
 ) -> None:
     """One leader dies while it reminds; what its successor said is lost with the broker, and it dies too."""

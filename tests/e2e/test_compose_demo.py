@@ -31,7 +31,7 @@ async def _plant(environment: dict[str, str]) -> tuple[int | None, str]:
     return process.returncode, output.decode()
 
 
-async def test_the_demo_team_is_planted_once_and_its_reports_and_recordings_arrive(
+async def test_the_demo_team_is_seeded_once_and_its_deliveries_arrive(
     stack: Stack, sandbox_server: Service, tmp_path: Path
 ) -> None:
     key = new_api_key()

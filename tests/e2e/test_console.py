@@ -100,7 +100,7 @@ async def enter(page: Page, api: Service) -> None:
     await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
-async def test_an_automation_is_made_run_and_followed_to_its_delivery_live(
+async def test_an_automation_is_created_run_and_followed_live_to_its_delivery(
     stack: Stack, sandbox_server: Service, world: World, team: Team, open_page: Open
 ) -> None:
     await world.facebook(team, f"sandbox-fb-{HOOK}")
@@ -148,7 +148,7 @@ async def test_an_automation_is_made_run_and_followed_to_its_delivery_live(
     await expect(watching.locator("#figures")).to_contain_text("1 completed")
 
 
-async def test_a_link_in_a_chat_opens_the_page_and_its_first_button_resumes(
+async def test_the_link_in_a_notice_opens_a_page_whose_first_button_resumes(
     stack: Stack, world: World, team: Team, open_page: Open
 ) -> None:
     (automation,) = await world.automations(team, await world.telegram(team))
@@ -196,7 +196,7 @@ CONTRAST = (Path(__file__).parents[1] / "support" / "contrast.js").read_text()
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [SCREEN, PHONE], ids=["screen", "phone"])
-async def test_every_page_fits_its_screen_and_can_be_read(
+async def test_every_page_fits_its_screen_with_readable_contrast(
     stack: Stack, world: World, team: Team, open_page: Open, size: dict[str, int], scheme: str
 ) -> None:
     long = "A name as long as people write them, with-a-word-that-does-not-end-" + "x" * 60
@@ -255,7 +255,7 @@ async def test_every_page_fits_its_screen_and_can_be_read(
         assert await page.evaluate(CONTRAST) == [], path
 
 
-async def test_an_account_is_connected_on_its_own_page_and_renewed_there_later(
+async def test_an_account_is_connected_and_reconnected_by_oauth(
     stack: Stack, world: World, team: Team, open_page: Open
 ) -> None:
     await stack.start("api", DEMO_API_KEY=team.api_key, **SANDBOX_APPS)
@@ -294,7 +294,7 @@ async def test_an_account_is_connected_on_its_own_page_and_renewed_there_later(
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Healthy")
 
 
-async def test_the_keyboard_reaches_the_content_and_shows_where_it_is(
+async def test_keyboard_focus_reaches_the_content_and_is_visible(
     stack: Stack, team: Team, open_page: Open
 ) -> None:
     api = await serve(stack, team)
@@ -313,7 +313,7 @@ async def test_the_keyboard_reaches_the_content_and_shows_where_it_is(
     assert await focused.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
 
 
-async def test_a_session_that_ends_while_somebody_watches_leads_to_signing_in(
+async def test_an_expired_session_leads_to_the_sign_in_page(
     stack: Stack, world: World, team: Team, open_page: Open
 ) -> None:
     api = await serve(stack, team)

@@ -73,7 +73,7 @@ async def page(context: BrowserContext) -> AsyncIterator[Page]:
     assert complaints == []
 
 
-async def test_rules_are_tried_while_they_are_written(
+async def test_matching_rules_are_previewed_while_typing(
     stack: Stack, world: World, team: Team, page: Page
 ) -> None:
     zoom = await world.connection(team, ZOOM_USER, "sandbox-zoom-1", name="Dana's Zoom")
@@ -110,7 +110,7 @@ async def test_rules_are_tried_while_they_are_written(
         assert wider == 0, path
 
 
-async def test_what_is_processed_is_followed_without_reloading(
+async def test_processing_is_followed_without_reloading(
     stack: Stack, world: World, team: Team, page: Page
 ) -> None:
     zoom = await world.connection(team, ZOOM_USER, "sandbox-zoom-1")

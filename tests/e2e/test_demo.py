@@ -15,7 +15,7 @@ WARM_WITHIN = 90.0
 pytestmark = pytest.mark.timeout(300)
 
 
-async def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path, backend: str, cache: Path) -> None:
+async def test_the_demo_completes_and_leaves_nothing(tmp_path: Path, backend: str, cache: Path) -> None:
     options = []
     if backend == "kafka":
         install(cache / f"kafka-{KAFKA_VERSION}")

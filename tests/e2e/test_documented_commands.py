@@ -276,7 +276,7 @@ echo ---- >> "$ASKED"
 """
 
 
-async def test_docker_and_kubectl_are_asked_for_what_is_there(tmp_path: Path) -> None:
+async def test_docker_and_kubectl_get_existing_files_and_services(tmp_path: Path) -> None:
     checkout, tools, asked = tmp_path / "checkout", tmp_path / "tools", tmp_path / "asked"
     shutil.copytree(ROOT / "deploy", checkout / "deploy", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "docker-compose.yml", checkout)

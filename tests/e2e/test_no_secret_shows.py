@@ -156,7 +156,7 @@ async def watched(
         yield opened
 
 
-async def test_no_secret_shows_when_all_goes_well(watched: WatchedServices, customers_database: str) -> None:
+async def test_no_secret_is_shown_on_success(watched: WatchedServices, customers_database: str) -> None:
     team_client = await watched.team_client("Northwind Media")
     await watched.follow(team_client)
     hook = await team_client.hook(f"{watched.vendor}/hooks/well", team_actions.signing_secret(watched))
@@ -221,7 +221,7 @@ async def _process_recordings(
     assert await team_actions.send_zoom_event(watched, accounts.zoom, secret, recording=announced) == 204
 
 
-async def test_no_secret_shows_whatever_goes_wrong(
+async def test_no_secret_is_shown_on_failure(
     watched: WatchedServices, customers_database: str, closed_port: int
 ) -> None:
     first = await watched.team_client("Northwind Media")
@@ -253,7 +253,7 @@ async def test_no_secret_shows_whatever_goes_wrong(
     assert len(searched.pages) >= LEAST_PAGES
 
 
-async def test_no_secret_shows_of_services_that_cannot_start(
+async def test_no_secret_is_shown_by_services_that_cannot_start(
     stack: Stack, planted: PlantedSecrets, closed_port: int, customers_database: str
 ) -> None:
     wrong = urlsplit(customers_database)

@@ -31,7 +31,7 @@ async def consent(zoom: ZoomUser, http: httpx.AsyncClient) -> TokenSet:
     return await zoom.exchange(code, redirect_uri=BACK, verifier=None, now=datetime.now(UTC))
 
 
-async def test_tokens_that_are_due_are_renewed_or_looked_at_without_any_run(
+async def test_due_tokens_are_refreshed_or_checked_without_a_run(
     stack: Stack, database_url: str, encryption_keys: str, sandbox_server: Service
 ) -> None:
     vendors = {name.lower(): value for name, value in vendors_at(sandbox_server.port).items()}

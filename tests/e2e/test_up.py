@@ -78,7 +78,7 @@ async def test_a_report_is_delivered_and_a_restart_keeps_everything(start: Start
     await _stop(again)
 
 
-async def test_whatever_is_killed_runs_again_and_reports_go_on(start: Start, tmp_path: Path) -> None:
+async def test_killed_processes_restart_and_reports_continue(start: Start, tmp_path: Path) -> None:
     command = await start(free_port())
     await command.says("delivered to Telegram chat", within=READY_WITHIN + DELIVERY_WITHIN)
     for name, victim in command.children().items():
@@ -96,7 +96,7 @@ async def test_whatever_is_killed_runs_again_and_reports_go_on(start: Start, tmp
     await _stop(command)
 
 
-async def test_a_second_one_in_the_same_folder_says_where_the_first_is(start: Start, tmp_path: Path) -> None:
+async def test_a_second_instance_in_the_folder_names_the_first(start: Start, tmp_path: Path) -> None:
     port = free_port()
     command = await start(port)
     await command.says("Carillon runs", within=READY_WITHIN)
@@ -115,9 +115,7 @@ async def test_a_second_one_in_the_same_folder_says_where_the_first_is(start: St
     assert not (tmp_path / ".carillon").exists()
 
 
-async def test_nothing_outlives_it_when_it_is_killed_and_the_next_start_cleans_up(
-    start: Start, tmp_path: Path
-) -> None:
+async def test_a_kill_leaves_no_process_and_the_next_start_cleans_up(start: Start, tmp_path: Path) -> None:
     port = free_port()
     command = await start(port)
     await command.says("Carillon runs", within=READY_WITHIN)
@@ -129,13 +127,13 @@ async def test_nothing_outlives_it_when_it_is_killed_and_the_next_start_cleans_u
     await _stop(again)
 
 
-async def test_ctrl_c_while_it_starts_leaves_nothing(start: Start) -> None:
+async def test_ctrl_c_during_start_leaves_nothing(start: Start) -> None:
     command = await start(free_port())
     await command.says("starting the services", within=READY_WITHIN)
     await _stop(command)
 
 
-async def test_a_port_in_use_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+async def test_a_port_in_use_is_one_line_with_a_remedy(tmp_path: Path) -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -148,7 +146,7 @@ async def test_a_port_in_use_is_one_line_that_says_what_to_do(tmp_path: Path) ->
     assert len(output.splitlines()) == 1
 
 
-async def test_data_of_another_version_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+async def test_data_of_another_version_is_one_line_with_a_remedy(tmp_path: Path) -> None:
     data = tmp_path / ".carillon" / "postgres"
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("12\n")
@@ -158,7 +156,7 @@ async def test_data_of_another_version_is_one_line_that_says_what_to_do(tmp_path
     assert len(output.splitlines()) == 1
 
 
-async def test_servers_that_are_named_replace_the_embedded_ones(
+async def test_configured_servers_replace_the_embedded_ones(
     tmp_path: Path, database_url: str, kafka: KafkaSettings
 ) -> None:
     command = await Command.start(
@@ -180,7 +178,7 @@ async def test_servers_that_are_named_replace_the_embedded_ones(
         await command.close()
 
 
-async def test_servers_that_do_not_answer_are_named(tmp_path: Path) -> None:
+async def test_unreachable_servers_are_named(tmp_path: Path) -> None:
     nowhere = free_port()
     status, output = await run(
         "up",
@@ -194,7 +192,7 @@ async def test_servers_that_do_not_answer_are_named(tmp_path: Path) -> None:
     assert "secret" not in output
 
 
-async def test_commands_talk_to_the_running_one(start: Start, tmp_path: Path) -> None:
+async def test_commands_use_the_running_instance(start: Start, tmp_path: Path) -> None:
     command = await start(free_port())
     await command.says("Carillon runs", within=READY_WITHIN)
 
@@ -221,7 +219,7 @@ async def test_commands_talk_to_the_running_one(start: Start, tmp_path: Path) ->
     await _stop(command)
 
 
-async def test_a_command_without_a_running_one_says_so(tmp_path: Path) -> None:
+async def test_a_command_without_a_running_instance_is_an_error(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     status, output = await run("automations", "list", "--url", url, "--api-key", "car_x", cwd=tmp_path)
     assert status == 1

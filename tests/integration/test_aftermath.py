@@ -91,7 +91,7 @@ async def told(world: World) -> list[str]:
     return [row["message"]["title"] for row in rows]
 
 
-async def test_many_runs_that_find_one_token_dead_tell_the_owner_once(
+async def test_many_runs_with_one_dead_token_notify_the_owner_once(
     world: World,
     team: Team,
     pool: ConnectionPool,
@@ -120,7 +120,7 @@ async def test_many_runs_that_find_one_token_dead_tell_the_owner_once(
     assert TOKEN not in shown + str(await announced.all())
 
 
-async def test_a_token_pasted_meanwhile_is_not_condemned_and_the_run_gets_another_chance(
+async def test_a_token_replaced_meanwhile_is_not_condemned_and_the_run_is_retried(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
     connection_id = await world.facebook(team, TOKEN)
@@ -144,7 +144,7 @@ async def test_a_token_pasted_meanwhile_is_not_condemned_and_the_run_gets_anothe
     [({"attempt": 2, "max_attempts": 3}, {}), ({}, {"retry": {"never": ["reauth"]}})],
     ids=["the last attempt", "an owner who wants no other"],
 )
-async def test_but_not_beyond_what_the_run_was_given(
+async def test_a_replaced_token_allows_no_more_than_the_runs_attempts(
     world: World,
     team: Team,
     pool: ConnectionPool,
@@ -166,7 +166,7 @@ async def test_but_not_beyond_what_the_run_was_given(
     assert run["status"] == "failed"
 
 
-async def test_a_row_somebody_is_changing_holds_up_no_result(
+async def test_a_locked_connection_delays_no_result(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
     """Whoever holds it is renewing or replacing the token: what they find out holds."""
@@ -182,7 +182,7 @@ async def test_a_row_somebody_is_changing_holds_up_no_result(
         assert (await world.row("connection", connection_id))["status"] == "active"
 
 
-async def test_what_another_account_can_still_do_is_not_paused(
+async def test_automations_with_another_live_account_are_not_paused(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
     chat, other_chat = await world.telegram(team), await world.telegram(team, chat_id=2)
@@ -202,7 +202,7 @@ async def test_what_another_account_can_still_do_is_not_paused(
     assert "No automation is paused" in rows[0]["message"]["text"]
 
 
-async def test_two_accounts_that_die_at_the_same_time_leave_nothing_running(
+async def test_two_accounts_that_die_at_once_pause_all_their_automations(
     world: World,
     team: Team,
     pool: ConnectionPool,
@@ -236,7 +236,7 @@ async def test_two_accounts_that_die_at_the_same_time_leave_nothing_running(
     assert sorted(event.paused_automations for event in await announced.of(TokenReauthRequired)) == [0, 6]
 
 
-async def test_only_what_uses_the_platform_is_paused_and_keeps_its_place(
+async def test_only_automations_of_the_platform_are_paused_and_keep_their_next_slot(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
     stranger = await world.team("Southwind")
@@ -257,7 +257,7 @@ async def test_only_what_uses_the_platform_is_paused_and_keeps_its_place(
     assert "must be connected again" in rows[used]["status_reason"]
 
 
-async def test_a_dead_account_among_others_is_no_reason_to_fail_and_is_told(
+async def test_a_dead_account_among_others_does_not_fail_the_run_and_is_notified(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
     chat = await world.telegram(team)
@@ -271,7 +271,7 @@ async def test_a_dead_account_among_others_is_no_reason_to_fail_and_is_told(
     assert await told(world) == ["Facebook account “Facebook” must be connected again"]
 
 
-async def test_a_part_that_lacks_a_permission_is_told_once_and_stops_nothing(
+async def test_a_partly_missing_permission_is_notified_once_and_stops_nothing(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
     chat = await world.telegram(team)
@@ -288,7 +288,7 @@ async def test_a_part_that_lacks_a_permission_is_told_once_and_stops_nothing(
     assert await told(world) == ["Facebook account “Facebook” lacks a permission"]
 
 
-async def test_success_clears_a_problem_and_one_that_comes_back_is_not_told_each_time(
+async def test_success_clears_a_problem_and_its_return_is_not_notified_each_time(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
     chat = await world.telegram(team)
@@ -322,7 +322,7 @@ async def test_success_clears_a_problem_and_one_that_comes_back_is_not_told_each
         assert len(await told(world)) == 2
 
 
-async def test_a_missing_permission_stops_each_automation_and_tells_of_each(
+async def test_a_missing_permission_stops_each_automation_with_a_notice_for_each(
     world: World,
     team: Team,
     pool: ConnectionPool,
@@ -345,7 +345,7 @@ async def test_a_missing_permission_stops_each_automation_and_tells_of_each(
     )
 
 
-async def test_a_dry_run_changes_nothing_whatever_it_finds(
+async def test_a_dry_run_has_no_aftermath(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
     chat = await world.telegram(team)
@@ -395,7 +395,7 @@ async def test_an_account_of_another_team_cannot_be_condemned(
     assert (await world.row("connection", foreign))["status"] == "active"
 
 
-async def test_a_late_result_condemns_nobody(
+async def test_a_late_result_condemns_no_connection(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
     connection_id = await world.facebook(team, TOKEN)
@@ -411,7 +411,7 @@ async def test_a_late_result_condemns_nobody(
     assert (await world.row("connection", connection_id))["status"] == "active"
 
 
-async def test_text_nobody_can_store_keeps_what_follows_from_it(
+async def test_unstorable_text_does_not_lose_the_aftermath(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
     connection_id = await world.facebook(team, TOKEN)
@@ -448,7 +448,7 @@ class TestLimits:
             [run] = await finish(world, worker, run_id)
         return run, last[0]
 
-    async def test_a_limit_delays_a_run_as_often_as_it_takes(
+    async def test_a_rate_limit_delays_a_run_without_using_attempts(
         self,
         world: World,
         team: Team,
@@ -468,7 +468,7 @@ class TestLimits:
         assert [row["outcome"] for row in outcomes] == ["delayed"] * 3
         assert all(event.retry_at is not None for event in await announced.of(RunFailed))
 
-    async def test_but_not_for_longer_than_a_day(
+    async def test_a_rate_limit_delays_a_run_by_a_day_at_most(
         self, world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
     ) -> None:
         began = datetime.now(UTC) - timedelta(hours=23)
@@ -483,7 +483,7 @@ class TestLimits:
         assert run["status"] == "failed"
         assert last, "it could still make the best of it"
 
-    async def test_nor_beyond_the_time_it_may_start(
+    async def test_a_rate_limit_does_not_delay_a_run_beyond_its_expiry(
         self, world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
     ) -> None:
         expires = datetime.now(UTC) + timedelta(minutes=5)
@@ -492,7 +492,7 @@ class TestLimits:
         assert run["status"] == "retrying"
         assert run["available_at"] < expires - timedelta(seconds=55)
 
-    async def test_an_owner_may_want_no_delay(
+    async def test_a_policy_can_exclude_rate_limits_from_retry(
         self, world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
     ) -> None:
         run_id = await world.run(team, await automate(None, retry={"never": ["rate"]}))

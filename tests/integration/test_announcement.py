@@ -32,9 +32,7 @@ class Newer(Handler[NewerConfig]):
         raise NotImplementedError
 
 
-async def test_a_kind_is_announced_with_the_schema_of_its_configuration(
-    world: World, pool: ConnectionPool
-) -> None:
+async def test_a_type_is_announced_with_its_configuration_schema(world: World, pool: ConnectionPool) -> None:
     await announce(pool, {SCRIPTED: Scripted(succeed)})
     [row] = await world.sql.fetch("SELECT * FROM automation_type")
     assert (row["type"], row["title"], row["config_schema"]) == (
@@ -51,9 +49,7 @@ async def test_a_newer_executor_announces_its_own_schema(world: World, pool: Con
     assert (row["title"], row["config_schema"]) == ("Scripted, newer", NewerConfig.model_json_schema())
 
 
-async def test_executors_that_start_together_do_not_hinder_each_other(
-    world: World, pool: ConnectionPool
-) -> None:
+async def test_executors_that_start_together_do_not_deadlock(world: World, pool: ConnectionPool) -> None:
     names = [f"kind-{number}" for number in range(20)]
     handlers = {name: type(name, (Scripted,), {"name": name})(succeed) for name in names}
     backwards = dict(reversed(handlers.items()))

@@ -100,7 +100,7 @@ class Taker:
         self.taken += traceparents
 
 
-async def test_what_a_stopping_process_did_not_claim_comes_to_its_successor(
+async def test_unclaimed_records_of_a_stopping_process_are_redelivered(
     kafka: KafkaSettings, producer: AIOKafkaProducer
 ) -> None:
     runs = await announce(kafka, producer, 5)
@@ -117,7 +117,7 @@ async def test_what_a_stopping_process_did_not_claim_comes_to_its_successor(
     assert successor.taken == runs
 
 
-async def test_a_fault_of_the_database_delays_the_batch_and_skips_nothing(
+async def test_a_database_error_delays_the_batch_and_skips_no_record(
     kafka: KafkaSettings, producer: AIOKafkaProducer
 ) -> None:
     runs = await announce(kafka, producer, 3)
@@ -145,7 +145,7 @@ async def test_a_defect_in_one_batch_does_not_jam_the_lane(
     assert taker.taken == more
 
 
-async def test_a_consumer_that_has_not_begun_is_not_well(
+async def test_a_consumer_that_has_not_polled_is_not_ready(
     kafka: KafkaSettings, producer: AIOKafkaProducer
 ) -> None:
     taker = Taker()

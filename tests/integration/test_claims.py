@@ -88,7 +88,7 @@ async def test_only_a_queued_run_is_claimed(
     assert await world.row("automation_run", run_id) == before
 
 
-async def test_a_run_that_expired_is_not_started(
+async def test_an_expired_run_is_not_started(
     world: World, team: Team, automation_id: UUID, claims: Claims
 ) -> None:
     past = datetime.now(UTC) - timedelta(hours=1)
@@ -97,7 +97,7 @@ async def test_a_run_that_expired_is_not_started(
     assert await claims.claim_waiting(Lane.NORMAL, limit=5, waited_seconds=1) == []
 
 
-async def test_what_waited_too_long_is_found_without_an_event(
+async def test_the_sweep_finds_runs_whose_event_was_lost(
     world: World, team: Team, automation_id: UUID, claims: Claims
 ) -> None:
     now = datetime.now(UTC)
@@ -142,7 +142,7 @@ async def test_a_run_knows_the_kind_of_its_destination(world: World, team: Team,
     assert [claimed[run] for run in runs] == ["telegram", "webhook", None]
 
 
-async def test_an_unreadable_token_is_left_out_and_stops_nobody(
+async def test_an_unreadable_token_is_left_out_and_stops_no_run(
     world: World, team: Team, pool: ConnectionPool
 ) -> None:
     await world.facebook(team, "sealed-with-another-key")
@@ -156,7 +156,7 @@ async def test_an_unreadable_token_is_left_out_and_stops_nobody(
 
 
 @pytest.mark.parametrize("platforms", ["null", "7", '"facebook"', '{"facebook": 1}'])
-async def test_platforms_nobody_can_read_are_none(
+async def test_an_unreadable_list_of_platforms_counts_as_empty(
     world: World, team: Team, claims: Claims, platforms: str
 ) -> None:
     await world.facebook(team)
@@ -182,7 +182,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_batch(
     assert counts[1] == counts[2], statements
 
 
-async def test_a_crash_in_the_middle_of_a_claim_leaves_the_run_to_others(
+async def test_a_crash_during_a_claim_leaves_the_run_claimable(
     world: World,
     team: Team,
     automation_id: UUID,

@@ -73,7 +73,7 @@ async def clean(pool: ConnectionPool, **options: Any) -> dict[str, int]:
     return await Cleanup(pool, lease, retention=RETENTION, interval=PASS, **options).run(term)
 
 
-async def test_what_is_older_than_its_retention_goes_and_nothing_else(
+async def test_only_rows_past_their_retention_are_deleted(
     world: World, past: Past, pool: ConnectionPool
 ) -> None:
     for status in ("completed", "failed", "cancelled", "skipped"):
@@ -98,7 +98,7 @@ async def test_what_is_older_than_its_retention_goes_and_nothing_else(
     }
 
 
-async def test_logs_go_before_their_runs(world: World, past: Past, pool: ConnectionPool) -> None:
+async def test_logs_are_deleted_before_their_runs(world: World, past: Past, pool: ConnectionPool) -> None:
     line = [{"event": "figures collected"}]
     old, young = await past.run(31, logs=line), await past.run(29, logs=line)
     assert (await clean(pool))["run_logs"] == 1
@@ -106,14 +106,14 @@ async def test_logs_go_before_their_runs(world: World, past: Past, pool: Connect
     assert (await world.row("automation_run", young))["logs"] == line
 
 
-async def test_it_takes_many_bounded_batches(world: World, past: Past, pool: ConnectionPool) -> None:
+async def test_cleanup_works_in_bounded_batches(world: World, past: Past, pool: ConnectionPool) -> None:
     for number in range(25):
         await past.run(91 + number)
     assert (await clean(pool, batch=4))["runs"] == 25
     assert await ids(world, "automation_run") == set()
 
 
-async def test_dead_tokens_are_wiped_and_their_connections_stay(
+async def test_dead_tokens_are_wiped_and_their_connections_kept(
     world: World, team: Team, past: Past, pool: ConnectionPool
 ) -> None:
     now = datetime.now(UTC)
@@ -169,7 +169,7 @@ async def test_download_tokens_that_have_expired_are_wiped(
     assert kept == "fresh"
 
 
-async def test_what_the_services_keep_for_themselves(
+async def test_internal_tables_are_cleaned_up_too(
     world: World, team: Team, past: Past, pool: ConnectionPool
 ) -> None:
     now = datetime.now(UTC)
@@ -198,7 +198,7 @@ async def test_what_the_services_keep_for_themselves(
     assert await world.sql.fetchval("SELECT count(*) FROM reign") == 1, "the present leader's"
 
 
-async def test_a_deposed_leader_cleans_nothing(world: World, past: Past, pool: ConnectionPool) -> None:
+async def test_a_deposed_leader_deletes_nothing(world: World, past: Past, pool: ConnectionPool) -> None:
     old = await past.run(91)
     lease, term = await lead(pool)
     await depose(pool)
@@ -207,7 +207,7 @@ async def test_a_deposed_leader_cleans_nothing(world: World, past: Past, pool: C
     assert await ids(world, "automation_run") == {old}
 
 
-async def test_a_new_leader_goes_on_where_the_old_one_left(
+async def test_a_new_leader_continues_the_old_ones_cleanup(
     world: World, past: Past, pool: ConnectionPool
 ) -> None:
     lease, term = await lead(pool)
@@ -219,14 +219,16 @@ async def test_a_new_leader_goes_on_where_the_old_one_left(
     assert PASS - 60 < await successor.seconds_to_next() <= PASS
 
 
-async def test_what_it_forgot_is_remembered(world: World, past: Past, pool: ConnectionPool) -> None:
+async def test_the_start_of_the_kept_history_is_recorded(
+    world: World, past: Past, pool: ConnectionPool
+) -> None:
     await clean(pool)
     value = await world.sql.fetchval("SELECT value FROM fact WHERE name = $1", KEPT_SINCE)
     since = datetime.fromisoformat(value)
     assert abs(datetime.now(UTC) - 90 * DAY - since) < timedelta(minutes=1)
 
 
-async def test_a_run_somebody_holds_waits_for_the_next_pass(
+async def test_a_locked_run_is_left_to_the_next_pass(
     world: World, past: Past, pool: ConnectionPool, database_url: str
 ) -> None:
     old, held = await past.run(91), await past.run(92)

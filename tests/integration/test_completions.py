@@ -142,7 +142,7 @@ async def _another(world: World, run: ClaimedRun) -> UUID:
     return run_id
 
 
-async def test_a_retry_waits_its_time_and_is_announced_with_it(
+async def test_a_retry_is_delayed_and_announced_with_its_time(
     world: World, claimed: Claimed, completions: Completions, announced: Announcements
 ) -> None:
     claim = await claimed()
@@ -159,7 +159,7 @@ async def test_a_retry_waits_its_time_and_is_announced_with_it(
     assert (automation["run_count"], automation["error_count"]) == (0, 0), "it has not ended yet"
 
 
-async def test_what_was_handed_back_does_not_count_as_an_attempt(
+async def test_a_handed_back_run_does_not_use_an_attempt(
     world: World, claimed: Claimed, completions: Completions
 ) -> None:
     claim = await claimed(max_attempts=1)
@@ -168,7 +168,7 @@ async def test_what_was_handed_back_does_not_count_as_an_attempt(
     assert (run["status"], run["attempt"], run["uncounted"]) == ("retrying", 1, 1)
 
 
-async def test_a_run_somebody_cancelled_gets_no_other_attempt(
+async def test_a_run_with_a_cancellation_request_is_not_retried(
     world: World, claimed: Claimed, completions: Completions, announced: Announcements
 ) -> None:
     claim = await claimed()
@@ -181,7 +181,7 @@ async def test_a_run_somebody_cancelled_gets_no_other_attempt(
     assert "requested" in event.reason
 
 
-async def test_a_cancelled_run_says_so(
+async def test_a_cancelled_run_is_recorded_as_cancelled(
     world: World, claimed: Claimed, completions: Completions, announced: Announcements
 ) -> None:
     claim = await claimed()
@@ -193,7 +193,7 @@ async def test_a_cancelled_run_says_so(
     assert event.reason == "cancelled on request"
 
 
-async def test_a_run_that_a_later_slot_replaced_says_which(
+async def test_a_superseded_run_names_the_later_slot(
     world: World, claimed: Claimed, completions: Completions, announced: Announcements
 ) -> None:
     claim = await claimed()
@@ -229,7 +229,7 @@ async def test_a_late_result_of_a_superseded_attempt_leaves_no_trace(
     assert await world.sql.fetchval("SELECT outcome FROM run_attempt") == "lost"
 
 
-async def test_of_two_attempts_in_one_group_only_the_present_one_counts(
+async def test_only_the_current_attempt_of_a_group_is_recorded(
     world: World, pool: ConnectionPool, claimed: Claimed, completions: Completions, announced: Announcements
 ) -> None:
     """A worker that was frozen may claim again what it is still running: both results come at once."""
@@ -269,7 +269,7 @@ async def test_a_result_is_recorded_once(
     assert await world.sql.fetchval("SELECT count(*) FROM delivery") == 1
 
 
-async def test_a_destination_that_was_deleted_meanwhile_gets_nothing_and_stops_nobody(
+async def test_a_deleted_destination_gets_no_delivery_and_fails_no_run(
     world: World,
     claimed: Claimed,
     completions: Completions,
@@ -300,7 +300,7 @@ async def test_each_run_of_a_group_keeps_its_own_log(
         assert (await world.row("automation_run", run.id))["logs"] == lines
 
 
-async def test_the_log_goes_on_with_the_next_attempt(
+async def test_the_next_attempt_appends_to_the_log(
     world: World, claimed: Claimed, completions: Completions
 ) -> None:
     first = await claimed()
@@ -312,7 +312,7 @@ async def test_the_log_goes_on_with_the_next_attempt(
     assert [entry["event"] for entry in logs] == ["first", "second", "third"]
 
 
-async def test_messages_without_a_destination_go_nowhere(
+async def test_messages_without_a_destination_are_not_delivered(
     world: World, team: Team, claimed: Claimed, completions: Completions, announced: Announcements
 ) -> None:
     [automation_id] = await world.automations(team, None)
@@ -321,7 +321,7 @@ async def test_messages_without_a_destination_go_nowhere(
     assert await announced.of(NotificationRequested) == []
 
 
-async def test_a_run_that_was_deleted_meanwhile_is_nobodys_concern(
+async def test_the_result_of_a_deleted_run_is_dropped(
     world: World, claimed: Claimed, completions: Completions, announced: Announcements
 ) -> None:
     deleted, kept = await claimed(), await claimed()
@@ -330,7 +330,7 @@ async def test_a_run_that_was_deleted_meanwhile_is_nobodys_concern(
     assert [event.run_id for event in await announced.of(RunCompleted)] == [kept.id]
 
 
-async def test_a_failure_in_the_middle_leaves_everything_as_it_was(
+async def test_an_error_while_writing_rolls_everything_back(
     world: World,
     claimed: Claimed,
     completions: Completions,

@@ -109,7 +109,7 @@ async def _failed(sync: Syncing, http: httpx.AsyncClient, **context: Any) -> Pla
     return failed.value
 
 
-async def test_schema_and_table_are_made_on_request_and_filled(
+async def test_schema_and_table_are_created_on_request_and_filled(
     build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient
 ) -> None:
     sync = await build()
@@ -137,7 +137,7 @@ async def test_schema_and_table_are_made_on_request_and_filled(
     }
 
 
-async def test_restated_days_take_the_place_of_what_was_there(
+async def test_restated_days_replace_earlier_rows(
     build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient, ads: FakeAds
 ) -> None:
     sync = await build(accounts=["act_1"])
@@ -153,7 +153,7 @@ async def test_restated_days_take_the_place_of_what_was_there(
     assert outcome.result["statements"] == []
 
 
-async def test_a_first_run_begins_where_it_is_asked_to(
+async def test_a_first_run_begins_at_the_configured_day(
     build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient
 ) -> None:
     sync = await build(start_date="2026-01-01")
@@ -161,7 +161,7 @@ async def test_a_first_run_begins_where_it_is_asked_to(
     assert outcome.result["rows"] == await store.fetchval(f"SELECT count(*) FROM {TABLE}") == 2 * 324
 
 
-async def test_doing_it_twice_does_no_harm(
+async def test_repeating_a_sync_changes_nothing(
     build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient
 ) -> None:
     sync = await build()
@@ -172,7 +172,7 @@ async def test_doing_it_twice_does_no_harm(
     assert await _days(store) == before
 
 
-async def test_two_at_once_agree(
+async def test_two_concurrent_syncs_agree(
     build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient
 ) -> None:
     one, other = await build(), await build()
@@ -184,7 +184,7 @@ async def test_two_at_once_agree(
     assert len(await _days(store)) == 6
 
 
-async def test_more_than_a_statement_holds_is_one_transaction(
+async def test_rows_beyond_one_statement_share_a_transaction(
     build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient, ads: FakeAds
 ) -> None:
     ads.campaign_values = lambda account, days: {
@@ -196,7 +196,7 @@ async def test_more_than_a_statement_holds_is_one_transaction(
     assert await store.fetchval(f"SELECT count(DISTINCT xmin::text) FROM {TABLE}") == 1
 
 
-async def test_a_campaign_that_is_restated_out_of_existence_goes(
+async def test_a_campaign_missing_from_restated_days_is_deleted(
     build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient, ads: FakeAds
 ) -> None:
     ads.accounts = [ad_account("act_1")]
@@ -215,7 +215,7 @@ async def test_a_campaign_that_is_restated_out_of_existence_goes(
     }
 
 
-async def test_a_table_of_the_users_own_keeps_what_is_not_ours(
+async def test_other_columns_of_the_users_table_are_kept(
     build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient
 ) -> None:
     sync = await build(accounts=["act_1"])
@@ -227,7 +227,7 @@ async def test_a_table_of_the_users_own_keeps_what_is_not_ours(
     assert await store.fetchval(f"SELECT count(*) FROM {TABLE} WHERE note = 'mine'") == 4
 
 
-async def test_names_no_json_and_no_postgresql_can_hold_are_taken(
+async def test_names_with_unstorable_characters_are_accepted(
     build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient, ads: FakeAds
 ) -> None:
     ads.accounts = [ad_account("act_1", name="Sh\x00op \ud83d'; DROP TABLE x; --")]
@@ -238,7 +238,7 @@ async def test_names_no_json_and_no_postgresql_can_hold_are_taken(
 
 
 class TestWhatIsMissing:
-    async def test_it_is_told_as_what_to_run_and_nothing_is_done(
+    async def test_a_missing_table_is_reported_with_the_sql_to_run(
         self, build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient
     ) -> None:
         sync = await build(create_schema=False)
@@ -249,7 +249,7 @@ class TestWhatIsMissing:
         await sync.attempt(http)
         assert len(await _days(store)) == 6
 
-    async def test_a_dry_run_shows_it_and_does_nothing(
+    async def test_a_dry_run_shows_the_sql_and_changes_nothing(
         self, build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient
     ) -> None:
         sync = await build()
@@ -261,7 +261,7 @@ class TestWhatIsMissing:
         assert outcome.state is None
         assert await store.fetchval("SELECT to_regnamespace('\"Ads\"') IS NULL")
 
-    async def test_what_cannot_be_stored_changes_nothing(
+    async def test_rows_that_cannot_be_stored_change_nothing(
         self, build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient, ads: FakeAds
     ) -> None:
         sync = await build()
@@ -274,7 +274,7 @@ class TestWhatIsMissing:
 
 
 class TestRefusals:
-    async def test_a_wrong_password_asks_for_a_new_connection(
+    async def test_a_wrong_password_requires_reconnecting(
         self, build: Build, store_url: str, http: httpx.AsyncClient
     ) -> None:
         parts = urlsplit(store_url)
@@ -286,13 +286,13 @@ class TestRefusals:
         assert "wr0ng" not in str(error)
         assert str(parts.username) not in str(error)
 
-    async def test_a_missing_database_is_told(
+    async def test_a_missing_database_is_reported(
         self, build: Build, store_url: str, http: httpx.AsyncClient
     ) -> None:
         error = await _failed(await build(dsn=store_url.rpartition("/")[0] + "/nowhere"), http)
         assert (error.consequence, error.code) == (Consequence.INVALID, "3D000")
 
-    async def test_a_missing_permission_is_told(
+    async def test_a_missing_permission_is_reported(
         self, build: Build, store: asyncpg.Connection[asyncpg.Record], store_url: str, http: httpx.AsyncClient
     ) -> None:
         parts = urlsplit(store_url)
@@ -305,7 +305,7 @@ class TestRefusals:
         assert (error.consequence, error.code) == (Consequence.PERM, "42501")
         assert "permission denied for database" in error.detail
 
-    async def test_a_closed_port_is_tried_again(
+    async def test_a_closed_port_is_retried(
         self, build: Build, store_url: str, encryption_keys: str, ads: FakeAds, http: httpx.AsyncClient
     ) -> None:
         sync = await build(dsn="postgresql://bob:s3cr3t-dsn@127.0.0.1:1/x")
@@ -314,7 +314,7 @@ class TestRefusals:
         assert (error.consequence, error.code) == (Consequence.TRANSIENT, "refused")
         assert "127.0.0.1" not in str(error)
 
-    async def test_security_that_is_asked_for_is_insisted_on(
+    async def test_a_required_tls_mode_is_enforced(
         self, build: Build, store_url: str, http: httpx.AsyncClient
     ) -> None:
         # The test server has no TLS.
@@ -334,14 +334,12 @@ class TestRefusals:
             "postgresql://bob:s3cr3t-dsn@2130706433/x",
         ],
     )
-    async def test_private_hosts_are_not_connected_to(
-        self, build: Build, http: httpx.AsyncClient, dsn: str
-    ) -> None:
+    async def test_private_hosts_are_refused(self, build: Build, http: httpx.AsyncClient, dsn: str) -> None:
         error = await _failed(await build(dsn=dsn, allowed=False), http)
         assert (error.consequence, error.code) == (Consequence.INVALID, "blocked_address")
         assert "s3cr3t" not in str(error)
 
-    async def test_a_connection_that_is_not_there_must_be_connected(
+    async def test_a_missing_connection_must_be_connected(
         self, build: Build, http: httpx.AsyncClient
     ) -> None:
         sync = await build()
@@ -351,7 +349,7 @@ class TestRefusals:
         assert error.connection_id is None
         assert error.detail.startswith("connection_id: ")
 
-    async def test_at_the_last_attempt_what_can_be_read_is_stored(
+    async def test_the_last_attempt_stores_the_accounts_it_could_read(
         self, build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient, ads: FakeAds
     ) -> None:
         ads.refusals = {"act_2": refusal(Consequence.TRANSIENT)}
@@ -365,7 +363,7 @@ class TestRefusals:
         assert [fault.consequence for fault in outcome.faults] == [Consequence.TRANSIENT]
 
 
-async def test_a_locked_table_lets_a_cancelled_run_go_and_keeps_nothing(
+async def test_cancelling_a_run_that_waits_for_a_locked_table_stores_nothing(
     build: Build, store: asyncpg.Connection[asyncpg.Record], http: httpx.AsyncClient, world: World
 ) -> None:
     sync = await build()

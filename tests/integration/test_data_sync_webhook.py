@@ -98,7 +98,7 @@ async def http(receiver: Receiver) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_rows_come_in_numbered_chunks_of_bounded_size(
+async def test_rows_are_sent_in_numbered_chunks_of_bounded_size(
     sync: Syncing, receiver: Receiver, http: httpx.AsyncClient
 ) -> None:
     outcome = await sync.attempt(http)
@@ -131,7 +131,7 @@ async def test_rows_come_in_numbered_chunks_of_bounded_size(
     )
 
 
-async def test_the_next_attempt_goes_on_after_the_last_chunk_that_was_taken(
+async def test_the_next_attempt_resumes_after_the_last_accepted_chunk(
     sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, ads: FakeAds
 ) -> None:
     receiver.answers = [httpx.Response(200), httpx.Response(200), httpx.Response(500, text="oh\nno")]
@@ -152,7 +152,7 @@ async def test_the_next_attempt_goes_on_after_the_last_chunk_that_was_taken(
     assert len(outcome.state["watermarks"]) == 3
 
 
-async def test_a_chunk_whose_answer_was_lost_comes_again_under_its_id(
+async def test_a_chunk_whose_response_was_lost_is_resent_with_its_id(
     sync: Syncing, receiver: Receiver, http: httpx.AsyncClient
 ) -> None:
     def hang_up(number: int) -> None:
@@ -170,7 +170,7 @@ async def test_a_chunk_whose_answer_was_lost_comes_again_under_its_id(
     assert len(set(ids)) == 4
 
 
-async def test_a_second_run_reads_what_is_new_and_what_may_be_restated(
+async def test_a_second_run_reads_new_days_and_days_that_may_be_restated(
     sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, world: World
 ) -> None:
     await sync.recorded(await sync.attempt(http))
@@ -183,7 +183,7 @@ async def test_a_second_run_reads_what_is_new_and_what_may_be_restated(
     assert await world.sql.fetchval("SELECT count(*) FROM sync_batch") == 1
 
 
-async def test_nothing_is_kept_of_a_chunk_that_was_taken(
+async def test_the_body_of_an_accepted_chunk_is_wiped(
     sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, world: World
 ) -> None:
     await sync.attempt(http)
@@ -191,7 +191,7 @@ async def test_nothing_is_kept_of_a_chunk_that_was_taken(
     assert await world.sql.fetchval("SELECT sum(rows) FROM sync_chunk") == 1_890
 
 
-async def test_an_attempt_that_was_taken_over_sends_no_more(
+async def test_a_superseded_attempt_sends_nothing(
     sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, world: World
 ) -> None:
     context = await sync.context(http)
@@ -204,7 +204,7 @@ async def test_an_attempt_that_was_taken_over_sends_no_more(
     assert len(receiver.rows) == 1_890
 
 
-async def test_an_attempt_that_is_taken_over_while_it_sends_stops(
+async def test_an_attempt_superseded_while_sending_stops(
     sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, world: World, pool: ConnectionPool
 ) -> None:
     async def receive(request: httpx.Request) -> httpx.Response:
@@ -217,7 +217,7 @@ async def test_an_attempt_that_is_taken_over_while_it_sends_stops(
     assert len(receiver.seen) == 1
 
 
-async def test_a_configuration_changed_between_attempts_begins_anew(
+async def test_a_configuration_changed_between_attempts_starts_a_new_batch(
     sync: Syncing, receiver: Receiver, http: httpx.AsyncClient
 ) -> None:
     receiver.answers = [httpx.Response(200), httpx.Response(500)]
@@ -258,7 +258,7 @@ class TestAnswers:
         assert (failed.value.consequence, failed.value.http_status) == (consequence, status)
         assert len(receiver.seen) == 1
 
-    async def test_a_secret_the_receiver_repeats_is_not_shown(
+    async def test_a_secret_echoed_by_the_receiver_is_redacted(
         self, sync: Syncing, receiver: Receiver, http: httpx.AsyncClient
     ) -> None:
         planted = PlantedSecrets()
@@ -269,7 +269,7 @@ class TestAnswers:
                 await sync.attempt(http)
             assert not planted.look([("an error", failed.value.detail)])
 
-    async def test_a_receiver_that_paces_us_is_kept_to(
+    async def test_a_short_retry_after_of_the_receiver_is_waited_for(
         self, sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, waits: list[float]
     ) -> None:
         receiver.answers = [httpx.Response(429, headers={"retry-after": "7"}) for _ in range(2)]
@@ -277,7 +277,7 @@ class TestAnswers:
         assert waits == [7.0, 7.0]
         assert len(receiver.rows) == 1_890
 
-    async def test_one_that_asks_for_long_fails_the_attempt(
+    async def test_a_long_retry_after_fails_the_attempt(
         self, sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, waits: list[float]
     ) -> None:
         receiver.answers = [httpx.Response(429, headers={"retry-after": "600"})]
@@ -285,7 +285,7 @@ class TestAnswers:
             await sync.attempt(http)
         assert (failed.value.retry_after, waits) == (600.0, [])
 
-    async def test_a_body_that_never_ends_is_no_obstacle(self, sync: Syncing, receiver: Receiver) -> None:
+    async def test_an_endless_response_body_does_not_block(self, sync: Syncing, receiver: Receiver) -> None:
         class Endless(httpx.AsyncByteStream):
             async def __aiter__(self) -> AsyncIterator[bytes]:
                 while True:
@@ -301,7 +301,7 @@ class TestAnswers:
 
 
 class TestWhereTo:
-    async def test_a_destination_says_where_to(
+    async def test_the_destination_gives_the_address(
         self, sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, world: World, team: Team
     ) -> None:
         sync.config = {
@@ -342,7 +342,7 @@ class TestWhereTo:
         assert failed.value.code == code
         assert receiver.seen == []
 
-    async def test_another_teams_destination_is_none(
+    async def test_another_teams_destination_is_not_used(
         self, sync: Syncing, http: httpx.AsyncClient, world: World
     ) -> None:
         others = await world.webhook(await world.team("Southwind"), URL, SECRET)
@@ -370,7 +370,7 @@ class TestWhereTo:
 
 
 class TestRefusals:
-    async def test_what_could_still_come_is_waited_for(
+    async def test_a_transient_read_error_fails_the_attempt_before_sending(
         self, sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, ads: FakeAds
     ) -> None:
         ads.refusals = {"act_2": refusal(Consequence.RATE, retry_after=90)}
@@ -379,7 +379,7 @@ class TestRefusals:
         assert failed.value.retry_after == 90
         assert receiver.seen == []
 
-    async def test_what_is_refused_for_good_is_named_and_not_marked_as_passed_on(
+    async def test_an_unreadable_account_is_named_and_keeps_its_watermark(
         self, sync: Syncing, receiver: Receiver, http: httpx.AsyncClient, ads: FakeAds
     ) -> None:
         ads.refusals = {"act_2": refusal(Consequence.PERM)}

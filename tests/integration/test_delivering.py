@@ -128,7 +128,7 @@ async def test_only_a_queued_delivery_is_claimed_by_its_event(
     assert await claims.claim({delivery_id: None}) == []
 
 
-async def test_a_refusal_that_may_pass_is_tried_again_by_the_channels_schedule(
+async def test_a_transient_refusal_is_retried_by_the_channels_schedule(
     world: World,
     team: Team,
     destination_id: UUID,
@@ -151,7 +151,7 @@ async def test_a_refusal_that_may_pass_is_tried_again_by_the_channels_schedule(
     assert event.retry_at == delivery["next_attempt_at"]
 
 
-async def test_a_refusal_for_good_ends_the_delivery(
+async def test_a_permanent_refusal_fails_the_delivery(
     world: World,
     team: Team,
     destination_id: UUID,
@@ -170,7 +170,7 @@ async def test_a_refusal_for_good_ends_the_delivery(
     assert (await world.row("destination", destination_id))["status"] == "active"
 
 
-async def test_the_end_of_the_schedule_ends_the_delivery(
+async def test_an_exhausted_retry_schedule_fails_the_delivery(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     delivery_id = await world.delivery(team, destination_id, attempt=TELEGRAM_SCHEDULE.max_attempts - 1)
@@ -181,7 +181,7 @@ async def test_the_end_of_the_schedule_ends_the_delivery(
 
 
 @pytest.mark.parametrize("consequence", [Consequence.GONE, Consequence.REAUTH])
-async def test_a_receiver_that_is_gone_disables_its_destination_and_fails_what_follows(
+async def test_a_gone_receiver_disables_its_destination_and_fails_later_deliveries(
     world: World,
     team: Team,
     destination_id: UUID,
@@ -203,7 +203,7 @@ async def test_a_receiver_that_is_gone_disables_its_destination_and_fails_what_f
     assert len(notifier.channel.parcels) == 1, "nobody was asked again"
 
 
-async def test_a_chat_that_moved_is_found_at_its_new_place(
+async def test_a_migrated_chat_is_followed_to_its_new_id(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     async def moved(_parcel: Parcel) -> Receipt:
@@ -217,7 +217,7 @@ async def test_a_chat_that_moved_is_found_at_its_new_place(
     assert (await world.row("destination", destination_id))["config"] == {"chat_id": -100_4711}
 
 
-async def test_being_told_to_wait_does_not_use_up_the_schedule(
+async def test_a_retry_after_does_not_use_up_the_schedule(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     delivery_id = await world.delivery(
@@ -230,7 +230,7 @@ async def test_being_told_to_wait_does_not_use_up_the_schedule(
     assert delivery["next_attempt_at"] > datetime.now(UTC) + timedelta(seconds=110)
 
 
-async def test_what_would_exceed_a_limit_is_put_off_without_asking(
+async def test_a_delivery_over_the_rate_limit_is_postponed_without_sending(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     deliveries = [await world.delivery(team, destination_id) for _ in range(3)]
@@ -244,7 +244,7 @@ async def test_what_would_exceed_a_limit_is_put_off_without_asking(
     assert (put_off["uncounted"], len(notifier.channel.parcels)) == (1, 2)
 
 
-async def test_an_answer_that_never_came_is_recorded_as_unknown(
+async def test_a_missing_response_is_recorded_as_unknown(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     lost = OutcomeUnknown("no answer within 15 s; it may have been delivered", Consequence.TRANSIENT)
@@ -295,7 +295,7 @@ async def test_a_crash_between_two_parts_does_not_repeat_the_first(
     assert again.id == delivery_id, "the same idempotency key"
 
 
-async def test_a_notifier_that_dies_between_picture_and_text_repeats_neither(
+async def test_a_crash_between_picture_and_text_repeats_neither(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     calls: list[str] = []
@@ -329,7 +329,7 @@ async def test_a_notifier_that_dies_between_picture_and_text_repeats_neither(
     assert delivery["progress"] == {"sent": [1, 2, 3], "parts": 3}
 
 
-async def test_a_silent_notifiers_deliveries_go_on_and_the_record_says_that_nobody_knows(
+async def test_a_lost_notifiers_deliveries_are_retried_and_recorded_as_unknown(
     world: World,
     team: Team,
     destination_id: UUID,
@@ -355,7 +355,7 @@ async def test_a_silent_notifiers_deliveries_go_on_and_the_record_says_that_nobo
     assert (event.delivery_id, event.retry_at) == (lost, delivery["next_attempt_at"])
 
 
-async def test_the_outcome_of_a_delivery_that_was_taken_away_is_refused(
+async def test_the_outcome_of_a_reclaimed_delivery_is_refused(
     world: World,
     team: Team,
     destination_id: UUID,
@@ -381,7 +381,7 @@ async def test_the_outcome_of_a_delivery_that_was_taken_away_is_refused(
     assert await announced.all() == []
 
 
-async def test_stopping_hands_back_what_was_not_sent_and_calls_unknown_what_was(
+async def test_stopping_hands_back_unsent_deliveries_and_records_sent_ones_as_unknown(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     deliveries = [await world.delivery(team, destination_id) for _ in range(3)]
@@ -402,7 +402,7 @@ async def test_stopping_hands_back_what_was_not_sent_and_calls_unknown_what_was(
     assert notifier.delivering.used == 0
 
 
-async def test_what_waits_for_its_turn_under_a_limit_is_handed_back_unsent(
+async def test_stopping_hands_back_deliveries_that_wait_for_a_rate_limit(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     deliveries = [await world.delivery(team, destination_id) for _ in range(2)]
@@ -433,7 +433,7 @@ async def test_a_disabled_destination_fails_at_once(
     assert "the bot was blocked" in delivery["error_message"]
 
 
-async def test_a_secret_nobody_can_open_fails_with_that_reason(
+async def test_an_unreadable_secret_fails_the_delivery_with_that_reason(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool
 ) -> None:
     delivery_id = await world.delivery(team, destination_id)
@@ -445,7 +445,7 @@ async def test_a_secret_nobody_can_open_fails_with_that_reason(
     assert "secret cannot be opened" in delivery["error_message"]
 
 
-async def test_a_channel_nobody_has_here_fails_with_that_reason(
+async def test_an_unknown_channel_fails_the_delivery_with_that_reason(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     delivery_id = await world.delivery(team, await world.webhook(team, "https://example.org/hook"))
@@ -468,7 +468,7 @@ async def test_a_channel_nobody_has_here_fails_with_that_reason(
     ],
     ids=["message", "null message", "config", "number config", "quiet hours", "list of quiet hours"],
 )
-async def test_one_unreadable_row_harms_no_neighbour(
+async def test_one_unreadable_row_fails_alone(
     world: World,
     team: Team,
     destination_id: UUID,
@@ -490,7 +490,7 @@ async def test_one_unreadable_row_harms_no_neighbour(
 
 
 @pytest.mark.parametrize("text", ["nul \x00", "lone \ud83d"], ids=["nul", "surrogate"])
-async def test_an_answer_nobody_can_store_keeps_what_follows_from_it(
+async def test_an_unstorable_response_does_not_lose_the_outcome(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing, text: str
 ) -> None:
     delivery_id, later = [await world.delivery(team, destination_id) for _ in range(2)]
@@ -527,7 +527,7 @@ async def test_an_unexpected_error_shows_its_type_and_hides_its_text(
     assert any("KeyError" in str(entry.get("exception", "")) for entry in logs), "an operator can find it"
 
 
-async def test_a_delivery_whose_destination_was_deleted_is_gone_with_it(
+async def test_deleting_a_destination_deletes_its_deliveries(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     other = await world.telegram(team, chat_id=4712)
@@ -542,7 +542,7 @@ async def test_a_delivery_whose_destination_was_deleted_is_gone_with_it(
     assert delivery["status"] == "delivered"
 
 
-async def test_without_a_broker_retries_and_lost_events_are_found_in_postgresql(
+async def test_the_sweep_finds_retries_and_lost_events_without_a_broker(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     past = datetime.now(UTC) - timedelta(minutes=1)
@@ -574,7 +574,7 @@ async def _delivered(world: World, delivery_id: UUID) -> list[asyncpg.Record]:
     return await eventually(found)
 
 
-async def test_looking_goes_on_after_a_fault_of_the_database(
+async def test_the_sweep_continues_after_a_database_error(
     world: World, team: Team, destination_id: UUID, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     past = datetime.now(UTC) - timedelta(minutes=1)

@@ -110,7 +110,7 @@ async def test_a_due_slot_becomes_one_queued_run_and_its_event(
     assert after["last_run"] is not None
 
 
-async def test_what_is_not_due_or_not_active_is_left_alone(
+async def test_automations_not_due_or_not_active_are_not_dispatched(
     world: World, team: Team, leader: Leader, announced: Announcements
 ) -> None:
     due = ago(seconds=1)
@@ -155,7 +155,7 @@ async def test_the_database_refuses_a_second_run_for_a_slot(world: World, team: 
         )
 
 
-async def test_the_number_of_statements_does_not_grow_with_what_is_due(
+async def test_the_number_of_statements_does_not_grow_with_the_due_automations(
     database_url: str, world: World, team: Team
 ) -> None:
     late = every_minute(ago(minutes=30))
@@ -213,7 +213,7 @@ async def test_after_a_days_outage_the_latest_slot_runs_and_the_others_are_recor
 
 
 @pytest.mark.parametrize("status", ["queued", "running", "retrying"])
-async def test_a_slot_that_would_overlap_is_recorded_as_such(
+async def test_an_overlapping_slot_is_recorded_as_skipped(
     world: World, team: Team, leader: Leader, announced: Announcements, status: str
 ) -> None:
     due = ago(seconds=1)
@@ -231,7 +231,7 @@ async def test_a_slot_that_would_overlap_is_recorded_as_such(
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
-async def test_a_run_that_has_ended_is_nobodys_overlap(
+async def test_a_finished_run_does_not_count_as_overlap(
     world: World, team: Team, leader: Leader, status: str
 ) -> None:
     [automation_id] = await world.automations(team, None, next_run=ago(seconds=1))
@@ -255,7 +255,7 @@ async def test_a_run_that_has_ended_is_nobodys_overlap(
     ],
     ids=str,
 )
-async def test_a_broken_schedule_stops_its_automation_only(
+async def test_a_broken_schedule_stops_only_its_automation(
     world: World, team: Team, leader: Leader, announced: Announcements, config: object
 ) -> None:
     due = ago(seconds=1)
@@ -277,7 +277,7 @@ async def test_a_broken_schedule_stops_its_automation_only(
     assert (await automation(world, sound))["status"] == "active"
 
 
-async def test_a_time_put_there_by_sql_is_honoured_once_and_the_grid_goes_on(
+async def test_a_next_run_set_by_sql_fires_once_and_the_grid_continues(
     world: World, team: Team, leader: Leader
 ) -> None:
     grid = (datetime.now(UTC) + timedelta(hours=5)).replace(microsecond=0)
@@ -323,7 +323,7 @@ async def test_dispatchers_in_parallel_never_dispatch_twice(
     assert await world.sql.fetchval("SELECT count(*) FROM slot_skip") == 0
 
 
-async def test_an_automation_somebody_edits_holds_up_no_other(
+async def test_a_locked_automation_delays_no_other(
     world: World, team: Team, leader: Leader, database_url: str, encryption_keys: str
 ) -> None:
     edited, other = await world.automations(team, None, count=2, next_run=ago(seconds=1))
@@ -341,7 +341,7 @@ async def test_an_automation_somebody_edits_holds_up_no_other(
     assert len(await runs_of(world, edited)) == 1
 
 
-async def test_an_edit_that_was_quicker_decides_about_the_slot(
+async def test_an_edit_committed_first_decides_about_the_slot(
     world: World, team: Team, leader: Leader
 ) -> None:
     [automation_id] = await world.automations(team, None, next_run=ago(seconds=1))
@@ -390,7 +390,7 @@ async def test_every_run_has_a_trace_of_its_own_and_its_event_carries_it(
     assert telemetry.context_of(runs[0]["traceparent"])
 
 
-async def test_a_leader_that_was_deposed_writes_nothing(
+async def test_a_deposed_leader_writes_nothing(
     world: World, team: Team, leader: Leader, pool: ConnectionPool
 ) -> None:
     due = ago(minutes=5).replace(microsecond=0)

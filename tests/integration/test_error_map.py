@@ -240,7 +240,7 @@ CHECKS: dict[str, Callable[[After], None]] = {
 
 
 @pytest.mark.parametrize(("platform", "row"), CALLS, ids=str)
-async def test_what_follows_from_a_refused_call(harness: Callable[..., Any], platform: str, row: Row) -> None:
+async def test_the_aftermath_of_a_refused_call(harness: Callable[..., Any], platform: str, row: Row) -> None:
     """REFRESH here is what is refused again after the token was renewed."""
     made: RunHarness = await harness(PLATFORMS[platform].kind)
     after = await made.run(platform, ScriptedTransport(row.answer), *renewing(platform))
@@ -248,7 +248,7 @@ async def test_what_follows_from_a_refused_call(harness: Callable[..., Any], pla
 
 
 @pytest.mark.parametrize(("platform", "row"), REFRESHED, ids=str)
-async def test_a_token_that_was_refused_is_renewed_under_the_run(
+async def test_a_rejected_token_is_refreshed_during_the_run(
     harness: Callable[..., Any], platform: str, row: Row
 ) -> None:
     made: RunHarness = await harness(PLATFORMS[platform].kind)
@@ -258,7 +258,7 @@ async def test_a_token_that_was_refused_is_renewed_under_the_run(
 
 
 @pytest.mark.parametrize(("platform", "row"), RENEWALS, ids=str)
-async def test_what_follows_from_a_refused_renewal(
+async def test_the_aftermath_of_a_refused_refresh(
     harness: Callable[..., Any], platform: str, row: Row
 ) -> None:
     made: RunHarness = await harness(
@@ -272,7 +272,7 @@ async def test_what_follows_from_a_refused_renewal(
 
 
 @pytest.mark.parametrize(("platform", "row"), MISCONFIGURED, ids=str)
-async def test_the_operators_own_mistake_costs_no_run_while_the_token_lives(
+async def test_an_operators_mistake_fails_no_run_while_the_token_is_valid(
     harness: Callable[..., Any], platform: str, row: Row
 ) -> None:
     made: RunHarness = await harness(
@@ -325,7 +325,7 @@ def check_delivery(expected: str, delivery: asyncpg.Record, destination: asyncpg
 
 
 @pytest.mark.parametrize(("answer", "expected"), TELEGRAM)
-async def test_what_follows_from_telegrams_answer(
+async def test_the_consequence_of_each_telegram_response(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, answer: httpx.Response, expected: str
 ) -> None:
     accepted = httpx.Response(200, json={"ok": True, "result": {"message_id": 1}})
@@ -339,7 +339,7 @@ async def test_what_follows_from_telegrams_answer(
 
 
 @pytest.mark.parametrize(("answer", "expected"), WEBHOOK)
-async def test_what_follows_from_a_webhooks_answer(
+async def test_the_consequence_of_each_webhook_response(
     world: World,
     team: Team,
     pool: ConnectionPool,

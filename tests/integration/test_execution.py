@@ -131,7 +131,7 @@ async def test_a_permanent_error_ends_the_run(
 @pytest.mark.parametrize(
     ("attempt", "least", "most"), [(0, 2.5, 5), (1, 5, 10), (2, 10, 20)], ids=["first", "second", "third"]
 )
-async def test_a_transient_error_is_tried_again_after_a_growing_while(
+async def test_a_transient_error_is_retried_with_backoff(
     world: World,
     pool: ConnectionPool,
     ring: KeyRing,
@@ -150,7 +150,7 @@ async def test_a_transient_error_is_tried_again_after_a_growing_while(
     assert least - 0.5 < wait <= most
 
 
-async def test_a_vendors_own_wait_is_kept_to(
+async def test_a_vendors_retry_after_is_followed(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:
     run_id = await queue()
@@ -171,7 +171,7 @@ async def test_the_last_attempt_ends_the_run(
     assert (run["status"], run["attempt"]) == ("failed", 3)
 
 
-async def test_an_owner_may_rule_out_retries_of_a_kind(
+async def test_a_policy_can_exclude_error_classes_from_retry(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:
     run_id = await queue(policy={"retry": {"never": ["transient"]}})
@@ -181,7 +181,7 @@ async def test_an_owner_may_rule_out_retries_of_a_kind(
     assert run["status"] == "failed"
 
 
-async def test_a_run_that_takes_too_long_is_stopped(
+async def test_a_run_over_its_timeout_is_stopped(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:
     run_id = await queue()
@@ -202,7 +202,7 @@ async def test_a_run_that_takes_too_long_is_stopped(
     assert "0.1 s" in run["error_message"]
 
 
-async def test_a_handlers_own_timeout_is_not_the_runs(
+async def test_a_handlers_own_timeout_error_is_not_the_runs_timeout(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:
     run_id = await queue()
@@ -212,7 +212,7 @@ async def test_a_handlers_own_timeout_is_not_the_runs(
     assert run["error_code"] == "internal_error"
 
 
-async def test_a_run_somebody_cancels_is_stopped_at_the_next_heartbeat(
+async def test_a_cancelled_run_is_stopped_at_the_next_heartbeat(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:
     run_id, other = await queue(), await queue()
@@ -251,7 +251,7 @@ async def test_an_unexpected_error_shows_its_type_and_hides_its_text(
     assert any("KeyError" in str(entry.get("exception", "")) for entry in logs), "an operator can find it"
 
 
-async def test_a_vendor_that_repeats_the_token_in_its_error_reveals_it_to_nobody(
+async def test_a_token_echoed_in_a_vendors_error_is_redacted(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:
     await world.facebook(team, TOKEN)
@@ -267,7 +267,7 @@ async def test_a_vendor_that_repeats_the_token_in_its_error_reveals_it_to_nobody
 @pytest.mark.parametrize(
     ("config", "said"), [({"days": "many"}, "days"), ({"weeks": 1}, "weeks"), ([], "automation_config")]
 )
-async def test_a_configuration_the_handler_does_not_take_is_named_by_its_field(
+async def test_an_invalid_configuration_is_reported_by_field(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue, config: Any, said: str
 ) -> None:
     run_id = await queue(config=config or {})
@@ -281,7 +281,7 @@ async def test_a_configuration_the_handler_does_not_take_is_named_by_its_field(
     assert worker.handler.attempts == []
 
 
-async def test_a_kind_nobody_here_can_do_is_refused_by_name(
+async def test_an_unknown_automation_type_fails_the_run_by_name(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:
     run_id = await queue(kind="teleport")
@@ -305,7 +305,7 @@ async def test_a_kind_nobody_here_can_do_is_refused_by_name(
     ],
     ids=["nothing", "nul", "surrogate", "nan", "object", "nul in a message", "too many messages"],
 )
-async def test_a_result_nobody_can_store_fails_its_own_run_and_no_other(
+async def test_an_unstorable_result_fails_only_its_own_run(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue, outcome: Any
 ) -> None:
     poison, *sound = [await queue() for _ in range(4)]
@@ -329,7 +329,7 @@ async def test_a_result_nobody_can_store_fails_its_own_run_and_no_other(
     assert await world.sql.fetchval("SELECT count(*) FROM delivery") == 4
 
 
-async def test_an_error_text_nobody_can_store_keeps_what_follows_from_it(
+async def test_an_unstorable_error_text_does_not_lose_its_consequences(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:
     run_id = await queue()
@@ -360,7 +360,7 @@ async def test_a_lane_uses_no_more_than_its_share(
     assert worker.execution.used == 0
 
 
-async def test_an_event_on_the_wrong_lane_gives_its_place_back_where_it_was_taken(
+async def test_an_event_on_the_wrong_lane_returns_its_place_to_that_lane(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:
     run_id = await queue(lane="high")
@@ -371,7 +371,7 @@ async def test_an_event_on_the_wrong_lane_gives_its_place_back_where_it_was_take
     assert worker.execution.used == 0
 
 
-async def test_stopping_hands_back_what_is_not_finished_and_counts_no_attempt(
+async def test_stopping_hands_back_unfinished_runs_without_using_an_attempt(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, queue: Queue
 ) -> None:
     run_id = await queue(max_attempts=1)
@@ -391,7 +391,7 @@ async def test_stopping_hands_back_what_is_not_finished_and_counts_no_attempt(
     assert run["status"] == "completed", "although it had one attempt only"
 
 
-async def test_a_lost_database_connection_while_a_result_is_recorded_loses_nothing(
+async def test_a_result_survives_a_lost_database_session(
     world: World, pool: ConnectionPool, ring: KeyRing, queue: Queue, announced: Announcements
 ) -> None:
     runs = [await queue() for _ in range(3)]
@@ -436,7 +436,7 @@ async def _waits_for_a_lock(world: World) -> bool:
     return waiting
 
 
-async def test_what_a_handler_remembers_is_there_for_the_next_run_and_only_if_the_run_completed(
+async def test_a_handlers_state_is_kept_only_by_completed_runs(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     [automation] = await world.automations(team, None, kind=SCRIPTED, config={})

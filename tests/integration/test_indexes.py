@@ -21,7 +21,7 @@ from executor.runs import claims as run_claims
 from executor.runs import completions
 from notifier.deliveries import claims as delivery_claims
 from notifier.deliveries import outcomes
-from scheduler import admission, dispatch, duties, failing, relay, rescue
+from scheduler import admission, dispatch, duties, relay, repeated_failures, rescue
 from tests.support.databases import fresh_database
 
 ROWS = 100_000
@@ -106,7 +106,7 @@ HOT: dict[str, tuple[str, list[Any]]] = {
     "admission: due retries": (admission._RETRY, [500]),
     "admission: who may go": (admission._ADMIT, [500, 2_000]),
     "admission: who waited too long": (admission._EXPIRE, [500]),
-    "failing: what to stop": (failing._STOP, [500]),
+    "repeated failures: what to stop": (repeated_failures._STOP, [500]),
     "observe: runs that wait": (duties._QUEUED, []),
     "observe: the oldest event": (duties._OUTBOX_AGE, []),
     "relay: the next events": (relay._TAKE, [500]),

@@ -31,7 +31,7 @@ async def token_of(world: World, team: Team, connection_id: UUID, ring: KeyRing)
     return ring.open(row["token_sealed"], tenant_id=team.tenant_id, row_id=connection_id, column="token")
 
 
-def test_every_column_of_bytes_is_sealed_or_known_to_be_no_secret() -> None:
+def test_every_bytes_column_is_sealed_or_listed_as_public() -> None:
     plain = {"api_key.key_hash", "oauth_attempt.state_hash", "outbox.value", "sync_chunk.body"}
     columns = {
         f"{table.name}.{column.name}"
@@ -44,7 +44,7 @@ def test_every_column_of_bytes_is_sealed_or_known_to_be_no_secret() -> None:
         assert {"id", "tenant_id"} <= set(metadata.tables[column.table].columns.keys())
 
 
-async def test_afterwards_the_old_key_is_not_needed(world: World, team: Team, database_url: str) -> None:
+async def test_after_rotation_the_old_key_is_not_needed(world: World, team: Team, database_url: str) -> None:
     connection = await world.connection(
         team, ZOOM_USER, "access", refresh_token="refresh", webhook_secret="hook"
     )
@@ -62,7 +62,7 @@ async def test_afterwards_the_old_key_is_not_needed(world: World, team: Team, da
     assert sum(each.sealed for each in again) == 0
 
 
-async def test_more_than_one_batch(world: World, team: Team, database_url: str) -> None:
+async def test_rotation_works_in_batches(world: World, team: Team, database_url: str) -> None:
     for _ in range(BATCH + 3):
         await world.connection(team, FACEBOOK_USER, "token")
     [tokens, *_] = [
@@ -73,7 +73,7 @@ async def test_more_than_one_batch(world: World, team: Team, database_url: str) 
     assert (tokens.sealed, tokens.unreadable) == (BATCH + 3, [])
 
 
-async def test_what_no_key_opens_is_named_and_stops_nothing(
+async def test_unreadable_secrets_are_named_and_stop_nothing(
     world: World, team: Team, database_url: str
 ) -> None:
     good = await world.connection(team, FACEBOOK_USER, "token")
@@ -95,7 +95,7 @@ async def test_what_no_key_opens_is_named_and_stops_nothing(
     assert (await world.row("connection", lost))["token_sealed"] == foreign
 
 
-async def test_a_token_that_is_replaced_meanwhile_is_kept(
+async def test_a_token_replaced_during_rotation_is_kept(
     world: World, team: Team, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = await world.connection(team, FACEBOOK_USER, "before")

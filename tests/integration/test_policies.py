@@ -14,8 +14,8 @@ from common.ids import new_id
 from common.scheduling import get_next_run_time, parse_schedule
 from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
-from scheduler.failing import Failing
 from scheduler.lease import Lease, Term
+from scheduler.repeated_failures import RepeatedFailures
 from scheduler.zone_rules import ZoneRules
 from tests.factories import Team, World
 from tests.support.leaders import lead
@@ -50,7 +50,7 @@ class Leader:
 
     async def stop_failing(self) -> int:
         """Stop what fails again and again."""
-        failing = Failing(self._pool, self._lease, public_url="https://carillon.example/")
+        failing = RepeatedFailures(self._pool, self._lease, public_url="https://carillon.example/")
         return await failing.stop_batch(self._term)
 
     async def apply_zone_rules(self, version: str) -> int:
@@ -111,7 +111,9 @@ async def skips(world: World, automation_id: UUID) -> list[tuple[str, int, str |
 
 
 class TestCatchUp:
-    async def test_all_runs_every_missed_slot_in_turn(self, world: World, team: Team, leader: Leader) -> None:
+    async def test_catch_up_all_runs_every_missed_slot_in_order(
+        self, world: World, team: Team, leader: Leader
+    ) -> None:
         one = await automation(world, team, {"catch_up": "all"}, due=minutes_ago(45))
         await leader.dispatch()
         assert await statuses(world, one) == ["queued", "waiting", "waiting", "waiting", "waiting"]
@@ -121,22 +123,20 @@ class TestCatchUp:
             assert await leader.admit() == 1
             assert (await statuses(world, one)).count("waiting") == left
 
-    async def test_none_records_what_was_missed(self, world: World, team: Team, leader: Leader) -> None:
+    async def test_catch_up_none_records_missed_slots(self, world: World, team: Team, leader: Leader) -> None:
         one = await automation(world, team, {"catch_up": "none"}, due=minutes_ago(45))
         await leader.dispatch()
         assert await statuses(world, one) == []
         assert [(reason, slots) for reason, slots, _ in await skips(world, one)] == [("catch_up_none", 5)]
 
-    async def test_a_run_too_late_to_be_of_use_is_not_started(
-        self, world: World, team: Team, leader: Leader
-    ) -> None:
+    async def test_a_slot_past_its_expiry_is_skipped(self, world: World, team: Team, leader: Leader) -> None:
         one = await automation(world, team, {"expires_after": 1800}, due=minutes_ago(75), every=60)
         await leader.dispatch()
         # 75 minutes ago is too late, 15 minutes ago is not.
         assert [(reason, slots) for reason, slots, _ in await skips(world, one)] == [("expired", 1)]
         assert await statuses(world, one) == ["queued"]
 
-    async def test_the_time_without_a_leader_is_part_of_the_reason(
+    async def test_the_reason_includes_the_time_without_a_leader(
         self, world: World, team: Team, pool: ConnectionPool
     ) -> None:
         await world.sql.execute(
@@ -196,7 +196,7 @@ class TestOverlap:
         await finish(world, one, "cancelled")
         assert await leader.admit() == 1
 
-    async def test_what_a_later_slot_replaced_says_which(
+    async def test_a_superseded_run_names_the_later_slot_in_its_reason(
         self, world: World, team: Team, leader: Leader, announced: Announcements
     ) -> None:
         one = await automation(world, team, {"overlap": "cancel_running"}, due=minutes_ago(0.01))
@@ -241,7 +241,7 @@ class TestOverlap:
 
 
 class TestWaiting:
-    async def test_a_run_that_waited_too_long_is_skipped_with_the_reason(
+    async def test_an_expired_waiting_run_is_skipped_with_the_reason(
         self, world: World, team: Team, leader: Leader, announced: Announcements
     ) -> None:
         one = await automation(world, team, {}, due=minutes_ago(0.01))
@@ -276,7 +276,7 @@ class TestWaiting:
         )
         assert await leader.admit() == 2
 
-    async def test_in_a_herd_the_teams_take_turns(
+    async def test_teams_take_turns_when_many_runs_wait(
         self, world: World, team: Team, pool: ConnectionPool, announced: Announcements
     ) -> None:
         small = await world.team("Small Team")
@@ -322,7 +322,7 @@ class TestPause:
         assert await statuses(world, one) == ["queued"]
         assert await skips(world, one) == []
 
-    async def test_what_passed_meanwhile_is_recorded_as_paused(
+    async def test_slots_during_a_pause_are_recorded_as_paused(
         self, world: World, team: Team, leader: Leader
     ) -> None:
         one = await automation(world, team, {}, due=minutes_ago(35))
@@ -331,7 +331,7 @@ class TestPause:
         assert await statuses(world, one) == []
         assert [(reason, slots) for reason, slots, _ in await skips(world, one)] == [("paused", 4)]
 
-    async def test_the_owner_may_want_the_latest_of_them(
+    async def test_resuming_can_run_the_latest_missed_slot(
         self, world: World, team: Team, leader: Leader
     ) -> None:
         one = await automation(world, team, {}, due=minutes_ago(35))
@@ -354,7 +354,7 @@ class TestFailing:
             automation_id,
         )
 
-    async def test_stops_and_tells_the_owner_once(
+    async def test_repeated_failures_stop_the_automation_and_notify_once(
         self, world: World, team: Team, leader: Leader, announced: Announcements
     ) -> None:
         chat = await world.telegram(team)
@@ -376,7 +376,7 @@ class TestFailing:
         assert [event.change for event in await announced.of(AutomationChanged)] == ["error"]
         assert [event.destination_id for event in await announced.of(NotificationRequested)] == [chat]
 
-    async def test_tells_where_the_team_wants_to_be_told(
+    async def test_the_notice_goes_to_the_teams_alerts_destination(
         self, world: World, team: Team, leader: Leader
     ) -> None:
         chat, alerts = await world.telegram(team), await world.telegram(team, chat_id=815)
@@ -389,7 +389,7 @@ class TestFailing:
         assert await leader.stop_failing() == 1
         assert await world.sql.fetchval("SELECT destination_id FROM delivery") == alerts
 
-    async def test_without_the_policy_it_goes_on_failing(
+    async def test_without_the_policy_failures_do_not_stop_it(
         self, world: World, team: Team, leader: Leader
     ) -> None:
         one = await automation(world, team, {}, due=datetime.now(UTC) + timedelta(1))
@@ -419,7 +419,7 @@ class TestZoneRules:
         return row["next_slot"], row["next_run"]
 
     @pytest.mark.parametrize("delay", [{"jitter_seconds": 600}, {}], ids=["jitter", "window"])
-    async def test_a_slot_whose_instant_has_passed_stays_and_runs(
+    async def test_a_moved_slot_whose_instant_has_passed_still_runs(
         self, world: World, team: Team, leader: Leader, delay: dict[str, Any]
     ) -> None:
         slot = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
@@ -449,7 +449,7 @@ class TestZoneRules:
         assert await leader.apply_zone_rules("2027a") == 1
         assert await self.places(world, one) == (right, right)
 
-    async def test_a_slot_that_the_rules_put_into_the_past_is_due_at_once(
+    async def test_a_slot_moved_into_the_past_is_due_at_once(
         self, world: World, team: Team, leader: Leader
     ) -> None:
         slot = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
@@ -461,7 +461,7 @@ class TestZoneRules:
         assert await world.sql.fetchval("SELECT scheduled_for FROM automation_run") == slot
         assert (await self.places(world, one))[0] == slot + timedelta(days=1)
 
-    async def test_what_another_database_named_and_a_pause_left_undecided_is_told_as_paused(
+    async def test_undecided_slots_of_an_older_tz_database_are_recorded_as_paused(
         self, world: World, team: Team, leader: Leader
     ) -> None:
         slot = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)

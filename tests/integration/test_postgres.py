@@ -65,14 +65,14 @@ async def test_data_survives_a_stop_and_a_kill(postgres: Postgres, server: Child
     assert await _rows(postgres) == [1, 2]
 
 
-async def test_it_stops_at_once_although_clients_stay(postgres: Postgres, server: Child) -> None:
+async def test_it_stops_at_once_with_connected_clients(postgres: Postgres, server: Child) -> None:
     db = await asyncpg.connect(postgres.url())
     assert await server.stop(timeout=5)
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await db.fetchval("SELECT 1")
 
 
-async def test_a_lock_file_whose_number_belongs_to_another_process_now_does_not_stop_it(
+async def test_a_stale_lock_file_with_a_reused_pid_does_not_stop_it(
     postgres: Postgres, server: Child
 ) -> None:
     await _keep(postgres, 1)
@@ -83,9 +83,7 @@ async def test_a_lock_file_whose_number_belongs_to_another_process_now_does_not_
     assert await _rows(postgres) == [1]
 
 
-async def test_a_server_that_was_left_running_is_replaced(
-    postgres: Postgres, server: Child, tmp_path: Path
-) -> None:
+async def test_a_server_left_running_is_replaced(postgres: Postgres, server: Child, tmp_path: Path) -> None:
     await _keep(postgres, 1)
     left = psutil.Process(server.pid)
     left.send_signal(signal.SIGHUP)  # reloads its settings; a sign of life, and it stays
@@ -105,7 +103,7 @@ async def test_data_of_another_version_is_refused(postgres: Postgres, server: Ch
         await server.start()
 
 
-async def test_an_interrupted_first_start_is_begun_again(postgres: Postgres, tmp_path: Path) -> None:
+async def test_an_interrupted_first_start_is_repeated(postgres: Postgres, tmp_path: Path) -> None:
     postgres.data.mkdir()
     (postgres.data / "half").touch()
     child = Child(postgres.program(), tmp_path / "postgres.log")
@@ -116,7 +114,7 @@ async def test_an_interrupted_first_start_is_begun_again(postgres: Postgres, tmp
         child.kill()
 
 
-async def test_a_port_in_use_is_reported_with_the_servers_own_words(
+async def test_a_port_in_use_is_reported_with_the_servers_message(
     postgres: Postgres, server: Child, tmp_path: Path
 ) -> None:
     other = Postgres(tmp_path / "other", postgres.port, "secret", durable=False)

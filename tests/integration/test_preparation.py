@@ -52,7 +52,7 @@ def empty_database(postgres_server: Callable[[str], str]) -> Iterator[str]:
     asyncio.run(execute("DROP DATABASE unprepared WITH (FORCE)"))
 
 
-async def test_an_empty_database_is_prepared_and_a_team_made_whose_key_opens_it(empty_database: str) -> None:
+async def test_an_empty_database_is_migrated_and_gets_a_team_with_a_working_key(empty_database: str) -> None:
     environment = {"DATABASE_URL": empty_database}
     # Two at once, as when an operator applies the manifests twice: one migrates, the other finds it done.
     done = await asyncio.gather(*(_common("migrate", environment=environment) for _ in range(2)))
@@ -91,7 +91,7 @@ async def test_missing_topics_are_created_and_present_ones_left_alone(kafka: Kaf
     assert await ensure_topics(kafka.model_copy(update={"kafka_topic_prefix": prefix})) == 0
 
 
-async def test_a_database_that_is_not_there_is_told_in_one_line_without_its_password() -> None:
+async def test_an_unreachable_database_is_reported_in_one_line_without_its_password() -> None:
     url = "postgresql://carillon:hunter2@127.0.0.1:1/carillon"
     status, output, errors = await _common("migrate", environment={"DATABASE_URL": url})
     assert (status, output) == (1, "")
@@ -105,7 +105,7 @@ async def test_a_missing_setting_is_named() -> None:
     assert errors.startswith("DATABASE_URL: is not set")
 
 
-async def test_a_key_is_fresh_and_named_as_wanted() -> None:
+async def test_a_new_key_has_the_given_name() -> None:
     status, output, _ = await _common("keys", "new", "k2")
     assert status == 0
     assert list(KeyRing.parse(output.strip()).keys) == ["k2"]
@@ -113,13 +113,13 @@ async def test_a_key_is_fresh_and_named_as_wanted() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["topics", "--replication", "0"], ["tenant"], []])
-async def test_a_command_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
+async def test_an_invalid_command_is_rejected(arguments: list[str]) -> None:
     status, output, errors = await _common(*arguments)
     assert (status, output) == (2, "")
     assert "usage:" in errors
 
 
-async def test_dead_letters_are_kept_as_long_as_the_setting_says_also_in_topics_that_exist(
+async def test_the_retention_of_dead_letters_follows_the_setting_in_existing_topics(
     kafka: KafkaSettings,
 ) -> None:
     if kafka.kafka_profile is KafkaProfile.EMBEDDED:

@@ -55,7 +55,7 @@ async def start(
         )
 
 
-async def test_what_is_new_is_written_and_what_is_the_same_is_not_touched(
+async def test_new_recordings_are_inserted_and_unchanged_ones_not_updated(
     pool: ConnectionPool, world: World, team: Team, source_id: UUID
 ) -> None:
     first = await record(pool, team, source_id, found("a"), found("b"))
@@ -77,7 +77,7 @@ async def test_what_is_new_is_written_and_what_is_the_same_is_not_touched(
     assert row["files"][0]["kind"] == "video"
 
 
-async def test_files_that_come_later_are_added_and_the_status_stays(
+async def test_later_files_are_added_without_changing_the_status(
     pool: ConnectionPool, world: World, team: Team, source_id: UUID
 ) -> None:
     entry = (await record(pool, team, source_id, found("a", is_processing=True)))["a"]
@@ -105,7 +105,7 @@ async def test_the_same_recording_of_two_sources_is_two(
     assert await world.sql.fetchval("SELECT count(*) FROM recording") == 2
 
 
-async def test_nothing_is_taken_in_for_a_source_that_is_gone_or_another_teams(
+async def test_recordings_of_a_deleted_or_foreign_source_are_not_stored(
     pool: ConnectionPool, world: World, team: Team, source_id: UUID
 ) -> None:
     other = await world.team("Globex")
@@ -115,7 +115,7 @@ async def test_nothing_is_taken_in_for_a_source_that_is_gone_or_another_teams(
     assert await record(pool, team, source_id, found("a")) == {}
 
 
-async def test_two_jobs_that_find_the_same_recordings_wait_for_each_other(
+async def test_two_jobs_that_find_the_same_recordings_do_not_deadlock(
     pool: ConnectionPool, world: World, team: Team, source_id: UUID, template_id: UUID
 ) -> None:
     names = [f"r{n}" for n in range(40)]
@@ -160,7 +160,7 @@ async def test_starting_announces_in_the_same_transaction(
     assert [record.headers["ce_source"] for record in await announced.records()] == ["/executor"]
 
 
-async def test_of_many_who_start_the_same_recording_one_does(
+async def test_concurrent_starts_of_a_recording_start_it_once(
     pool: ConnectionPool,
     world: World,
     team: Team,
@@ -180,7 +180,7 @@ async def test_of_many_who_start_the_same_recording_one_does(
 
 
 @pytest.mark.parametrize("status", RecordingStatus)
-async def test_only_what_has_not_begun_or_has_ended_badly_starts(
+async def test_only_new_skipped_or_failed_recordings_start(
     pool: ConnectionPool,
     world: World,
     team: Team,
@@ -204,7 +204,7 @@ async def test_only_what_has_not_begun_or_has_ended_badly_starts(
         assert (row["status"], row["attempt"], row["available_at"]) == (status, 3, None)
 
 
-async def test_nobody_starts_what_is_another_teams_or_in_somebodys_hands(
+async def test_recordings_of_another_team_or_in_progress_do_not_start(
     pool: ConnectionPool, world: World, team: Team, source_id: UUID, template_id: UUID
 ) -> None:
     entries = await record(pool, team, source_id, found("a"), found("b"))
@@ -218,7 +218,7 @@ async def test_nobody_starts_what_is_another_teams_or_in_somebodys_hands(
         assert await intake.skip(db, team.tenant_id, [entries["b"].id], automation_id=None) == []
 
 
-async def test_skipping_says_why_and_does_not_undo_what_has_started(
+async def test_skipping_records_the_reason_and_leaves_started_recordings(
     pool: ConnectionPool, world: World, team: Team, source_id: UUID, template_id: UUID
 ) -> None:
     entries = await record(pool, team, source_id, found("a"), found("b"))
@@ -235,7 +235,7 @@ async def test_skipping_says_why_and_does_not_undo_what_has_started(
     assert (await world.row("recording", b))["status"] == "INITIALIZED"
 
 
-async def test_holding_notes_the_template_once(
+async def test_holding_records_the_template_once(
     pool: ConnectionPool, world: World, team: Team, source_id: UUID, template_id: UUID
 ) -> None:
     entry = (await record(pool, team, source_id, found("a")))["a"]
@@ -250,7 +250,7 @@ async def test_holding_notes_the_template_once(
     assert (row["template_id"], row["available_at"], row["status"]) == (template_id, None, "INITIALIZED")
 
 
-async def test_a_hundred_cost_as_many_statements_as_one(
+async def test_a_hundred_recordings_take_as_many_statements_as_one(
     database_url: str, team: Team, source_id: UUID, template_id: UUID
 ) -> None:
     costs = []
@@ -274,7 +274,7 @@ class TestWithinASession:
             yield opened
         await engine.dispose()
 
-    async def test_everything_is_in_the_sessions_transaction(
+    async def test_intake_runs_in_the_callers_transaction(
         self,
         session: AsyncSession,
         world: World,
@@ -304,7 +304,7 @@ class TestWithinASession:
 
 
 class TestCatalog:
-    async def test_templates_come_in_the_order_asked_for_and_the_others_are_named(
+    async def test_templates_are_returned_in_order_and_missing_ones_named(
         self, pool: ConnectionPool, world: World, team: Team
     ) -> None:
         first = await recordings.template(world, team, {"keywords": ["a"]}, number=1)
@@ -325,7 +325,7 @@ class TestCatalog:
         assert "matching_rules.keyword" in found_.unusable["4"]
         assert found_.unusable["x"] == "there is no such template"
 
-    async def test_sources_are_a_teams_own(
+    async def test_sources_belong_to_their_team(
         self, pool: ConnectionPool, world: World, team: Team, source_id: UUID
     ) -> None:
         connection_id = (await world.row("recording_source", source_id))["connection_id"]

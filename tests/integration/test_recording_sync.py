@@ -136,7 +136,7 @@ async def rows(world: World) -> dict[str, dict[str, Any]]:
     return {row["topic"]: dict(row) for row in found}
 
 
-async def test_what_fits_is_started_and_the_rest_is_skipped(
+async def test_matched_recordings_are_started_and_others_skipped(
     zoom: SandboxZoom, office: Office, run: Run, announced: Announcements
 ) -> None:
     source_id = await office.source(await office.connect())
@@ -195,7 +195,7 @@ async def test_a_second_run_finds_nothing_to_do(
     assert again.messages == ()
 
 
-async def test_a_dry_run_tells_and_changes_nothing(
+async def test_a_dry_run_reports_and_changes_nothing(
     zoom: SandboxZoom, office: Office, run: Run, world: World
 ) -> None:
     await office.source(await office.connect())
@@ -215,7 +215,7 @@ async def test_a_dry_run_tells_and_changes_nothing(
     assert (would["topic"], would["template"], would["source_number"]) == ("Lecture 2", "template 1", 1)
 
 
-async def test_the_sources_that_templates_name_are_looked_at_and_no_other(
+async def test_only_the_sources_of_the_templates_are_listed(
     zoom: SandboxZoom, office: Office, run: Run, world: World
 ) -> None:
     one, two, three = await zoom.people(3)
@@ -235,7 +235,7 @@ async def test_the_sources_that_templates_name_are_looked_at_and_no_other(
     assert set(await rows(world)) == {"of 1", "of 2", "of 3"}
 
 
-async def test_a_source_that_fails_leaves_the_others_alone_and_says_why(
+async def test_a_failing_source_is_reported_and_the_others_continue(
     zoom: SandboxZoom, office: Office, run: Run, world: World
 ) -> None:
     connection_id, other = await office.connect(), await office.connect("unscoped-1")
@@ -276,7 +276,7 @@ async def test_a_source_that_fails_leaves_the_others_alone_and_says_why(
         (None, False, Consequence.GONE),
     ],
 )
-async def test_when_every_source_fails_the_run_does_with_the_most_telling_error(
+async def test_the_run_fails_with_the_most_specific_error_if_every_source_fails(
     zoom: SandboxZoom,
     office: Office,
     run: Run,
@@ -312,7 +312,7 @@ async def test_a_limit_of_a_second_is_waited_out(zoom: SandboxZoom, office: Offi
     assert outcome.result["taken"] == 1
 
 
-async def test_the_window_is_days_of_the_jobs_zone_before_the_slot(
+async def test_the_window_is_in_days_of_the_jobs_zone_before_the_slot(
     zoom: SandboxZoom, office: Office, run: Run, world: World
 ) -> None:
     await office.source(await office.connect())
@@ -333,7 +333,7 @@ async def test_the_window_is_days_of_the_jobs_zone_before_the_slot(
     assert set(await rows(world)) == {"first", "last"}
 
 
-async def test_what_is_still_being_made_is_taken_later(
+async def test_recordings_still_in_progress_are_taken_later(
     zoom: SandboxZoom, office: Office, run: Run, world: World
 ) -> None:
     await office.source(await office.connect())
@@ -351,7 +351,7 @@ async def test_what_is_still_being_made_is_taken_later(
     assert (second.result["updated"], second.result["taken"]) == (1, 1)
 
 
-async def test_blank_ones_are_left_alone_unless_the_job_wants_them(
+async def test_blank_recordings_are_ignored_unless_the_job_includes_them(
     zoom: SandboxZoom, office: Office, run: Run, world: World
 ) -> None:
     await office.source(await office.connect())
@@ -366,7 +366,7 @@ async def test_blank_ones_are_left_alone_unless_the_job_wants_them(
     assert second.result["taken"] == 1
 
 
-async def test_what_one_job_has_no_template_for_another_may_take(
+async def test_a_recording_unmatched_by_one_job_can_match_another(
     zoom: SandboxZoom, office: Office, run: Run, world: World
 ) -> None:
     await office.source(await office.connect())
@@ -385,7 +385,7 @@ async def test_what_one_job_has_no_template_for_another_may_take(
     assert (row["status"], row["status_reason"]) == ("INITIALIZED", None)
 
 
-async def test_a_person_starts_what_is_not_to_be_processed_at_once(
+async def test_recordings_held_for_manual_start_are_not_started(
     zoom: SandboxZoom, office: Office, run: Run, world: World, announced: Announcements
 ) -> None:
     await office.source(await office.connect())
@@ -413,7 +413,7 @@ class TestWhatIsMissing:
         for told in ("template 1: it is not active", f"template {nobody}: there is no such", "template 7"):
             assert told in missing.value.detail
 
-    async def test_one_template_of_several_is_named_and_the_others_do_their_work(
+    async def test_a_missing_template_is_named_and_the_others_are_used(
         self, zoom: SandboxZoom, office: Office, run: Run
     ) -> None:
         await office.source(await office.connect())
@@ -448,7 +448,7 @@ class TestWhatIsMissing:
         assert (refused.value.consequence, refused.value.code) == (Consequence.REAUTH, "not_connected")
 
 
-async def test_ten_times_the_recordings_cost_no_more_statements_a_page(
+async def test_statements_per_page_do_not_grow_with_the_recordings(
     zoom: SandboxZoom, office: Office, handler: RecordingSyncHandler, database_url: str
 ) -> None:
     """300 recordings are one page, and cost what 30 cost."""

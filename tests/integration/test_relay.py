@@ -124,7 +124,7 @@ async def test_the_traceparent_of_a_record_is_a_child_of_the_stored_one(
     assert span_id == f"{send.context.span_id:016x}"
 
 
-async def test_a_broker_that_fails_in_the_middle_of_a_batch_keeps_all_of_it(
+async def test_a_broker_failure_within_a_batch_keeps_the_whole_batch(
     pool: ConnectionPool, world: World
 ) -> None:
     events = [started(new_id(), 1) for _ in range(6)]
@@ -224,7 +224,7 @@ async def test_relays_in_parallel_publish_each_event_once(pool: ConnectionPool, 
     assert len({sent.headers["ce_id"] for sent in broker.sent}) == 200
 
 
-async def test_an_event_that_was_written_first_and_committed_last_is_not_passed_over(
+async def test_an_event_written_first_and_committed_last_is_not_skipped(
     pool: ConnectionPool, world: World, database_url: str
 ) -> None:
     slow = await connect(database_url, application_name="slow-writer")

@@ -69,7 +69,7 @@ async def test_a_run_whose_lease_ran_out_is_queued_again_and_announced(
     assert "not known" in attempt["error_message"], "how far it came is unknown, and the record says so"
 
 
-async def test_a_run_whose_lease_lasts_is_left_alone(
+async def test_a_run_with_a_valid_lease_is_left_alone(
     world: World, team: Team, automation_id: UUID, leader: Leader, announced: Announcements
 ) -> None:
     run_id = await world.running(team, automation_id)
@@ -79,7 +79,7 @@ async def test_a_run_whose_lease_lasts_is_left_alone(
     assert await announced.all() == []
 
 
-async def test_a_lost_run_that_was_to_be_cancelled_is_cancelled(
+async def test_a_lost_run_with_a_cancellation_request_is_cancelled(
     world: World, team: Team, automation_id: UUID, leader: Leader, announced: Announcements
 ) -> None:
     run_id = await world.running(team, automation_id, lease=LOST, cancel_requested=True)
@@ -92,7 +92,7 @@ async def test_a_lost_run_that_was_to_be_cancelled_is_cancelled(
     assert event.run_id == run_id
 
 
-async def test_a_run_lost_in_its_last_attempt_has_failed(
+async def test_a_run_lost_in_its_last_attempt_fails(
     world: World, team: Team, automation_id: UUID, leader: Leader, announced: Announcements
 ) -> None:
     runs = [await world.running(team, automation_id, lease=LOST, attempt=3, max_attempts=3) for _ in range(2)]
@@ -116,7 +116,7 @@ async def test_what_was_handed_back_before_does_not_make_an_attempt_the_last(
     assert (await world.row("automation_run", run_id))["status"] == "queued"
 
 
-async def test_a_dry_run_that_is_lost_is_nobodys_failure(
+async def test_a_lost_dry_run_does_not_count_as_a_failure(
     world: World, team: Team, automation_id: UUID, leader: Leader
 ) -> None:
     run_id = await world.running(team, automation_id, lease=LOST, max_attempts=1, trigger="dry_run")
@@ -143,7 +143,7 @@ async def test_a_thousand_lost_runs_take_a_few_batches(
     assert len(await announced.of(AutomationDue)) == 1000
 
 
-async def test_a_leader_that_was_deposed_rescues_nothing(
+async def test_a_deposed_leader_rescues_nothing(
     world: World,
     team: Team,
     automation_id: UUID,

@@ -37,7 +37,7 @@ async def closed(limiter: UsageLimiter) -> float:
     return await limiter.admit(BUCKET)
 
 
-async def test_what_one_sees_full_the_other_leaves_alone_within_a_second(pool: ConnectionPool) -> None:
+async def test_an_exhausted_limit_is_shared_within_a_second(pool: ConnectionPool) -> None:
     # Their clocks have nothing in common.
     async with executor(pool) as one, executor(pool, clock=lambda: time.monotonic() - 50_000) as other:
         assert await closed(other) == 0
@@ -49,7 +49,7 @@ async def test_what_one_sees_full_the_other_leaves_alone_within_a_second(pool: C
         assert await other.admit("facebook/acme/act_2") == 0
 
 
-async def test_an_executor_that_starts_later_knows_it_too(pool: ConnectionPool) -> None:
+async def test_an_executor_that_starts_later_learns_the_exhausted_limit(pool: ConnectionPool) -> None:
     async with executor(pool) as one:
         await one.note(BUCKET, Usage(100, 900))
         await eventually(lambda: pool.fetchval("SELECT count(*) FROM usage_sighting"))
@@ -57,7 +57,7 @@ async def test_an_executor_that_starts_later_knows_it_too(pool: ConnectionPool) 
         assert await eventually(lambda: closed(other)) > 0
 
 
-async def test_an_answer_that_was_on_its_way_does_not_open_a_full_bucket(pool: ConnectionPool) -> None:
+async def test_an_older_response_does_not_reopen_a_full_bucket(pool: ConnectionPool) -> None:
     one, other = SharedUsageStore(pool), SharedUsageStore(pool)
     limiters = UsageLimiter(one), UsageLimiter(other)
     await limiters[0].note(BUCKET, Usage(100, 900))
@@ -70,7 +70,7 @@ async def test_an_answer_that_was_on_its_way_does_not_open_a_full_bucket(pool: C
     assert await pool.fetchval("SELECT percent FROM usage_sighting") == 100
 
 
-async def test_a_full_bucket_heard_of_late_closes_what_seemed_open(pool: ConnectionPool) -> None:
+async def test_a_late_report_of_a_full_bucket_closes_it(pool: ConnectionPool) -> None:
     one, other = SharedUsageStore(pool), SharedUsageStore(pool)
     await UsageLimiter(one).note(BUCKET, Usage(100, 900))
     await UsageLimiter(other).note(BUCKET, Usage(40))
@@ -80,7 +80,7 @@ async def test_a_full_bucket_heard_of_late_closes_what_seemed_open(pool: Connect
     assert await closed(UsageLimiter(other)) > 0
 
 
-async def test_it_opens_for_all_once_the_platform_says_so(pool: ConnectionPool) -> None:
+async def test_a_bucket_reopens_for_all_when_the_platform_reports_it(pool: ConnectionPool) -> None:
     now = 1_000.0
     one, other = (SharedUsageStore(pool, clock=lambda: now) for _ in range(2))
     limiters = UsageLimiter(one, clock=lambda: now), UsageLimiter(other, clock=lambda: now)
@@ -96,7 +96,7 @@ async def test_it_opens_for_all_once_the_platform_says_so(pool: ConnectionPool) 
     assert await pool.fetchval("SELECT percent FROM usage_sighting") == 30
 
 
-async def test_calls_ask_nothing_of_the_database(database_url: str) -> None:
+async def test_calls_send_no_query(database_url: str) -> None:
     async with counted_pool(database_url) as (pool, statements):
         store = SharedUsageStore(pool)
         limiter = UsageLimiter(store)
@@ -109,7 +109,9 @@ async def test_calls_ask_nothing_of_the_database(database_url: str) -> None:
         assert len(asked) == 2, "one to send and one to fetch, however many there are"
 
 
-async def test_without_the_database_each_goes_by_what_it_saw(pool: ConnectionPool, world: World) -> None:
+async def test_without_the_database_each_executor_uses_its_own_observations(
+    pool: ConnectionPool, world: World
+) -> None:
     await world.sql.execute("ALTER TABLE usage_sighting RENAME TO away")
     store = SharedUsageStore(pool)
     limiter = UsageLimiter(store)

@@ -302,7 +302,7 @@ async def live_through(sim: Simulation, automations: list[Any], story: list[Any]
     ),
     story=st.lists(steps, min_size=5, max_size=30),
 )
-def test_every_slot_of_a_month_is_accounted_for_once(
+def test_every_slot_of_a_month_has_one_run_or_one_reason(
     simulation: tuple[asyncio.Runner, Simulation], automations: list[Any], story: list[Any]
 ) -> None:
     runner, simulated = simulation

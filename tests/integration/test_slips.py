@@ -12,8 +12,8 @@ import pytest
 from common.database.pool import ConnectionPool
 from scheduler.admission import Admission
 from scheduler.dispatch import Dispatcher
-from scheduler.failing import Failing
 from scheduler.limits import whole_number
+from scheduler.repeated_failures import RepeatedFailures
 from tests.factories import Team, World
 from tests.support.leaders import lead
 
@@ -57,7 +57,7 @@ async def states(world: World, team: Team) -> list[str]:
 
 
 @pytest.mark.parametrize("slip", SLIPS, ids=str)
-async def test_a_slip_in_a_quota_leaves_it_to_the_plan(
+async def test_an_invalid_quota_falls_back_to_the_plan(
     world: World, team: Team, pool: ConnectionPool, slip: Any
 ) -> None:
     other = await world.team("Southwind")
@@ -85,7 +85,7 @@ async def test_a_quota_of_null_is_no_limit(world: World, team: Team, pool: Conne
 
 
 @pytest.mark.parametrize("slip", SLIPS, ids=str)
-async def test_a_slip_in_a_policy_stops_no_duty(
+async def test_an_invalid_policy_stops_no_duty(
     world: World, team: Team, pool: ConnectionPool, slip: Any
 ) -> None:
     broken, failing, waiting = await world.automations(team, None, count=3)
@@ -106,6 +106,6 @@ async def test_a_slip_in_a_policy_stops_no_duty(
         await world.run(team, automation_id, status="waiting")
     lease, term = await lead(pool)
     assert await Admission(pool, lease, tenant_window=100).admit_batch(term) == 2
-    assert await Failing(pool, lease, public_url="http://localhost:8000").stop_batch(term) == 1
+    assert await RepeatedFailures(pool, lease, public_url="http://localhost:8000").stop_batch(term) == 1
     assert (await world.row("automation", failing))["status"] == "error"
     assert (await world.row("automation", broken))["status"] == "active"

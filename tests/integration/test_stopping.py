@@ -41,7 +41,7 @@ async def slow(sandbox: Service, **fault: Any) -> AsyncIterator[Callable[[], Awa
 
 
 @pytest.mark.slow
-async def test_what_is_under_way_is_handed_back_and_finished_by_the_successors(
+async def test_runs_in_progress_are_handed_back_and_finished_by_successors(
     stack: Stack, world: World, team: Team, sandbox_server: Service
 ) -> None:
     token, hook, secret = f"sandbox-fb-{new_id().hex}", new_id().hex, new_webhook_secret()

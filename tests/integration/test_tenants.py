@@ -19,7 +19,7 @@ async def count(world: World, table: str) -> int:
     return number
 
 
-async def test_asking_again_with_the_same_key_changes_nothing(world: World, database_url: str) -> None:
+async def test_repeating_with_the_same_key_changes_nothing(world: World, database_url: str) -> None:
     for _ in range(3):
         key = await bootstrap(
             database_url, tenant_name="Northwind", user_email="owner@example.org", api_key=KEY
@@ -34,7 +34,7 @@ async def test_asking_again_with_the_same_key_changes_nothing(world: World, data
     assert tuple(row) == ("Northwind", "owner@example.org", "owner", hash_api_key(KEY), "car_kkkk")
 
 
-async def test_without_a_key_each_asking_makes_one_for_the_same_owner(
+async def test_without_a_key_each_call_creates_one_for_the_same_owner(
     world: World, database_url: str
 ) -> None:
     keys = {
@@ -45,7 +45,7 @@ async def test_without_a_key_each_asking_makes_one_for_the_same_owner(
     assert [await count(world, table) for table in ("tenant", "user_account", "api_key")] == [1, 1, 2]
 
 
-async def test_asking_from_two_sides_at_once_makes_one(world: World, database_url: str) -> None:
+async def test_two_concurrent_calls_create_one_tenant(world: World, database_url: str) -> None:
     await asyncio.gather(
         *(
             bootstrap(database_url, tenant_name="Northwind", user_email="owner@example.org", api_key=KEY)
@@ -55,7 +55,7 @@ async def test_asking_from_two_sides_at_once_makes_one(world: World, database_ur
     assert [await count(world, table) for table in ("tenant", "user_account", "api_key")] == [1, 1, 1]
 
 
-async def test_another_teams_key_is_refused_and_nothing_is_made(world: World, database_url: str) -> None:
+async def test_another_teams_key_is_rejected_and_nothing_is_created(world: World, database_url: str) -> None:
     await bootstrap(database_url, tenant_name="Northwind", user_email="owner@example.org", api_key=KEY)
     with pytest.raises(Conflict) as refused:
         await bootstrap(database_url, tenant_name="Southwind", user_email="owner@example.org", api_key=KEY)

@@ -78,7 +78,7 @@ async def renewals(world: World) -> list[tuple[str | None, str | None]]:
     return [(row["outcome"], row["error_code"]) for row in rows]
 
 
-async def test_a_token_that_is_about_to_end_is_renewed_and_stored_with_its_successor(
+async def test_an_expiring_token_is_refreshed_and_stored_with_its_refresh_token(
     world: World, connect: Connect, keeper: TokenKeeper, ring: KeyRing, announced: Announcements
 ) -> None:
     connection_id = await connect()
@@ -163,7 +163,7 @@ async def test_fifty_runs_with_one_token_that_dies_all_complete(
     assert (await world.row("automation_run", runs[0]))["attempt"] == 1
 
 
-async def test_a_refused_token_is_renewed_once_for_all_who_were_refused(
+async def test_a_rejected_token_is_refreshed_once_for_all_callers(
     connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
 ) -> None:
     connection_id = await connect(ends_in=3_000)
@@ -176,7 +176,7 @@ async def test_a_refused_token_is_renewed_once_for_all_who_were_refused(
     assert users[0].blamed == 2, "the one it was given instead"
 
 
-async def test_nobody_sees_the_new_token_before_it_is_stored(
+async def test_the_new_token_is_not_used_before_it_is_stored(
     world: World, connect: Connect, keeper: TokenKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection_id = await connect()
@@ -199,7 +199,7 @@ async def test_nobody_sees_the_new_token_before_it_is_stored(
     assert (await world.row("connection", connection_id))["token_version"] == 2
 
 
-async def test_whoever_gives_up_waiting_does_not_cut_the_renewal_short(
+async def test_a_cancelled_caller_does_not_cancel_the_refresh(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
 ) -> None:
     connection_id = await connect()
@@ -219,7 +219,7 @@ async def test_whoever_gives_up_waiting_does_not_cut_the_renewal_short(
     assert await renewals(world) == [("refreshed", None)]
 
 
-async def test_the_record_of_a_request_is_there_before_it_is_sent(
+async def test_the_intent_is_committed_before_the_request_is_sent(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
 ) -> None:
     connection_id = await connect()
@@ -234,7 +234,7 @@ async def test_the_record_of_a_request_is_there_before_it_is_sent(
     assert seen == [(None, None)]
 
 
-async def test_a_process_that_dies_after_sending_leaves_a_truthful_record(
+async def test_a_crash_after_sending_is_recorded_as_unknown(
     world: World,
     connect: Connect,
     pool: ConnectionPool,
@@ -281,7 +281,7 @@ async def test_a_process_that_dies_after_sending_leaves_a_truthful_record(
     assert len(await announced.of(TokenReauthRequired)) == 1
 
 
-async def test_a_lost_answer_is_asked_for_once_more_and_all_is_well_when_it_was_never_given(
+async def test_refresh_retries_once_after_a_lost_response(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
 ) -> None:
     connection_id = await connect()
@@ -297,7 +297,7 @@ async def test_a_lost_answer_is_asked_for_once_more_and_all_is_well_when_it_was_
     assert (await world.row("connection", connection_id))["status"] == "active"
 
 
-async def test_a_lost_answer_that_had_been_given_costs_the_connection_and_says_so(
+async def test_a_granted_but_lost_response_requires_reconnecting_with_the_reason(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
 ) -> None:
     connection_id = await connect()
@@ -314,7 +314,7 @@ async def test_a_lost_answer_that_had_been_given_costs_the_connection_and_says_s
     assert [outcome for outcome, _ in await renewals(world)] == ["unknown", "rejected"]
 
 
-async def test_answers_that_are_lost_again_and_again_leave_the_living_token_in_use(
+async def test_repeatedly_lost_responses_keep_the_valid_token_in_use(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
 ) -> None:
     connection_id = await connect()
@@ -337,7 +337,7 @@ async def test_answers_that_are_lost_again_and_again_leave_the_living_token_in_u
     assert len(grant.sent) == 2
 
 
-async def test_a_defect_while_the_answer_is_read_counts_as_a_lost_answer(
+async def test_an_error_while_reading_the_response_counts_as_lost(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
 ) -> None:
     connection_id = await connect()
@@ -350,7 +350,7 @@ async def test_a_defect_while_the_answer_is_read_counts_as_a_lost_answer(
     assert [outcome for outcome, _ in await renewals(world)] == ["unknown", "unknown"]
 
 
-async def test_a_platform_that_does_not_answer_is_not_waited_for_for_ever(
+async def test_a_refresh_request_times_out(
     world: World,
     connect: Connect,
     keeper: TokenKeeper,
@@ -370,7 +370,7 @@ async def test_a_platform_that_does_not_answer_is_not_waited_for_for_ever(
 
 
 @pytest.mark.parametrize("consequence", [Consequence.TRANSIENT, Consequence.RATE, Consequence.INVALID])
-async def test_what_may_work_later_leaves_the_living_token_in_use(
+async def test_a_transient_refresh_error_keeps_the_valid_token_in_use(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant, consequence: Consequence
 ) -> None:
     connection_id = await connect()
@@ -389,7 +389,7 @@ async def test_what_may_work_later_leaves_the_living_token_in_use(
     assert await held.current() == "access-2"
 
 
-async def test_without_a_living_token_the_error_says_when_to_come_back(
+async def test_without_a_valid_token_the_error_has_a_retry_time(
     connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
 ) -> None:
     connection_id = await connect(ends_in=-10)
@@ -407,7 +407,7 @@ async def test_without_a_living_token_the_error_says_when_to_come_back(
     assert len(grant.sent) == 1
 
 
-async def test_a_rejected_grant_pauses_what_depends_on_it_and_tells_the_owner_once(
+async def test_a_rejected_grant_pauses_its_automations_and_notifies_once(
     world: World,
     team: Team,
     connect: Connect,
@@ -461,7 +461,7 @@ async def test_a_rejected_grant_pauses_what_depends_on_it_and_tells_the_owner_on
     assert len(await announced.of(NotificationRequested)) == 1
 
 
-async def test_a_pair_whose_lock_was_broken_after_the_answer_is_stored_all_the_same(
+async def test_a_pair_is_stored_although_the_lock_was_lost_after_the_response(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant, ring: KeyRing
 ) -> None:
     connection_id = await connect()
@@ -482,7 +482,7 @@ async def test_a_pair_whose_lock_was_broken_after_the_answer_is_stored_all_the_s
     assert len(grant.sent) == 1
 
 
-async def test_a_pair_that_was_granted_for_a_replaced_token_does_not_overwrite_it(
+async def test_a_pair_granted_for_a_replaced_token_does_not_overwrite_it(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant, ring: KeyRing, team: Team
 ) -> None:
     connection_id = await connect()
@@ -506,7 +506,7 @@ async def test_a_pair_that_was_granted_for_a_replaced_token_does_not_overwrite_i
     assert (opened(ring, row, "token"), row["token_version"]) == ("pasted", 2)
 
 
-async def test_a_locked_row_is_not_waited_for_while_the_token_lives(
+async def test_a_locked_row_is_not_waited_for_while_the_token_is_valid(
     world: World, connect: Connect, keeper: TokenKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("executor.tokens.vault.LOCK_PATIENCE", 0.05)
@@ -519,7 +519,7 @@ async def test_a_locked_row_is_not_waited_for_while_the_token_lives(
     assert raised.value.consequence is Consequence.TRANSIENT
 
 
-async def test_fifty_connections_at_once_leave_connections_of_the_pool_to_others(
+async def test_fifty_refreshes_at_once_leave_pooled_sessions_to_others(
     connect: Connect, database_url: str, ring: KeyRing, grant: ScriptedGrant
 ) -> None:
     several = [await connect() for _ in range(50)]
@@ -543,7 +543,7 @@ async def test_fifty_connections_at_once_leave_connections_of_the_pool_to_others
         pool.terminate()
 
 
-async def test_credentials_without_a_token_are_worth_one(
+async def test_server_credentials_obtain_a_token(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing
 ) -> None:
     grant = ScriptedServer()
@@ -573,7 +573,7 @@ async def test_wrong_credentials_of_the_tenants_own_app_are_the_tenants_to_corre
     assert (await world.row("connection", connection_id))["status"] == "reauth_required"
 
 
-async def test_a_token_that_cannot_be_renewed_is_used_as_it_is_and_condemned_when_refused(
+async def test_a_token_without_refresh_is_used_and_condemned_when_rejected(
     world: World, team: Team, keeper: TokenKeeper
 ) -> None:
     connection_id = await world.connection(team, ZOOM_USER, "pasted")
@@ -584,7 +584,7 @@ async def test_a_token_that_cannot_be_renewed_is_used_as_it_is_and_condemned_whe
     assert (await world.row("connection", connection_id))["status"] == "reauth_required"
 
 
-async def test_a_connection_that_was_condemned_or_deleted_is_not_asked_about(
+async def test_a_condemned_or_deleted_connection_sends_no_request(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
 ) -> None:
     condemned = await connect(status="reauth_required", status_reason="revoked by its owner")
@@ -597,7 +597,7 @@ async def test_a_connection_that_was_condemned_or_deleted_is_not_asked_about(
     assert grant.sent == []
 
 
-async def test_a_refresh_token_nobody_can_open_is_said_so_and_nothing_is_sent(
+async def test_an_unreadable_refresh_token_is_reported_and_nothing_is_sent(
     world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
 ) -> None:
     connection_id = await connect(ends_in=-1)
@@ -608,7 +608,7 @@ async def test_a_refresh_token_nobody_can_open_is_said_so_and_nothing_is_sent(
     assert grant.sent == []
 
 
-async def test_a_run_that_was_given_two_tokens_by_chance_blames_neither(
+async def test_a_run_that_used_two_tokens_condemns_neither(
     world: World, connect: Connect, keeper: TokenKeeper
 ) -> None:
     connection_id = await connect(ends_in=3_000)

@@ -17,9 +17,9 @@ from common.models import ConnectionKind
 from common.secrets.crypto import KeyRing
 from common.work.places import Stopping
 from executor.aftermath.application import AftermathWriter
-from executor.tokens.attention import WAITING, Attention
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.refresher import Refresher
+from executor.tokens.reminders import WAITING, TokenReminders
 from executor.tokens.vault import Vault
 from platforms.oauth.base import Discovered, Grant
 from platforms.tiktok_business import TIKTOK_BUSINESS
@@ -64,7 +64,7 @@ def connect(world: World, team: Team) -> Connect:
 
 
 class TestReminding:
-    async def test_what_is_due_is_said_once(
+    async def test_a_due_token_is_announced_once(
         self, pool: ConnectionPool, connect: Connect, announced: Announcements, team: Team
     ) -> None:
         lease, term = await lead(pool)
@@ -80,7 +80,7 @@ class TestReminding:
         assert (event.kind, event.version) == ("zoom_user", 1)
         assert event.expires_at is not None
 
-    async def test_what_nothing_came_of_is_said_again(
+    async def test_a_reminder_without_a_result_is_repeated(
         self, pool: ConnectionPool, connect: Connect, world: World
     ) -> None:
         lease, term = await lead(pool)
@@ -96,7 +96,9 @@ class TestReminding:
         assert await duty.seconds_to_next() == 0
         assert await duty.remind_batch(term) == 1
 
-    async def test_the_leader_wakes_for_the_next(self, pool: ConnectionPool, connect: Connect) -> None:
+    async def test_the_leader_wakes_for_the_next_due_token(
+        self, pool: ConnectionPool, connect: Connect
+    ) -> None:
         lease, _ = await lead(pool)
         duty = TokenRefresh(pool, lease, interval=3_600)
         assert await duty.seconds_to_next() == 3_600
@@ -105,7 +107,7 @@ class TestReminding:
         assert await duty.seconds_to_next() == pytest.approx(90, abs=5)
         assert await TokenRefresh(pool, lease, interval=60).seconds_to_next() == 60
 
-    async def test_a_token_that_is_being_renewed_is_not_reminded_of(
+    async def test_a_token_being_refreshed_gets_no_reminder(
         self, pool: ConnectionPool, connect: Connect, world: World
     ) -> None:
         lease, term = await lead(pool)
@@ -114,7 +116,7 @@ class TestReminding:
             await world.sql.execute("SELECT FROM connection FOR NO KEY UPDATE")
             assert await TokenRefresh(pool, lease, interval=3_600).remind_batch(term) == 0
 
-    async def test_many_are_reminded_of_in_batches(
+    async def test_many_reminders_are_sent_in_batches(
         self, pool: ConnectionPool, connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("scheduler.token_refresh.BATCH", 2)
@@ -124,7 +126,7 @@ class TestReminding:
         duty = TokenRefresh(pool, lease, interval=3_600)
         assert [await duty.remind_batch(term) for _ in range(4)] == [2, 2, 1, 0]
 
-    async def test_a_deposed_leader_reminds_nobody(
+    async def test_a_deposed_leader_sends_no_reminder(
         self, pool: ConnectionPool, connect: Connect, world: World, announced: Announcements
     ) -> None:
         lease, term = await lead(pool)
@@ -137,27 +139,27 @@ class TestReminding:
 
 
 class TestAttending:
-    def attention(self, pool: ConnectionPool, ring: KeyRing, *grants: Grant) -> Attention:
+    def reminders(self, pool: ConnectionPool, ring: KeyRing, *grants: Grant) -> TokenReminders:
         known = {grant.kind: grant for grant in grants}
         vault = Vault(pool, ring, worker="executor-1")
         refresher = Refresher(vault, AftermathWriter(public_url=PUBLIC_URL), known)
-        return Attention(vault, TokenKeeper(vault, refresher), refresher, known, places=1)
+        return TokenReminders(vault, TokenKeeper(vault, refresher), refresher, known, places=1)
 
-    async def test_a_token_that_is_due_is_renewed_though_it_still_lives(
+    async def test_a_due_token_is_refreshed_while_still_valid(
         self, pool: ConnectionPool, ring: KeyRing, connect: Connect, world: World
     ) -> None:
         grant = ScriptedGrant()
         connection_id = await connect(expires_at=ago(minutes=-12), refreshed_at=ago(minutes=48))
-        attention = self.attention(pool, ring, grant)
-        await asyncio.gather(*(attention.attend(connection_id) for _ in range(5)))
-        await attention.attend(connection_id)
+        reminders = self.reminders(pool, ring, grant)
+        await asyncio.gather(*(reminders.handle(connection_id) for _ in range(5)))
+        await reminders.handle(connection_id)
         assert len(grant.sent) == 1
         row = await world.row("connection", connection_id)
         assert row["token_version"] == 2
         assert row["refresh_requested_at"] is None
         assert row["refresh_at"] > ago(minutes=-50)
 
-    async def test_a_token_without_an_end_is_looked_at(
+    async def test_a_token_without_an_expiry_is_checked(
         self, pool: ConnectionPool, ring: KeyRing, connect: Connect, world: World, announced: Announcements
     ) -> None:
         grant = ScriptedBusiness(
@@ -173,7 +175,7 @@ class TestAttending:
         connection_id = await connect(
             grant.kind, refresh_token=None, expires_at=None, settings={"mine": 1}, accounts=[]
         )
-        await self.attention(pool, ring, grant).attend(connection_id)
+        await self.reminders(pool, ring, grant).handle(connection_id)
         row = await world.row("connection", connection_id)
         assert (row["token_version"], row["external_name"], row["scopes"]) == (1, "Acme Ads", ["4"])
         assert row["accounts"][0]["currency"] == "EUR"
@@ -183,36 +185,36 @@ class TestAttending:
         assert grant.sent == []
         assert await announced.all() == []
 
-    async def test_a_look_that_finds_the_token_dead_condemns_it(
+    async def test_a_check_that_finds_the_token_dead_condemns_it(
         self, pool: ConnectionPool, ring: KeyRing, connect: Connect, world: World, announced: Announcements
     ) -> None:
         grant = ScriptedBusiness(
             found=refusal(Consequence.REAUTH, "40105", detail="TikTok: Access token is incorrect")
         )
         connection_id = await connect(grant.kind, refresh_token=None, expires_at=None)
-        await self.attention(pool, ring, grant).attend(connection_id)
+        await self.reminders(pool, ring, grant).handle(connection_id)
         row = await world.row("connection", connection_id)
         assert row["status"] == "reauth_required"
         assert "Access token is incorrect" in row["status_reason"]
         assert len(await announced.of(TokenReauthRequired)) == 1
 
     @pytest.mark.parametrize("consequence", [Consequence.TRANSIENT, Consequence.RATE, Consequence.INVALID])
-    async def test_a_look_that_came_to_nothing_is_repeated_later(
+    async def test_a_failed_check_is_repeated_later(
         self, pool: ConnectionPool, ring: KeyRing, connect: Connect, world: World, consequence: Consequence
     ) -> None:
         grant = ScriptedBusiness(found=refusal(consequence, "50000"))
         connection_id = await connect(grant.kind, refresh_token=None, expires_at=None)
-        await self.attention(pool, ring, grant).attend(connection_id)
+        await self.reminders(pool, ring, grant).handle(connection_id)
         row = await world.row("connection", connection_id)
         assert (row["status"], row["problem"]) == ("active", None)
         assert ago(minutes=-70) > row["refresh_at"] > ago(minutes=-50)
 
-    async def test_a_look_that_lacks_a_permission_shows_it(
+    async def test_a_check_with_a_missing_permission_shows_it(
         self, pool: ConnectionPool, ring: KeyRing, connect: Connect, world: World
     ) -> None:
         grant = ScriptedBusiness(found=refusal(Consequence.PERM, "40001", detail="TikTok: no permission"))
         connection_id = await connect(grant.kind, refresh_token=None, expires_at=None)
-        await self.attention(pool, ring, grant).attend(connection_id)
+        await self.reminders(pool, ring, grant).handle(connection_id)
         row = await world.row("connection", connection_id)
         assert (row["status"], row["problem"]) == (
             "active",
@@ -232,12 +234,12 @@ class TestAttending:
         grant = ScriptedFacebook(found=Discovered("999", "Ann"), due_in=timedelta(days=1))
         ends = None if days is None else ago(days=-days)
         connection_id = await connect(grant.kind, refresh_token=None, expires_at=ends)
-        await self.attention(pool, ring, grant).attend(connection_id)
+        await self.reminders(pool, ring, grant).handle(connection_id)
         row = await world.row("connection", connection_id)
         assert (len(grant.sent), len(grant.looked)) == ((1, 0) if renewed else (0, 1))
         assert row["token_version"] == (2 if renewed else 1)
 
-    async def test_an_exchange_that_gives_the_same_token_back_is_no_new_token(
+    async def test_an_exchange_that_returns_the_same_token_is_not_a_new_token(
         self, pool: ConnectionPool, ring: KeyRing, connect: Connect, world: World, announced: Announcements
     ) -> None:
         grant = ScriptedFacebook(due_in=timedelta(days=1))
@@ -248,33 +250,33 @@ class TestAttending:
 
         grant.script = same
         connection_id = await connect(grant.kind, refresh_token=None, expires_at=ago(days=-3))
-        await self.attention(pool, ring, grant).attend(connection_id)
+        await self.reminders(pool, ring, grant).handle(connection_id)
         row = await world.row("connection", connection_id)
         assert row["token_version"] == 1
         assert row["expires_at"] > ago(days=-59)
         assert await announced.all() == []
 
-    async def test_credentials_of_a_server_are_renewed_too(
+    async def test_server_credentials_are_refreshed_too(
         self, pool: ConnectionPool, ring: KeyRing, world: World, team: Team
     ) -> None:
         grant = ScriptedServer()
         connection_id = await world.connection(
             team, grant.kind, credentials='{"client_id": "c"}', refresh_at=ago(seconds=1)
         )
-        await self.attention(pool, ring, grant).attend(connection_id)
+        await self.reminders(pool, ring, grant).handle(connection_id)
         assert (await world.row("connection", connection_id))["token_sealed"] is not None
 
     @pytest.mark.parametrize(
         "columns", [{"refresh_at": ago(hours=-1)}, {"refresh_at": None}, {"status": "reauth_required"}]
     )
-    async def test_what_is_not_due_any_more_is_left_alone(
+    async def test_a_token_no_longer_due_is_left_alone(
         self, pool: ConnectionPool, ring: KeyRing, connect: Connect, columns: dict[str, Any]
     ) -> None:
         grant = ScriptedGrant()
-        await self.attention(pool, ring, grant).attend(await connect(**columns))
+        await self.reminders(pool, ring, grant).handle(await connect(**columns))
         assert grant.sent == []
 
-    async def test_reminders_wait_their_turn_and_a_defect_with_one_stops_no_other(
+    async def test_a_defect_with_one_reminder_stops_no_other(
         self, pool: ConnectionPool, ring: KeyRing, connect: Connect, world: World
     ) -> None:
         class Broken(ScriptedBusiness):
@@ -284,10 +286,10 @@ class TestAttending:
         grant = ScriptedGrant()
         broken = await connect(TIKTOK_BUSINESS, refresh_token=None, expires_at=None)
         sound = await connect()
-        attention = self.attention(pool, ring, grant, Broken(found=Discovered("1", "A")))
-        working = asyncio.create_task(attention.run())
+        reminders = self.reminders(pool, ring, grant, Broken(found=Discovered("1", "A")))
+        working = asyncio.create_task(reminders.run())
         try:
-            await attention.take({broken: None, sound: None})
+            await reminders.take({broken: None, sound: None})
 
             async def renewed() -> bool:
                 version: int = (await world.row("connection", sound))["token_version"]
@@ -298,14 +300,14 @@ class TestAttending:
             working.cancel()
             await asyncio.wait([working])
 
-    async def test_when_it_is_full_reminders_are_left_in_the_topic(
+    async def test_reminders_beyond_the_queue_stay_in_the_topic(
         self, pool: ConnectionPool, ring: KeyRing
     ) -> None:
-        attention = self.attention(pool, ring)
-        await attention.take({UUID(int=number): None for number in range(WAITING)})
-        waiting = asyncio.create_task(attention.take({UUID(int=WAITING): None}))
+        reminders = self.reminders(pool, ring)
+        await reminders.take({UUID(int=number): None for number in range(WAITING)})
+        waiting = asyncio.create_task(reminders.take({UUID(int=WAITING): None}))
         await asyncio.sleep(0)
         assert not waiting.done()
-        attention.close()
+        reminders.close()
         with pytest.raises(Stopping):
             await waiting

@@ -15,10 +15,10 @@ from scheduler.cleanup import Cleanup, Retention
 from scheduler.dispatch import Dispatcher
 from scheduler.duties import Duties
 from scheduler.election import Elector
-from scheduler.failing import Failing
 from scheduler.lease import Lease
 from scheduler.main import COMMAND_LIMIT, IDLE_IN_TRANSACTION_SECONDS, LEASE_POOL_SIZE
 from scheduler.relay import Relay
+from scheduler.repeated_failures import RepeatedFailures
 from scheduler.rescue import Rescue
 from scheduler.token_refresh import TokenRefresh
 from scheduler.wakeups import Wakeups
@@ -47,7 +47,7 @@ def elector(
         Relay(pool, producer, topic_prefix="", batch_size=500),
         Rescue(pool, lease),
         Admission(pool, lease, tenant_window=100),
-        Failing(pool, lease, public_url="http://localhost:8000"),
+        RepeatedFailures(pool, lease, public_url="http://localhost:8000"),
         ZoneRules(pool, lease),
         TokenRefresh(pool, lease, interval=3_600),
         Cleanup(pool, lease, retention=KEEP, interval=86_400),

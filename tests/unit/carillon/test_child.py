@@ -56,7 +56,7 @@ async def test_start_returns_once_the_program_is_ready(tmp_path: Path, children:
     assert child.is_alive
 
 
-async def test_a_program_that_ends_early_is_reported_with_its_last_words(tmp_path: Path) -> None:
+async def test_a_program_that_exits_early_is_reported_with_its_output(tmp_path: Path) -> None:
     source = "import sys; print('no such database'); sys.exit(3)"
     child = Child(program("worker", tmp_path, source), tmp_path / "worker.log")
     with pytest.raises(NotReady, match=r"(?s)worker ended with status 3.*no such database"):
@@ -84,7 +84,7 @@ async def test_a_program_that_gets_on_with_its_start_is_waited_for(
     assert processor_seconds(child.pid) >= 1.5
 
 
-async def test_stop_asks_first(tmp_path: Path, children: list[Child]) -> None:
+async def test_stop_sends_sigterm_first(tmp_path: Path, children: list[Child]) -> None:
     child = Child(program("worker", tmp_path), tmp_path / "worker.log")
     children.append(child)
     await child.start()
@@ -92,7 +92,7 @@ async def test_stop_asks_first(tmp_path: Path, children: list[Child]) -> None:
     assert await child.exited() == -signal.SIGTERM
 
 
-async def test_stop_kills_what_does_not_listen(tmp_path: Path, children: list[Child]) -> None:
+async def test_stop_kills_a_program_that_ignores_sigterm(tmp_path: Path, children: list[Child]) -> None:
     child = Child(program("worker", tmp_path, STUBBORN), tmp_path / "worker.log")
     children.append(child)
     await child.start()
@@ -108,7 +108,7 @@ async def test_a_frozen_program_stops_too(tmp_path: Path, children: list[Child])
     assert await child.stop(timeout=5)
 
 
-async def test_what_a_program_started_ends_with_it(tmp_path: Path, children: list[Child]) -> None:
+async def test_a_programs_children_end_with_it(tmp_path: Path, children: list[Child]) -> None:
     log = tmp_path / "worker.log"
     child = Child(program("worker", tmp_path, WITH_GRANDCHILD), log)
     children.append(child)
@@ -119,7 +119,7 @@ async def test_what_a_program_started_ends_with_it(tmp_path: Path, children: lis
     await eventually(lambda: not exists(grandchild))
 
 
-async def test_a_child_does_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
+async def test_a_child_does_not_outlive_its_killed_parent(tmp_path: Path) -> None:
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PARENT, str(tmp_path)),
         stdout=asyncio.subprocess.PIPE,

@@ -34,13 +34,13 @@ async def test_a_problem_document_names_its_fields() -> None:
     assert refused.value.status == 422
 
 
-async def test_an_answer_that_is_no_problem_document_still_says_something() -> None:
+async def test_a_response_without_problem_document_is_reported_by_status() -> None:
     refusal = httpx.MockTransport(lambda _request: httpx.Response(502, text="<html>bad gateway</html>"))
     with pytest.raises(Refused, match="HTTP 502"):
         await _api(refusal).run("1")
 
 
-async def test_nobody_there() -> None:
+async def test_an_unreachable_server_is_reported() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("connection refused", request=request)
 

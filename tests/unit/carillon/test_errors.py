@@ -21,21 +21,19 @@ from carillon.errors import Obstacle, reported
         (OSError(errno.ENOSPC, "No space left on device"), "carillon: [Errno 28] No space left on device\n"),
     ],
 )
-def test_what_stands_in_the_way_is_one_line(
-    error: Exception, line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_obstacle_is_one_line(error: Exception, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended, reported():
         raise error
     assert ended.value.code == 1
     assert capsys.readouterr().err == line
 
 
-def test_a_fault_of_ours_is_not_hidden() -> None:
+def test_a_defect_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError), reported():
         raise ZeroDivisionError
 
 
-def test_nothing_is_said_when_nothing_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+def test_success_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with reported():
         pass
     assert capsys.readouterr().err == ""

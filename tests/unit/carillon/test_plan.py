@@ -29,7 +29,7 @@ def test_everything_is_embedded_by_default(folder: StateFolder) -> None:
     assert len(set(plan.ports.values())) == len(plan.ports)
 
 
-def test_clients_stand_still_only_for_a_broker_that_forgets(folder: StateFolder) -> None:
+def test_clients_are_paused_only_for_a_broker_without_storage(folder: StateFolder) -> None:
     embedded = make_plan(Options(folder, port=None), folder.secrets()).servers[1]
     assert embedded.holds == {"api", "scheduler", "executor-1", "executor-2", "notifier"}
 
@@ -37,7 +37,7 @@ def test_clients_stand_still_only_for_a_broker_that_forgets(folder: StateFolder)
 DIALOGS = ("FACEBOOK_DIALOG_URL", "TIKTOK_PORTAL_URL", "TIKTOK_DIALOG_URL", "ZOOM_DIALOG_URL")
 
 
-def test_servers_that_are_named_replace_embedded_ones(folder: StateFolder) -> None:
+def test_configured_servers_replace_embedded_ones(folder: StateFolder) -> None:
     kafka = KafkaSettings(
         kafka_bootstrap_servers="broker:9092", kafka_profile=KafkaProfile.APACHE, kafka_topic_prefix="x."
     )
@@ -94,7 +94,7 @@ def test_recordings_are_stored_below_the_state_folder_where_all_services_find_th
     assert folder.recordings.is_dir()
 
 
-def test_a_store_the_user_names_is_used(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_store_is_used(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECORDING_STORE_URL", "s3://recordings/team")
     for service in make_plan(Options(folder, port=None), folder.secrets()).services:
         assert service.environment["RECORDING_STORE_URL"] == "s3://recordings/team"
@@ -118,7 +118,7 @@ def test_only_the_console_knows_the_demo_key(folder: StateFolder) -> None:
     assert knowing == ["api"]
 
 
-def test_what_the_user_sets_holds(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_settings_take_precedence(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOMATION_CHECK_INTERVAL", "10")
     monkeypatch.setenv("ENCRYPTION_KEYS", "mine:a2V5")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")

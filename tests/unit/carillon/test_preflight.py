@@ -44,12 +44,12 @@ def test_data_of_another_version_is_refused_with_what_to_do(tmp_path: Path) -> N
     assert "remove that folder" in problem
 
 
-def test_a_fresh_folder_is_fine(tmp_path: Path) -> None:
+def test_a_new_folder_passes(tmp_path: Path) -> None:
     assert folder_problem(tmp_path / "new" / "state", tmp_path / "new" / "state" / "postgres") is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_one_may_not_write_to_is_refused(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     problem = folder_problem(tmp_path / "state", tmp_path / "state" / "postgres")
     assert problem is not None

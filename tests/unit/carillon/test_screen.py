@@ -24,7 +24,7 @@ def plan(tmp_path: Path) -> Plan:
     return make_plan(Options(folder, port=8123), folder.secrets())
 
 
-def test_lines_when_nobody_looks_at_a_terminal(plan: Plan) -> None:
+def test_output_is_lines_without_a_terminal(plan: Plan) -> None:
     output = io.StringIO()
     screen = make_screen(Console(file=output, width=100))
     assert isinstance(screen, PlainScreen)
@@ -55,7 +55,7 @@ def test_a_start_that_failed_does_not_claim_to_have_stopped() -> None:
     assert "stopped" not in output.getvalue()
 
 
-def test_one_screen_on_a_terminal(plan: Plan) -> None:
+def test_output_is_one_screen_on_a_terminal(plan: Plan) -> None:
     output = io.StringIO()
     console = Console(file=output, width=100, force_terminal=True, _environ={"TERM": "xterm"})
     screen = make_screen(console)
@@ -73,7 +73,7 @@ def test_one_screen_on_a_terminal(plan: Plan) -> None:
     assert "long log" not in last
 
 
-def test_nothing_in_a_message_is_taken_for_markup(plan: Plan) -> None:
+def test_message_text_is_not_interpreted_as_markup(plan: Plan) -> None:
     output = io.StringIO()
     screen = PlainScreen(Console(file=output, width=100))
     screen.delivered(TELEGRAM | {"text": "[bold]spend[/bold] [/]"})

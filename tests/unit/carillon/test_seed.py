@@ -58,7 +58,7 @@ def _api(store: Store) -> Api:
     return Api(httpx.AsyncClient(transport=httpx.MockTransport(store), base_url="http://api.test"))
 
 
-async def test_planting_twice_adds_nothing_and_begins_the_minutes_anew() -> None:
+async def test_seeding_twice_adds_nothing_and_restarts_the_minutes() -> None:
     store = Store()
     first = await plant(_api(store), sandbox_origin="http://s:1", webhook_secret="whsec_x", now=NOW)
     store.writes.clear()
@@ -76,7 +76,7 @@ async def test_planting_twice_adds_nothing_and_begins_the_minutes_anew() -> None
     }
 
 
-async def test_a_schedule_a_person_has_changed_stays() -> None:
+async def test_a_schedule_changed_by_the_user_is_kept() -> None:
     store = Store()
     seeds = await plant(_api(store), sandbox_origin="http://s:1", webhook_secret="whsec_x", now=NOW)
     theirs = {"type": "daily", "hour": 7, "minute": 0, "timezone": "UTC"}
@@ -95,7 +95,7 @@ async def test_the_webhook_follows_the_sandbox() -> None:
     assert urls == [None, "http://s:2/hooks/northwind"]
 
 
-async def test_every_schedule_is_one_and_the_first_report_comes_within_seconds() -> None:
+async def test_every_schedule_is_valid_and_the_first_report_is_due_within_seconds() -> None:
     store = Store()
     seeds = await plant(_api(store), sandbox_origin="http://s:1", webhook_secret="whsec_x", now=NOW)
     schedules = {

@@ -10,7 +10,7 @@ import pytest
 from carillon.state import StateFolder, StateInUse
 
 
-def test_secrets_are_made_once_and_private(tmp_path: Path) -> None:
+def test_secrets_are_created_once_and_private(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
     first = folder.secrets()
     assert folder.secrets() == first
@@ -18,13 +18,13 @@ def test_secrets_are_made_once_and_private(tmp_path: Path) -> None:
     assert StateFolder(tmp_path / "..").secrets() != first
 
 
-def test_secrets_do_not_show_themselves(tmp_path: Path) -> None:
+def test_secrets_are_not_shown_in_repr(tmp_path: Path) -> None:
     secrets = StateFolder(tmp_path).secrets()
     for value in (secrets.encryption_keys, secrets.postgres_password, secrets.webhook_secret):
         assert value not in repr(secrets)
 
 
-def test_a_second_claim_says_who_has_the_first(tmp_path: Path) -> None:
+def test_a_second_claim_names_the_holder_of_the_first(tmp_path: Path) -> None:
     second = StateFolder(tmp_path).claimed("http://localhost:8001")
     with StateFolder(tmp_path).claimed("http://localhost:8000"), pytest.raises(StateInUse) as refusal, second:
         pass

@@ -43,7 +43,7 @@ async def supervisor(tmp_path: Path, reports: Reports) -> AsyncIterator[Supervis
     supervisor.kill()
 
 
-def test_restarts_come_less_and_less_often_but_keep_coming() -> None:
+def test_restarts_back_off_and_never_stop() -> None:
     delays = [restart_delay(failures) for failures in range(12)]
     assert delays == sorted(delays)
     assert delays[0] < 0.5
@@ -63,9 +63,7 @@ async def test_a_killed_program_runs_again(tmp_path: Path, supervisor: Superviso
     ]
 
 
-async def test_a_program_that_cannot_come_back_is_tried_again(
-    tmp_path: Path, supervisor: Supervisor, reports: Reports
-) -> None:
+async def test_a_failed_restart_is_retried(tmp_path: Path, supervisor: Supervisor, reports: Reports) -> None:
     obstacle = tmp_path / "obstacle"
 
     async def check() -> None:
@@ -80,7 +78,7 @@ async def test_a_program_that_cannot_come_back_is_tried_again(
     await eventually(lambda: ("worker", Change.RESTARTED) in reports)
 
 
-async def test_clients_stand_still_until_their_server_is_ready_again(
+async def test_clients_are_paused_until_their_server_is_ready(
     tmp_path: Path, supervisor: Supervisor, reports: Reports
 ) -> None:
     may_finish = asyncio.Event()
@@ -102,7 +100,7 @@ async def test_clients_stand_still_until_their_server_is_ready_again(
     assert supervisor.pids()["client"] == client
 
 
-async def test_a_client_that_dies_meanwhile_waits_for_its_server(
+async def test_a_client_that_dies_while_paused_waits_for_its_server(
     tmp_path: Path, supervisor: Supervisor, reports: Reports
 ) -> None:
     may_finish = asyncio.Event()
@@ -125,7 +123,7 @@ async def test_a_client_that_dies_meanwhile_waits_for_its_server(
     assert reports.index(("broker", Change.RESTARTED)) < reports.index(("client", Change.RESTARTED))
 
 
-async def test_a_server_that_does_not_come_back_does_not_freeze_its_clients(
+async def test_clients_resume_if_their_server_does_not_return(
     tmp_path: Path, supervisor: Supervisor, reports: Reports
 ) -> None:
     obstacle = tmp_path / "obstacle"
@@ -147,7 +145,7 @@ async def test_a_server_that_does_not_come_back_does_not_freeze_its_clients(
     assert ("broker", Change.RESTARTED) not in reports
 
 
-async def test_what_started_last_stops_first(tmp_path: Path, supervisor: Supervisor) -> None:
+async def test_programs_stop_in_reverse_order(tmp_path: Path, supervisor: Supervisor) -> None:
     order = tmp_path / "order"
     tells = f"""
 import pathlib, signal, sys

@@ -80,12 +80,12 @@ def test_a_batch_is_sorted_record_by_record_in_order() -> None:
         (None, None),
     ],
 )
-def test_only_a_real_traceparent_goes_on(header: bytes | None, kept: str | None) -> None:
+def test_malformed_traceparents_are_dropped(header: bytes | None, kept: str | None) -> None:
     [received], _ = sort_batch([event_record(traceparent=header)], AutomationDue)
     assert received.traceparent == kept
 
 
-def test_headers_that_are_not_text_are_replaced_and_empty_ones_left_out() -> None:
+def test_undecodable_headers_are_replaced_and_empty_ones_dropped() -> None:
     headers = headers_of(record(b"", [("ce_type", b"\xff\xfe"), ("a", None), ("b", b"text")]))
     assert headers == {"ce_type": "\ufffd\ufffd", "b": "text"}
 
@@ -104,7 +104,7 @@ def test_headers_that_are_not_text_are_replaced_and_empty_ones_left_out() -> Non
         max_size=5,
     )
 )
-def test_no_record_harms_its_neighbours(garbage: list[tuple[bytes | None, Headers]]) -> None:
+def test_a_malformed_record_does_not_affect_others(garbage: list[tuple[bytes | None, Headers]]) -> None:
     batch = [event_record(1), *(record(value, headers) for value, headers in garbage), event_record(2)]
     events, rejected = sort_batch(batch, AutomationDue)
     assert [received.event for received in events] == [due(1), due(2)]
@@ -171,7 +171,7 @@ async def test_tombstones_and_records_without_a_key_are_set_aside_too(
     assert (letter["value"], letter["key"]) == (value, kept)
 
 
-async def test_a_letter_that_is_too_large_with_its_headers_keeps_its_beginning() -> None:
+async def test_an_oversized_dead_letter_is_truncated() -> None:
     producer = Producer(limit=MAX_EVENT_BYTES)
     await set_aside(producer, record(b"x" * (MAX_EVENT_BYTES + 10)))
     [letter] = producer.sent
@@ -179,13 +179,13 @@ async def test_a_letter_that_is_too_large_with_its_headers_keeps_its_beginning()
     assert dict(letter["headers"])["truncated_to"] == str(MAX_EVENT_BYTES).encode()
 
 
-async def test_a_broker_that_is_away_is_waited_for_and_nothing_is_sent_twice() -> None:
+async def test_dead_letters_wait_for_the_broker_and_are_sent_once() -> None:
     producer = Producer([KafkaConnectionError(), KafkaTimeoutError(), KafkaConnectionError()])
     await set_aside(producer, record(b"1", offset=1), record(b"2", offset=2))
     assert sorted(letter["value"] for letter in producer.sent) == [b"1", b"2"]
 
 
-async def test_a_letter_no_broker_takes_does_not_hold_up_the_others() -> None:
+async def test_a_rejected_dead_letter_does_not_delay_the_others() -> None:
     producer = Producer(limit=1)
     await set_aside(producer, record(b"too large", offset=1), record(b"2", offset=2))
     assert [letter["value"] for letter in producer.sent] == [b"2"]
@@ -207,7 +207,7 @@ class Polled:
 @pytest.mark.parametrize(
     ("polls", "age"), [((), None), ((0, None), None), ((90_000, 70_000, 0), 30.0), ((100_000,), 0.0)]
 )
-def test_the_age_of_the_oldest_poll_tells_a_stuck_consumer(
+def test_the_age_of_the_oldest_poll_reveals_a_stuck_consumer(
     polls: tuple[int | None, ...], age: float | None
 ) -> None:
     stuck: Any = Polled(*polls)

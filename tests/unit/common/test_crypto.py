@@ -52,7 +52,7 @@ def test_the_text_is_not_in_the_sealed_value_and_no_two_are_alike() -> None:
     [(UUID(int=9), ROW, "token"), (TENANT, UUID(int=9), "token"), (TENANT, ROW, "secret")],
     ids=["another tenant", "another row", "another column"],
 )
-def test_moved_elsewhere_it_does_not_open(tenant: UUID, row: UUID, column: str) -> None:
+def test_a_value_moved_to_another_row_does_not_open(tenant: UUID, row: UUID, column: str) -> None:
     with pytest.raises(Undecryptable):
         opened(SEALED, tenant=tenant, row=row, column=column)
 
@@ -71,13 +71,13 @@ def test_no_byte_can_be_altered(position: int) -> None:
 
 
 @pytest.mark.parametrize("length", range(len(SEALED)))
-def test_no_part_of_it_opens(length: int) -> None:
+def test_a_truncated_value_does_not_open(length: int) -> None:
     with pytest.raises(Undecryptable):
         opened(SEALED[:length])
 
 
 @given(st.binary())
-def test_nothing_else_opens(data: bytes) -> None:
+def test_arbitrary_bytes_do_not_open(data: bytes) -> None:
     with pytest.raises(Undecryptable):
         opened(data)
 
@@ -126,12 +126,12 @@ def test_an_unusable_ring_is_refused_without_repeating_it(text: str) -> None:
     assert "kkk" not in refused.value.detail
 
 
-def test_spaces_and_a_trailing_comma_do_no_harm() -> None:
+def test_spaces_and_a_trailing_comma_are_accepted() -> None:
     ring = KeyRing.parse(f" a:{SECRET} , b:{base64.b64encode(b'l' * 32).decode()} ,")
     assert list(ring.keys) == ["a", "b"]
 
 
-def test_a_ring_may_be_logged() -> None:
+def test_a_key_ring_shows_no_key_in_logs() -> None:
     assert repr(KeyRing.parse(f"a:{SECRET}")) == "KeyRing()"
 
 

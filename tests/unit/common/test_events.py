@@ -71,7 +71,7 @@ def events(draw: st.DrawFn) -> Event:
 
 
 @given(events())
-def test_every_event_survives_its_journey(event: Event) -> None:
+def test_every_event_round_trips(event: Event) -> None:
     record = to_record(event, source="scheduler", time=NOW, traceparent=TRACEPARENT)
     headers = {name: value.encode().decode() for name, value in record.headers.items()}
     assert parse(headers, record.value, *ALL) == event
@@ -127,7 +127,7 @@ def test_a_record_has_the_attributes_of_a_cloudevent() -> None:
     assert json.loads(record.value)["run_id"] == str(UUID(int=1))
 
 
-def test_two_records_of_one_event_have_ids_of_their_own() -> None:
+def test_each_record_of_an_event_has_its_own_id() -> None:
     ids = {to_record(due(), source="scheduler", time=NOW).headers["ce_id"] for _ in range(100)}
     assert len(ids) == 100
 
@@ -149,7 +149,7 @@ def failed(message: str) -> RunFailed:
     )
 
 
-def test_an_event_no_consumer_would_read_is_refused_where_it_is_written() -> None:
+def test_an_oversized_event_is_rejected_by_the_producer() -> None:
     room = MAX_EVENT_BYTES - len(failed("").model_dump_json())
     assert len(to_record(failed("x" * room), source="executor", time=NOW).value) == MAX_EVENT_BYTES
     with pytest.raises(ValueError, match=r"carillon\.automation\.run\.failed\.v1 has 65537 bytes"):
@@ -194,7 +194,7 @@ VALUE = to_record(due(), source="scheduler", time=NOW).value
         (HEADERS, VALUE.replace(b'"00000000-0000-0000-0000-000000000001"', b'"\\ud800"'), "invalid"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_a_stable_reason(
+def test_unreadable_records_are_rejected_with_a_stable_reason(
     headers: dict[str, str], value: bytes | None, reason: str
 ) -> None:
     with pytest.raises(MalformedEvent) as refused:
@@ -228,7 +228,7 @@ FIELDS = st.sampled_from(sorted({name for kind in ALL for name in kind.model_fie
     | JSON.map(lambda data: json.dumps(data).encode())
     | st.dictionaries(FIELDS, JSON).map(lambda data: json.dumps(data).encode()),
 )
-def test_whatever_arrives_is_read_or_refused(headers: dict[str, str], value: bytes | None) -> None:
+def test_any_record_is_parsed_or_rejected(headers: dict[str, str], value: bytes | None) -> None:
     try:
         event = parse(headers, value, *ALL)
     except MalformedEvent as error:

@@ -120,7 +120,7 @@ async def test_the_connection_goes_to_the_checked_address_and_tls_to_the_name() 
     assert b"Host: hooks.example.com:8443\r\n" in b"".join(connections.written)
 
 
-async def test_a_name_that_changes_its_answer_is_resolved_once_a_connection() -> None:
+async def test_a_rebinding_name_is_resolved_once_per_connection() -> None:
     names, connections = Names(["93.184.215.14"], ["127.0.0.1"]), Connections()
     async with client(names, connections) as http:
         await http.get("http://rebinding.example.com/")
@@ -143,7 +143,7 @@ async def test_a_name_that_changes_its_answer_is_resolved_once_a_connection() ->
         ["2606:4700:4700::1111", "fd00::1"],
     ],
 )
-async def test_a_name_that_leads_inside_is_refused_before_any_connection(addresses: list[str]) -> None:
+async def test_a_name_with_a_private_address_is_refused_before_connecting(addresses: list[str]) -> None:
     connections = Connections()
     async with client(Names(addresses), connections) as http:
         with pytest.raises(BlockedAddress) as refused:
@@ -167,7 +167,7 @@ async def test_a_name_that_leads_inside_is_refused_before_any_connection(address
         "ftp://example.com/",
     ],
 )
-async def test_what_the_url_gives_away_is_refused_without_a_lookup(url: str) -> None:
+async def test_urls_refused_by_their_text_need_no_lookup(url: str) -> None:
     names, connections = Names(["93.184.215.14"]), Connections()
     async with client(names, connections) as http:
         with pytest.raises(BlockedAddress):
@@ -216,7 +216,7 @@ async def test_the_next_address_is_tried_when_one_does_not_answer() -> None:
     assert 2.0 < first <= 2.5 < second <= 5.0
 
 
-async def test_no_more_addresses_are_tried_than_a_receiver_needs() -> None:
+async def test_the_number_of_tried_addresses_is_limited() -> None:
     addresses = [f"93.184.215.{number}" for number in range(20)]
     connections = Connections(dead=addresses)
     async with client(Names(addresses), connections) as http:
@@ -251,7 +251,7 @@ async def test_a_lookup_that_takes_too_long_is_a_connect_timeout() -> None:
 @pytest.mark.parametrize(
     "head", [b"content-length: 5000\r\n", b"transfer-encoding: chunked\r\n"], ids=["length", "chunked"]
 )
-async def test_an_answer_larger_than_the_cap_is_cut_off(head: bytes) -> None:
+async def test_a_response_over_the_cap_is_cut_off(head: bytes) -> None:
     body = b"x" * 5000 if b"length" in head else b"%x\r\n" % 5000 + b"x" * 5000 + b"\r\n0\r\n\r\n"
     connections = Connections(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + body)
     async with client(Names(["93.184.215.14"]), connections) as http:
@@ -263,7 +263,7 @@ async def test_an_answer_larger_than_the_cap_is_cut_off(head: bytes) -> None:
     assert connections.closed >= 1
 
 
-async def test_a_broken_answer_is_an_error_of_httpx() -> None:
+async def test_a_broken_response_raises_an_httpx_error() -> None:
     async with client(Names(["93.184.215.14"]), Connections(b"SSH-2.0-OpenSSH_9.9\r\n")) as http:
         with pytest.raises(httpx.RemoteProtocolError):
             await http.get("http://example.com/")

@@ -33,7 +33,7 @@ NOW = datetime(2026, 11, 4, 23, 59, 0, tzinfo=UTC)
         ("Thu Nov  5 00:01:00 2026", 120.0),
     ],
 )
-def test_every_form_vendors_send_is_read(value: str, seconds: float) -> None:
+def test_every_vendor_format_of_retry_after_is_parsed(value: str, seconds: float) -> None:
     assert parse_retry_after(value, now=NOW) == seconds
 
 
@@ -41,7 +41,7 @@ def test_every_form_vendors_send_is_read(value: str, seconds: float) -> None:
     "value",
     [None, "", "  ", "soon", "nan", "inf", "1_000", "0x10", "5 seconds", "Thu, 99 Nov 2026", "1-1-1"],
 )
-def test_what_cannot_be_read_says_nothing(value: str | None) -> None:
+def test_an_unreadable_retry_after_is_ignored(value: str | None) -> None:
     assert parse_retry_after(value, now=NOW) is None
 
 

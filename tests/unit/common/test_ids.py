@@ -18,7 +18,7 @@ def test_an_id_is_a_version_7_uuid_of_this_moment() -> None:
     assert before <= made.int >> 80 <= after
 
 
-def test_no_id_is_made_twice() -> None:
+def test_ids_are_unique() -> None:
     assert len({new_id() for _ in range(10_000)}) == 10_000
 
 

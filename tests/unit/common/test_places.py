@@ -27,7 +27,7 @@ def test_a_lane_gets_what_it_wants_up_to_its_share() -> None:
     assert capacity[Lane.HIGH].take(1) == 0, "all ten are taken"
 
 
-def test_a_flood_of_backfills_leaves_room_for_a_click() -> None:
+def test_a_flood_of_backfills_leaves_room_for_a_manual_run() -> None:
     capacity = lanes(50)
     assert capacity[Lane.LOW].take(1_000) == 25
     assert capacity[Lane.NORMAL].take(1_000) == 25
@@ -41,7 +41,7 @@ def test_every_lane_has_a_place_however_small_the_process(total: int) -> None:
         assert lanes(total)[lane].take(1) == 1
 
 
-async def test_whoever_waits_gets_the_place_that_becomes_free() -> None:
+async def test_a_waiter_gets_the_place_that_becomes_free() -> None:
     capacity = lanes(1)
     capacity[Lane.NORMAL].take(1)
     waiting = asyncio.create_task(capacity[Lane.NORMAL].wait_and_take(3))
@@ -51,7 +51,7 @@ async def test_whoever_waits_gets_the_place_that_becomes_free() -> None:
     assert await waiting == 1
 
 
-async def test_places_given_back_together_reach_everybody_who_waits() -> None:
+async def test_places_returned_together_reach_all_waiters() -> None:
     capacity = lanes(4)
     capacity[Lane.HIGH].take(4)
     waiting = [asyncio.create_task(capacity[Lane.HIGH].wait_and_take(1)) for _ in range(3)]
@@ -79,7 +79,7 @@ async def test_the_higher_lane_is_served_first() -> None:
     tasks[0].cancel()
 
 
-async def test_a_waiter_who_gave_up_does_not_swallow_the_place() -> None:
+async def test_a_cancelled_waiter_does_not_lose_the_place() -> None:
     capacity = lanes(1)
     capacity[Lane.NORMAL].take(1)
     gave_up = asyncio.create_task(capacity[Lane.NORMAL].wait_and_take(1))
@@ -122,9 +122,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(Lane), st.integers(1, 8), st.booleans
 
 
 @given(total=st.integers(1, 20), steps=STEPS)
-def test_there_are_never_more_places_than_there_are(
-    total: int, steps: Sequence[tuple[Lane, int, bool]]
-) -> None:
+def test_places_in_use_never_exceed_the_total(total: int, steps: Sequence[tuple[Lane, int, bool]]) -> None:
     capacity = lanes(total)
     held = dict.fromkeys(Lane, 0)
     for lane, places, takes in steps:

@@ -24,7 +24,7 @@ def test_the_nearest_override_wins_and_null_lifts_a_limit() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 0.5])
-def test_nothing_at_all_is_a_limit_too(limit: float) -> None:
+def test_zero_is_a_limit(limit: float) -> None:
     name = "max_automations" if limit == 0 else "min_interval_minutes"
 
     assert getattr(effective_quota(STANDARD, {name: limit}), name) == limit
@@ -40,7 +40,7 @@ def test_nothing_at_all_is_a_limit_too(limit: float) -> None:
         {"automations": 1},
     ],
 )
-def test_what_is_no_limit_changes_nothing(stored: dict[str, Any]) -> None:
+def test_invalid_overrides_are_ignored(stored: dict[str, Any]) -> None:
     assert effective_quota(STANDARD, {"max_automations": 3}, stored).max_automations == 3
 
 

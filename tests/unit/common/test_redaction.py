@@ -51,7 +51,7 @@ def jwt(length: int = 1_200) -> str:
         ("a car_park and a bot1 stay", "a car_park and a bot1 stay"),
     ],
 )  # fmt: skip
-def test_secrets_are_known_by_their_looks(text: str, shown: str) -> None:
+def test_secrets_are_recognised_by_pattern(text: str, shown: str) -> None:
     assert hide_secrets(text) == shown
 
 
@@ -122,12 +122,12 @@ def test_two_spellings_in_one_are_hidden() -> None:
     assert "2nd" not in shown
 
 
-def test_of_secrets_that_hold_one_another_none_is_left() -> None:
+def test_nested_secrets_are_all_hidden() -> None:
     inner = "hunter2hunter2"
     assert hide_secrets(f"no {inner}|app", [inner, f"{inner}|app"]) == "no [hidden]"
 
 
-def test_of_the_address_of_a_database_its_password_is_hidden() -> None:
+def test_the_password_of_a_database_url_is_hidden() -> None:
     dsn = "postgresql://ada:hunter%2F2%21canary@db.example:5432/figures?options=another-secret"
     said = "db.example:5432 refused ada with hunter/2!canary or hunter%2F2%21canary and another-secret"
     assert hide_secrets(said, [dsn]) == "db.example:5432 refused ada with [hidden] or [hidden] and [hidden]"
@@ -135,7 +135,7 @@ def test_of_the_address_of_a_database_its_password_is_hidden() -> None:
     assert shown == "cannot reach postgresql://ada:[hidden]@db.example:5432/figures?options=[hidden]"
 
 
-def test_what_is_no_secret_stays() -> None:
+def test_other_text_is_kept() -> None:
     text = "día İstanbul 𝄞 \ud800 " + printable(5_000, 3)
     assert hide_secrets(text, [random_text(), SPECIAL]) == text
     shown = hide_secrets("\ud800é" + SPECIAL + "é", [SPECIAL])

@@ -67,7 +67,7 @@ def test_each_consequence_says_whether_trying_again_can_help(consequence: Conseq
     assert (next_attempt(POLICY, attempt=1, error=error, random=0.5) is not None) is again
 
 
-def test_an_error_of_ours_says_itself_whether_it_is_permanent() -> None:
+def test_our_errors_state_whether_they_are_permanent() -> None:
     class Passing(CarillonError):
         permanent = False
 
@@ -75,7 +75,7 @@ def test_an_error_of_ours_says_itself_whether_it_is_permanent() -> None:
     assert next_attempt(POLICY, attempt=1, error=Passing("wait"), random=0.5) is not None
 
 
-def test_a_defect_is_tried_again_like_a_fault_of_the_environment() -> None:
+def test_an_unexpected_error_is_retried_like_a_transient_one() -> None:
     assert next_attempt(POLICY, attempt=1, error=KeyError("spend"), random=0.0) == timedelta(seconds=2.5)
 
 
@@ -83,12 +83,12 @@ def test_a_defect_is_tried_again_like_a_fault_of_the_environment() -> None:
     ("asked", "waited"),
     [(0, 1), (0.5, 1), (90, 90), (86_400, 86_400), (1e300, 86_400), (math.inf, 86_400), (math.nan, 86_400)],
 )
-def test_a_vendors_wait_is_kept_to_within_bounds(asked: float, waited: float) -> None:
+def test_a_vendors_retry_after_is_followed_within_bounds(asked: float, waited: float) -> None:
     error = PlatformError("wait", Consequence.RATE, platform="facebook", retry_after=asked)
     assert next_attempt(POLICY, attempt=1, error=error, random=0.0) == timedelta(seconds=waited)
 
 
-def test_a_vendors_wait_does_not_outlast_the_attempts() -> None:
+def test_a_vendors_retry_after_does_not_add_attempts() -> None:
     error = PlatformError("wait", Consequence.RATE, platform="facebook", retry_after=10)
     assert next_attempt(POLICY, attempt=6, error=error, random=0.0) is None
 
@@ -97,20 +97,22 @@ def test_a_vendors_wait_does_not_outlast_the_attempts() -> None:
     ("consequence", "least"),
     [(Consequence.RATE, timedelta(minutes=1)), (Consequence.BLOCKED, timedelta(hours=2))],
 )
-def test_an_unsaid_wait_is_long_enough(consequence: Consequence, least: timedelta) -> None:
+def test_a_rate_limit_without_retry_after_has_a_default_delay(
+    consequence: Consequence, least: timedelta
+) -> None:
     error = ChannelError("wait", consequence)
     assert next_attempt(POLICY, attempt=1, error=error, random=0.0) == least
 
 
 @pytest.mark.parametrize("schedule", [WEBHOOK_SCHEDULE, TELEGRAM_SCHEDULE], ids=["webhook", "telegram"])
-def test_a_schedule_is_kept_to_delay_by_delay(schedule: RetrySchedule) -> None:
+def test_a_schedule_gives_its_delays_in_order(schedule: RetrySchedule) -> None:
     for attempt, delay in enumerate(schedule.delays, start=1):
         assert next_attempt(schedule, attempt=attempt, error=TRANSIENT, random=0.0) == delay
         assert next_attempt(schedule, attempt=attempt, error=TRANSIENT, random=1.0) == delay * 1.1
     assert next_attempt(schedule, attempt=schedule.max_attempts, error=TRANSIENT, random=0.0) is None
 
 
-def test_the_webhook_schedule_goes_on_for_three_days() -> None:
+def test_the_webhook_schedule_lasts_three_days() -> None:
     assert sum(WEBHOOK_SCHEDULE.delays, timedelta()) == timedelta(hours=75, minutes=35, seconds=5)
 
 

@@ -98,14 +98,14 @@ def test_an_unusable_value_is_one_line_without_the_value(
     assert "Value error" not in line
 
 
-def test_settings_may_be_logged(environment: pytest.MonkeyPatch) -> None:
+def test_settings_show_no_secret_in_logs(environment: pytest.MonkeyPatch) -> None:
     shown = repr(load(Everything)) + str(load(Everything).model_dump())
     assert "hunter2" not in shown
     assert KEY not in shown
 
 
 @pytest.mark.parametrize("password", ["hunter2/x", "hunter2?x", "hunter2#x", "hun[ter2", "hunter2/x:y@z"])
-def test_half_a_password_is_not_taken_for_a_port(
+def test_an_unescaped_password_is_not_parsed_as_a_port(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], password: str
 ) -> None:
     environment.setenv("DATABASE_URL", f"postgresql://carillon:{password}@localhost/carillon")

@@ -100,7 +100,7 @@ def test_a_line_within_a_trace_names_it(logged: Logged, monkeypatch: pytest.Monk
     assert entry["trace_id"] == telemetry.trace_id_of(span)
 
 
-def test_a_trace_crosses_a_table_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trace_continues_across_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     with recorded_spans(monkeypatch) as spans:
         with telemetry.span("dispatch") as first:
             stored = telemetry.traceparent_of(first)
@@ -116,7 +116,7 @@ def test_a_trace_crosses_a_table_and_goes_on(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("garbage", [None, "", "garbage", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "\x00"])
-def test_what_is_no_traceparent_begins_a_trace_of_its_own(
+def test_a_malformed_traceparent_starts_a_new_trace(
     monkeypatch: pytest.MonkeyPatch, garbage: str | None
 ) -> None:
     with recorded_spans(monkeypatch) as spans, telemetry.span("process", parent=garbage):

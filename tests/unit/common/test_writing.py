@@ -55,7 +55,7 @@ class Recorder:
         return [entry % 2 == 0 for entry in entries]
 
 
-async def test_the_first_waits_for_nobody_and_the_rest_go_together() -> None:
+async def test_the_first_entry_is_written_at_once_and_the_rest_together() -> None:
     recorder = Recorder()
     async with writing(recorder.write) as writer:
         first = asyncio.create_task(writer.record(0))
@@ -68,7 +68,7 @@ async def test_the_first_waits_for_nobody_and_the_rest_go_together() -> None:
     assert recorder.groups == [[0], [1, 2, 3, 4, 5]]
 
 
-async def test_a_group_has_a_size_it_does_not_exceed() -> None:
+async def test_a_group_does_not_exceed_its_size() -> None:
     recorder = Recorder()
     recorder.gate.set()
     async with writing(recorder.write) as writer:
@@ -77,7 +77,7 @@ async def test_a_group_has_a_size_it_does_not_exceed() -> None:
     assert list(itertools.chain(*recorder.groups)) == list(range(MAX_GROUP * 2 + 50))
 
 
-async def test_a_fault_of_the_database_delays_and_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_error_delays_a_group_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grouping, "RETRY_PAUSE", 0)
     faults = [ConnectionResetError(), TimeoutError(), OSError()]
 
@@ -123,7 +123,7 @@ async def test_an_entry_that_cannot_be_written_fails_alone() -> None:
     assert written == [0, 1, 2, 4, 5, 7]
 
 
-async def test_an_entry_whose_caller_gave_up_is_written_all_the_same() -> None:
+async def test_an_entry_is_written_although_its_caller_was_cancelled() -> None:
     recorder = Recorder()
     async with writing(recorder.write) as writer:
         caller = asyncio.create_task(writer.record(2))
@@ -135,7 +135,7 @@ async def test_an_entry_whose_caller_gave_up_is_written_all_the_same() -> None:
     assert recorder.groups == [[2], [4]]
 
 
-async def test_when_the_writer_ends_nobody_waits_for_it() -> None:
+async def test_callers_are_released_when_the_writer_ends() -> None:
     recorder = Recorder()
     async with writing(recorder.write) as writer:
         held = asyncio.create_task(writer.record(0))

@@ -54,11 +54,11 @@ def test_the_file_is_hardened() -> None:
     _run(BIN / "compose-lint", "check", "--fail-on", "low", "--no-env", "-q", *config, COMPOSE)
 
 
-def test_the_dockerfile_is_in_order() -> None:
+def test_the_dockerfile_passes_hadolint() -> None:
     _run(BIN / "hadolint", "--failure-threshold", "info", "deploy/Dockerfile")
 
 
-def test_the_image_runs_as_nobody_and_stops_as_told() -> None:
+def test_the_image_runs_unprivileged_and_handles_sigterm() -> None:
     text = (ROOT / "deploy" / "Dockerfile").read_text()
     final = text[text.rindex("\nFROM ") :]
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", final, re.MULTILINE)
@@ -68,14 +68,14 @@ def test_the_image_runs_as_nobody_and_stops_as_told() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_is_given_settings_it_has_and_all_it_needs(compose: dict[str, Any], service: str) -> None:
+def test_a_service_gets_known_and_all_required_settings(compose: dict[str, Any], service: str) -> None:
     fields = {name.upper(): field for name, field in SERVICES[service].model_fields.items()}
     given = set(compose["services"][service]["environment"])
     assert given <= set(fields) | (BUCKET if "RECORDING_STORE_URL" in fields else set())
     assert {name for name, field in fields.items() if field.is_required()} <= given
 
 
-def test_the_scheduler_is_given_no_key(compose: dict[str, Any]) -> None:
+def test_the_scheduler_gets_no_key(compose: dict[str, Any]) -> None:
     assert "ENCRYPTION_KEYS" not in compose["services"]["scheduler"]["environment"]
 
 
@@ -87,7 +87,7 @@ def test_a_service_has_time_to_drain(compose: dict[str, Any], service: str) -> N
     assert float(grace.removesuffix("s")) > 2 * drain
 
 
-def test_services_start_on_a_prepared_database_and_broker(compose: dict[str, Any]) -> None:
+def test_services_start_after_the_migration_and_topics(compose: dict[str, Any]) -> None:
     for service in SERVICES:
         assert compose["services"][service]["depends_on"] == {
             "migrate": {"condition": "service_completed_successfully"},
@@ -121,7 +121,7 @@ def test_every_variable_is_in_the_example(compose: dict[str, Any]) -> None:
     assert asked | passed_on == listed - {"COMPOSE_PROFILES"}
 
 
-def test_who_has_a_store_shares_a_folder_of_recordings_that_its_user_may_write(
+def test_services_with_a_store_share_a_writable_recordings_folder(
     compose: dict[str, Any],
 ) -> None:
     folder = "/var/lib/carillon/recordings"

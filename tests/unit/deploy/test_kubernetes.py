@@ -46,7 +46,7 @@ def test_every_file_is_part_of_the_kustomization() -> None:
     }
 
 
-def test_all_services_are_deployed_and_prepared_for() -> None:
+def test_all_services_and_jobs_are_deployed() -> None:
     assert set(DEPLOYMENTS) == {"api", "scheduler", "executor", "notifier"}
     assert set(JOBS) == {"migrate", "topics"}
 
@@ -77,7 +77,7 @@ def test_a_service_is_probed_and_has_time_to_drain(name: str) -> None:
     assert pod["terminationGracePeriodSeconds"] > 2 * drain
 
 
-def test_what_has_replicas_keeps_one_through_a_disruption() -> None:
+def test_replicated_services_have_a_disruption_budget() -> None:
     several = {name for name, found in DEPLOYMENTS.items() if found["spec"]["replicas"] > 1}
     assert {"api", "scheduler", "executor"} <= several
     budgets = _documents("PodDisruptionBudget")
@@ -102,7 +102,7 @@ def _secrets(name: str) -> list[dict[str, Any]]:
     return [source["secretRef"] for source in container["envFrom"] if "secretRef" in source]
 
 
-def test_the_scheduler_is_given_no_key_but_that_of_the_store() -> None:
+def test_the_scheduler_gets_only_the_stores_key() -> None:
     assert _secrets("scheduler") == [{"name": "carillon-store", "optional": True}]
     [container] = DEPLOYMENTS["scheduler"]["spec"]["template"]["spec"]["containers"]
     assert [variable["name"] for variable in container["env"]] == ["DATABASE_URL"]
@@ -116,12 +116,12 @@ def test_the_scheduler_is_given_no_key_but_that_of_the_store() -> None:
         ("carillon-store", "recording_store_url"),
     ],
 )
-def test_secrets_go_to_those_who_use_them(secret: str, setting: str) -> None:
+def test_secrets_are_given_only_to_services_that_use_them(secret: str, setting: str) -> None:
     given = {name for name in DEPLOYMENTS if secret in {source["name"] for source in _secrets(name)}}
     assert given == _with(setting)
 
 
-def test_what_is_said_of_the_secrets_names_settings_that_exist() -> None:
+def test_the_notes_about_secrets_name_existing_settings() -> None:
     known = {name.upper() for settings in SETTINGS for name in settings.model_fields}
     said = set(re.findall(r"[A-Z]+_[A-Z_]+", (FOLDER / "settings.yaml").read_text()))
     assert {name for name in said if not name.startswith("AWS_")} <= known
@@ -130,7 +130,7 @@ def test_what_is_said_of_the_secrets_names_settings_that_exist() -> None:
     } <= said
 
 
-def test_who_has_a_store_shares_a_volume_that_its_user_may_write() -> None:
+def test_services_with_a_store_share_a_writable_volume() -> None:
     url = _documents("ConfigMap")["carillon"]["data"]["RECORDING_STORE_URL"]
     [claim] = _documents("PersistentVolumeClaim").values()
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]

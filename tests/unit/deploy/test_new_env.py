@@ -22,7 +22,7 @@ def _read(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_secrets_are_fresh_usable_and_private(tmp_path: Path) -> None:
+def test_secrets_are_new_usable_and_private(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for path in (first, second):
         assert _write(path).returncode == 0
@@ -34,7 +34,7 @@ def test_secrets_are_fresh_usable_and_private(tmp_path: Path) -> None:
     assert not set(one["POSTGRES_PASSWORD"]) & set(":/@?#%$")
 
 
-def test_without_the_demo_the_vendors_are_the_real_ones_and_no_key_opens_the_console(tmp_path: Path) -> None:
+def test_without_demo_vendors_are_real_and_there_is_no_demo_key(tmp_path: Path) -> None:
     assert _write(tmp_path / "env", "--observability").returncode == 0
     values = _read(tmp_path / "env")
     assert values["COMPOSE_PROFILES"] == "observability"
@@ -60,7 +60,7 @@ def test_the_demo_sends_every_call_to_the_sandbox(tmp_path: Path) -> None:
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in values
 
 
-def test_a_file_in_use_is_kept(tmp_path: Path) -> None:
+def test_an_existing_env_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "env"
     assert _write(path).returncode == 0
     before = path.read_text()

@@ -37,7 +37,7 @@ def _ours() -> dict[str, set[str]]:
     return found
 
 
-def test_the_dashboard_asks_for_metrics_and_labels_that_exist() -> None:
+def test_the_dashboard_queries_existing_metrics_and_labels() -> None:
     ours = _ours()
     for expression in EXPRESSIONS:
         names = set(re.findall(_NAME, expression))
@@ -77,7 +77,7 @@ def test_panels_do_not_overlap() -> None:
     assert max(column for column, _ in taken) < 24
 
 
-def test_prometheus_scrapes_services_that_exist_where_they_listen() -> None:
+def test_prometheus_scrapes_existing_services_and_ports() -> None:
     [job] = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
     ports = {name: found["port"] for found in job["dns_sd_configs"] for name in found["names"]}
     metrics = COMPOSE["services"]["api"]["environment"]["METRICS_PORT"]
@@ -87,7 +87,7 @@ def test_prometheus_scrapes_services_that_exist_where_they_listen() -> None:
         assert backend & set(COMPOSE["services"][name]["networks"]), name
 
 
-def test_traces_take_a_way_that_is_there() -> None:
+def test_the_trace_pipeline_is_complete() -> None:
     collector = yaml.safe_load((ROOT / "deploy" / "otel-collector.yaml").read_text())
     example = (ROOT / "deploy" / "carillon.env.example").read_text()
     [endpoint] = re.findall(r"^#(OTEL_\w+)=http://otel-collector:(\d+)$", example, re.MULTILINE)
@@ -104,7 +104,7 @@ def test_traces_take_a_way_that_is_there() -> None:
     assert set(pipeline["exporters"]) == set(collector["exporters"])
 
 
-def test_grafana_knows_the_sources_the_dashboard_names() -> None:
+def test_grafana_has_the_dashboards_data_sources() -> None:
     provisioned = yaml.safe_load(
         (ROOT / "deploy" / "grafana" / "provisioning" / "datasources" / "carillon.yaml").read_text()
     )

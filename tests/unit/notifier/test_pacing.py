@@ -63,7 +63,7 @@ def test_a_group_gets_twenty_messages_in_a_minute() -> None:
     assert sent[-1] < 4 * 60
 
 
-def test_a_refused_reservation_takes_no_place() -> None:
+def test_a_refused_reservation_uses_no_capacity() -> None:
     pacer = Pacer()
     while pacer.reserve("bot:chat", [GROUP], 0.0) <= PATIENCE:
         pass
@@ -73,7 +73,7 @@ def test_a_refused_reservation_takes_no_place() -> None:
     assert pacer.reserve("bot:chat", [GROUP], free_at) <= PATIENCE
 
 
-def test_deliveries_put_off_come_back_one_by_one() -> None:
+def test_postponed_deliveries_return_one_at_a_time() -> None:
     pacer = Pacer()
     waits = [pacer.reserve("bot:chat", [CHAT, BOT, GROUP], 0.0) for _ in range(40)]
     put_off = [wait for wait in waits if wait > PATIENCE]
@@ -83,7 +83,7 @@ def test_deliveries_put_off_come_back_one_by_one() -> None:
     assert all(wait <= PATIENCE for wait in taken)
 
 
-def test_a_message_of_many_parts_counts_as_many() -> None:
+def test_each_part_of_a_message_counts() -> None:
     pacer = Pacer()
     assert pacer.reserve("bot:chat", [GROUP], 0.0, messages=10) == 0
     wait = pacer.reserve("bot:chat", [GROUP], 0.0)
@@ -117,7 +117,7 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     assert pacer.reserve("bot:chat", [CHAT, BOT], 10.0) == 50.0
 
 
-def test_deliveries_put_off_by_a_pause_come_back_after_it_one_by_one() -> None:
+def test_deliveries_postponed_by_a_pause_return_one_at_a_time() -> None:
     pacer = Pacer()
     pacer.hold("bot:chat", [CHAT, BOT], 30.0, 0.0)
     waits = [pacer.reserve("bot:chat", [CHAT, BOT], 0.0) for _ in range(10)]
@@ -125,7 +125,7 @@ def test_deliveries_put_off_by_a_pause_come_back_after_it_one_by_one() -> None:
     assert all(later - earlier >= CHAT.interval - 1e-9 for earlier, later in pairwise(waits))
 
 
-def test_after_a_short_pause_no_more_than_the_burst_goes_at_once() -> None:
+def test_after_a_short_pause_only_the_burst_is_sent_at_once() -> None:
     pacer = Pacer()
     pacer.hold("bot:chat", [CHAT], 1.0, 0.0)
     waits = [pacer.reserve("bot:chat", [CHAT], 0.0) for _ in range(4)]
@@ -152,7 +152,7 @@ def test_pauses_that_do_not_overlap_leave_the_bot_alone() -> None:
     assert pacer.reserve("bot:2", [chats[2], BOT], 6.0) == 0.0
 
 
-def test_idle_keys_are_forgotten() -> None:
+def test_idle_keys_are_dropped() -> None:
     pacer = Pacer()
     for number in range(50_000):
         pacer.reserve(f"bot:{number}", [Limit(f"bot:{number}", 60, 60.0, burst=3)], number * 0.1)

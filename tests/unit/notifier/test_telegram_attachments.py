@@ -98,7 +98,7 @@ def _read(request: httpx.Request) -> Asked:
 
 
 class TestPosts:
-    def test_a_text_that_fits_is_the_caption(self) -> None:
+    def test_a_short_text_is_the_caption(self) -> None:
         (photo,) = posts_of(message("x" * MAX_CAPTION, None, chart=chart()))
         assert (photo.method, photo.words and photo.words.plain) == (Method.PHOTO, "x" * MAX_CAPTION)
 
@@ -123,12 +123,12 @@ class TestPosts:
         assert photo.words is not None
         assert (photo.words.html, units(photo.words.plain)) == (html, 4)
 
-    def test_files_come_last_and_each_alone(self) -> None:
+    def test_files_are_sent_last_and_separately(self) -> None:
         sent = posts_of(message(TOO_LONG, None, chart=chart(), files=(table("a.csv"), table("b.csv"))))
         assert [each.method for each in sent] == ["sendPhoto", "sendMessage", "sendDocument", "sendDocument"]
         assert [each.upload.filename for each in sent[2:] if each.upload] == ["a.csv", "b.csv"]
 
-    def test_a_picture_without_words_is_only_a_picture(self) -> None:
+    def test_a_picture_without_text_has_no_caption(self) -> None:
         (photo,) = posts_of(message(" \n ", None, chart=chart()))
         assert (photo.method, photo.words) == (Method.PHOTO, None)
 
@@ -160,7 +160,7 @@ async def test_a_file_keeps_its_name(filename: str) -> None:
     assert telegram.asked[1].filename in (filename, filename.replace('"', "%22"))
 
 
-async def test_each_part_is_noted_and_never_sent_again() -> None:
+async def test_each_sent_part_is_recorded_and_not_repeated() -> None:
     notes: list[Mapping[str, Any]] = []
 
     async def note(progress: Mapping[str, Any]) -> None:
@@ -192,7 +192,7 @@ async def test_each_part_is_noted_and_never_sent_again() -> None:
     ],
     ids=["unreadable", "dimensions", "rights", "too large", "a proxy"],
 )
-async def test_a_refused_picture_does_not_cost_the_text(answer: httpx.Response) -> None:
+async def test_a_refused_picture_does_not_prevent_the_text(answer: httpx.Response) -> None:
     telegram = Telegram(answer)
     with structlog.testing.capture_logs() as logs:
         await telegram.send(message(chart=chart()))
@@ -201,7 +201,7 @@ async def test_a_refused_picture_does_not_cost_the_text(answer: httpx.Response) 
     assert [entry["event"] for entry in logs] == ["picture refused"]
 
 
-async def test_a_refused_picture_without_words_is_left_out_for_good() -> None:
+async def test_a_refused_picture_without_text_is_dropped() -> None:
     content = message(TOO_LONG, None, chart=chart(), files=(table(),))
     telegram = Telegram(REFUSED)
     receipt = await telegram.send(content)
@@ -221,7 +221,7 @@ async def test_a_refused_picture_without_words_is_left_out_for_good() -> None:
     ],
     ids=["no chat", "token", "blocked", "rate", "gateway", "no answer"],
 )
-async def test_what_is_not_about_the_picture_holds_for_the_delivery(
+async def test_other_errors_of_a_picture_fail_the_delivery(
     answer: httpx.Response | Exception, consequence: Consequence
 ) -> None:
     telegram = Telegram(answer)
@@ -231,7 +231,7 @@ async def test_what_is_not_about_the_picture_holds_for_the_delivery(
     assert telegram.methods == ["sendPhoto"]
 
 
-async def test_a_refused_file_is_a_failure_that_keeps_what_arrived() -> None:
+async def test_a_refused_file_fails_the_delivery_and_keeps_its_progress() -> None:
     telegram = Telegram(
         httpx.Response(200, json={"ok": True, "result": {"message_id": 7}}),
         refusal(400, "Bad Request: not enough rights to send documents to the chat"),
@@ -243,14 +243,14 @@ async def test_a_refused_file_is_a_failure_that_keeps_what_arrived() -> None:
     assert interrupted.value.progress == {"sent": [7], "parts": 2}
 
 
-async def test_a_caption_telegram_cannot_parse_is_sent_as_text() -> None:
+async def test_an_unparsable_caption_is_sent_as_plain_text() -> None:
     telegram = Telegram(refusal(400, "Bad Request: can't parse entities: Unsupported start tag"))
     await telegram.send(message("Spend < reach", "<table>Spend</table> &lt; reach", chart=chart()))
     assert telegram.methods == ["sendPhoto", "sendPhoto"]
     assert telegram.asked[1].fields == {"chat_id": str(GROUP), "caption": "Spend < reach"}
 
 
-async def test_a_chat_that_moved_is_followed_by_every_part() -> None:
+async def test_every_part_follows_a_migrated_chat() -> None:
     moved = refusal(
         400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-100777
     )

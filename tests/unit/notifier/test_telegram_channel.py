@@ -148,13 +148,13 @@ async def test_a_retry_resumes_after_the_parts_that_were_accepted() -> None:
     assert receipt.progress == {"sent": [1, 101, 102], "parts": 3}
 
 
-async def test_progress_of_another_division_is_not_trusted() -> None:
+async def test_progress_of_a_different_split_is_ignored() -> None:
     telegram = Telegram()
     await telegram.send(text=LONG, html=LONG_HTML, progress={"sent": [1, 2, 3, 4], "parts": 5})
     assert len(telegram.requests) == 3
 
 
-async def test_nothing_is_left_to_send_when_only_the_record_was_lost() -> None:
+async def test_nothing_is_resent_when_only_the_outcome_was_lost() -> None:
     telegram = Telegram()
     receipt = await telegram.send(progress={"sent": [7], "parts": 1})
     assert telegram.requests == []
@@ -200,7 +200,9 @@ async def test_nothing_is_left_to_send_when_only_the_record_was_lost() -> None:
         (502, "Bad Gateway", Consequence.TRANSIENT),
     ],
 )
-async def test_what_a_refusal_means(status: int, description: str, consequence: Consequence) -> None:
+async def test_the_consequence_of_each_refusal(
+    status: int, description: str, consequence: Consequence
+) -> None:
     telegram = Telegram(refusal(status, description))
     error = await telegram.refuses()
     assert error.consequence is consequence
@@ -223,12 +225,12 @@ async def test_what_a_refusal_means(status: int, description: str, consequence: 
         (httpx.Response(429, json={"ok": False, "error_code": 429, "parameters": "5"}), None),
     ],
 )
-async def test_being_told_to_wait(answer: httpx.Response, seconds: float | None) -> None:
+async def test_retry_after_of_telegram(answer: httpx.Response, seconds: float | None) -> None:
     error = await Telegram(answer).refuses()
     assert (error.consequence, error.retry_after) == (Consequence.RATE, seconds)
 
 
-async def test_markup_telegram_cannot_parse_is_sent_once_as_plain_text() -> None:
+async def test_unparsable_markup_is_sent_once_as_plain_text() -> None:
     fault = refusal(400, 'Bad Request: can\'t parse entities: Unsupported start tag "x" at byte offset 0')
     telegram = Telegram(fault)
     receipt = await telegram.send(html="<x>Spend</x> &amp; reach")
@@ -241,7 +243,7 @@ async def test_markup_telegram_cannot_parse_is_sent_once_as_plain_text() -> None
     assert len(telegram.requests) == 2
 
 
-async def test_only_the_part_telegram_cannot_parse_loses_its_markup() -> None:
+async def test_only_the_unparsable_part_loses_its_markup() -> None:
     telegram = Telegram(accepted(1), refusal(400, "Bad Request: can't parse entities: …"))
     await telegram.send(text=LONG, html=LONG_HTML)
     modes = [request.get("parse_mode") for request in telegram.requests]
@@ -250,7 +252,7 @@ async def test_only_the_part_telegram_cannot_parse_loses_its_markup() -> None:
     assert "<b>" not in telegram.requests[2]["text"]
 
 
-async def test_a_chat_that_moved_is_followed_and_remembered() -> None:
+async def test_a_migrated_chat_is_followed_and_stored() -> None:
     moved = refusal(
         400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-1009999
     )
@@ -260,7 +262,7 @@ async def test_a_chat_that_moved_is_followed_and_remembered() -> None:
     assert receipt.config == {"chat_id": -1009999, "note": "kept"}
 
 
-async def test_a_move_is_remembered_even_when_the_next_call_fails() -> None:
+async def test_a_migration_is_stored_even_if_the_next_call_fails() -> None:
     moved = refusal(
         400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-1009999
     )
@@ -275,12 +277,12 @@ async def test_a_move_is_remembered_even_when_the_next_call_fails() -> None:
     assert interruption.error.consequence is Consequence.GONE
 
 
-async def test_a_move_without_an_address_is_the_end() -> None:
+async def test_a_migration_without_a_new_id_is_permanent() -> None:
     telegram = Telegram(refusal(400, "Bad Request: group chat was upgraded to a supergroup chat"))
     assert (await telegram.refuses()).consequence is Consequence.GONE
 
 
-async def test_a_thread_that_is_gone_is_left_out_and_forgotten() -> None:
+async def test_a_deleted_thread_is_dropped_from_the_destination() -> None:
     telegram = Telegram(refusal(400, "Bad Request: message thread not found"))
     receipt = await telegram.send({"chat_id": GROUP, "message_thread_id": 5})
     assert [request.get("message_thread_id") for request in telegram.requests] == [5, None]
@@ -289,7 +291,7 @@ async def test_a_thread_that_is_gone_is_left_out_and_forgotten() -> None:
     assert (await telegram.refuses()).consequence is Consequence.GONE
 
 
-async def test_remedies_add_up() -> None:
+async def test_several_remedies_combine() -> None:
     telegram = Telegram(
         refusal(
             400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-1009999
@@ -316,7 +318,7 @@ async def test_remedies_add_up() -> None:
         (httpx.Response(504, text=""), Consequence.TRANSIENT, False),
     ],
 )
-async def test_answers_that_are_not_telegrams(
+async def test_responses_that_are_not_telegrams(
     answer: httpx.Response, consequence: Consequence, unknown: bool
 ) -> None:
     error = await Telegram(answer).refuses()
@@ -366,7 +368,7 @@ async def test_an_empty_message_is_refused_without_a_call() -> None:
     assert telegram.urls == []
 
 
-async def test_a_description_that_is_cut_short_shows_no_part_of_the_token() -> None:
+async def test_a_truncated_description_shows_no_part_of_the_token() -> None:
     planted = PlantedSecrets()
     planted.plant("the token", TOKEN, public=TOKEN.partition(":")[0] + ":")
     for before in range(0, 320, 7):

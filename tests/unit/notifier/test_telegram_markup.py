@@ -104,7 +104,7 @@ def test_length_is_counted_in_utf16_units() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  \n ", "\u00a0"])
-def test_white_space_makes_no_message(text: str) -> None:
+def test_white_space_gives_no_part(text: str) -> None:
     assert message_parts(None, text) == []
     assert message_parts(f"<b>{text}</b>", text) == []
 
@@ -126,7 +126,7 @@ def test_paragraphs_are_preferred_to_lines_and_lines_to_words() -> None:
     ]
 
 
-def test_a_far_away_paragraph_does_not_make_a_tiny_part() -> None:
+def test_a_distant_paragraph_break_does_not_cause_a_tiny_part() -> None:
     text = "Hi\n\n" + "word " * 20
     first = message_parts(None, text, limit=50)[0].plain
     assert units(first) > 25
@@ -157,7 +157,7 @@ def test_a_preformatted_block_moves_whole_or_is_cut_between_its_lines() -> None:
     ]
 
 
-def test_a_word_without_end_is_cut_between_whole_characters() -> None:
+def test_an_endless_word_is_cut_between_whole_characters() -> None:
     thumbs = "👍🏽" * 10
     parts = message_parts(None, thumbs, limit=10)
     assert all(part.plain == "👍🏽" * 2 for part in parts)
@@ -176,7 +176,7 @@ def test_links_beyond_the_hundredth_entity_are_kept_by_cutting() -> None:
 @pytest.mark.parametrize(
     "html", ["a < b", "<b>never closed", "</b>", "<b><i>crossed</b></i>", "<br", 'x <a href="y>z</a>']
 )
-def test_malformed_markup_is_left_to_telegram_unless_it_must_be_cut(html: str) -> None:
+def test_malformed_markup_is_kept_unless_it_must_be_cut(html: str) -> None:
     assert message_parts(html, "plain") == [Part(html, "plain")]
     long = html + " word" * 20
     parts = message_parts(long, "word " * 20, limit=50)

@@ -52,11 +52,11 @@ def claimed(*, then: str | None = None, kind: str = "report.completed", **change
     [claimed(), claimed(then="deliver", kind=TEST_MESSAGE), claimed(then="drop", kind=TEST_MESSAGE)],
     ids=["no quiet hours", "a test in hours that hold back", "a test in hours that drop"],
 )
-def test_goes_out(delivery: ClaimedDelivery) -> None:
+def test_a_delivery_is_sent(delivery: ClaimedDelivery) -> None:
     assert before_sending(delivery, TELEGRAM_SCHEDULE, NOW) is None
 
 
-def test_quiet_hours_hold_it_back_until_they_end_without_using_up_an_attempt() -> None:
+def test_quiet_hours_delay_a_delivery_without_using_an_attempt() -> None:
     outcome = before_sending(claimed(then="deliver"), TELEGRAM_SCHEDULE, NOW)
     assert outcome is not None
     assert outcome.status is DeliveryStatus.RETRYING
@@ -66,18 +66,18 @@ def test_quiet_hours_hold_it_back_until_they_end_without_using_up_an_attempt() -
     assert "07:00 UTC" in (outcome.error_message or "")
 
 
-def test_quiet_hours_that_drop_say_so() -> None:
+def test_quiet_hours_that_drop_record_the_reason() -> None:
     outcome = before_sending(claimed(then="drop"), TELEGRAM_SCHEDULE, NOW)
     assert outcome is not None
     assert outcome.status is DeliveryStatus.DROPPED
     assert "quiet hours" in (outcome.error_message or "")
 
 
-def test_outside_the_quiet_hours_it_goes_out() -> None:
+def test_outside_quiet_hours_a_delivery_is_sent() -> None:
     assert before_sending(claimed(then="drop"), TELEGRAM_SCHEDULE, NOW + timedelta(hours=8)) is None
 
 
-def test_what_cannot_be_sent_fails_with_the_reason_even_in_quiet_hours() -> None:
+def test_an_impossible_delivery_fails_even_in_quiet_hours() -> None:
     disabled = claimed(then="deliver", unsendable="the destination is disabled: bot was blocked")
     outcome = before_sending(disabled, TELEGRAM_SCHEDULE, NOW)
     assert outcome is not None
@@ -85,7 +85,7 @@ def test_what_cannot_be_sent_fails_with_the_reason_even_in_quiet_hours() -> None
     assert outcome.error_message == "the destination is disabled: bot was blocked"
 
 
-def test_attempts_that_never_came_back_are_limited_too() -> None:
+def test_lost_attempts_are_limited_too() -> None:
     worn_out = claimed(attempt=TELEGRAM_SCHEDULE.max_attempts + 1)
     outcome = before_sending(worn_out, TELEGRAM_SCHEDULE, NOW)
     assert outcome is not None

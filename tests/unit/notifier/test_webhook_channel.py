@@ -51,7 +51,7 @@ async def refused(handler: Handler, sent: Parcel | None = None) -> ChannelError:
     return error.value
 
 
-def test_the_published_vector() -> None:
+def test_the_signature_matches_the_published_vector() -> None:
     headers = signed_headers(
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
         datetime.fromtimestamp(1614265330, UTC),
@@ -74,7 +74,7 @@ def test_signatures_are_those_of_the_reference_library(key: bytes, body: str, mo
     )
 
 
-async def test_a_delivery_is_signed_and_says_what_happened() -> None:
+async def test_a_delivery_is_signed_and_describes_the_event() -> None:
     seen: list[httpx.Request] = []
 
     def receive(request: httpx.Request) -> httpx.Response:
@@ -134,13 +134,13 @@ def test_the_body_does_not_depend_on_the_order_of_keys() -> None:
     assert payload(sent) == payload(again)
 
 
-def test_data_of_the_message_cannot_pass_for_ours() -> None:
+def test_message_data_cannot_override_our_fields() -> None:
     forged = message().model_copy(update={"data": {"delivery_id": "forged", "title": "forged"}})
     data = json.loads(payload(delivery(content=forged)))["data"]
     assert "forged" not in (data["delivery_id"], data["title"])
 
 
-async def test_while_a_secret_is_replaced_either_verifies() -> None:
+async def test_during_secret_rotation_either_secret_verifies() -> None:
     seen: list[httpx.Request] = []
 
     def receive(request: httpx.Request) -> httpx.Response:
@@ -193,7 +193,7 @@ async def test_nothing_is_sent_without_a_url(config: dict[str, Any]) -> None:
         (599, {}, Consequence.TRANSIENT, None),
     ],
 )
-async def test_what_an_answer_means(
+async def test_the_consequence_of_each_response(
     status: int, headers: dict[str, str], consequence: Consequence, retry_after: float | None
 ) -> None:
     calls = 0
@@ -290,7 +290,7 @@ async def test_a_long_refusal_is_quoted_briefly() -> None:
     assert len(str(error)) < 300
 
 
-async def test_the_capability_in_a_url_reaches_neither_error_nor_span(
+async def test_a_secret_url_is_shown_in_neither_error_nor_span(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with recorded_spans(monkeypatch) as spans:
@@ -316,7 +316,7 @@ def _saying(status: int, body: str) -> Handler:
 
 
 @pytest.mark.parametrize("status", [302, 401, 410, 500])
-async def test_a_secret_the_receiver_repeats_is_shown_by_neither_error_nor_span(
+async def test_an_echoed_secret_is_shown_in_neither_error_nor_span(
     monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     key = base64.b64encode(b"\xfb\xef\xbe\xff" * 8).decode()
@@ -333,7 +333,7 @@ async def test_a_secret_the_receiver_repeats_is_shown_by_neither_error_nor_span(
     assert any("[hidden]" in text for text in texts)
 
 
-async def test_the_receiver_is_told_the_span_that_calls_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_request_carries_the_span_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
     def receive(request: httpx.Request) -> httpx.Response:
@@ -347,7 +347,7 @@ async def test_the_receiver_is_told_the_span_that_calls_it(monkeypatch: pytest.M
     assert seen == [f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-01"]
 
 
-async def test_the_call_is_part_of_what_is_being_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_call_is_part_of_the_current_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     with recorded_spans(monkeypatch) as spans, telemetry.span("delivery") as delivering:
         await channel(lambda request: httpx.Response(200)).send(delivery(), now=NOW)
     call, _ = spans.ended()
@@ -355,7 +355,7 @@ async def test_the_call_is_part_of_what_is_being_traced(monkeypatch: pytest.Monk
     assert call.parent.span_id == delivering.get_span_context().span_id
 
 
-async def test_a_compressed_answer_is_neither_asked_for_nor_unpacked() -> None:
+async def test_compressed_responses_are_neither_requested_nor_decoded() -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)
     encodings: list[str] = []
 
@@ -389,7 +389,7 @@ async def test_cancellation_passes() -> None:
         await sending
 
 
-def test_endpoints_on_one_host_do_not_hold_each_other_back() -> None:
+def test_endpoints_on_one_host_are_paced_separately() -> None:
     webhooks = channel(lambda request: httpx.Response(200))
     one, two = delivery().target, delivery().target
     assert webhooks.pace_key(one) != webhooks.pace_key(two)
@@ -400,7 +400,7 @@ def test_endpoints_on_one_host_do_not_hold_each_other_back() -> None:
     assert message_id(delivery()).startswith("msg_")
 
 
-def test_files_that_were_asked_for_come_along_and_the_chart_does_not() -> None:
+def test_requested_files_are_attached_and_the_chart_is_not() -> None:
     sent = delivery(content=message(chart=chart(), files=(table(),)))
     data = json.loads(payload(sent))["data"]
     assert data["attachments"] == [

@@ -25,7 +25,7 @@ from common.work.worker import Worker
 from executor.recordings.processing.claims import ClaimedRecording
 from executor.runs.claims import ClaimedRun
 from executor.settings import ExecutorSettings
-from executor.tokens.attention import Attention
+from executor.tokens.reminders import TokenReminders
 
 TOKEN_BATCH = 20
 
@@ -54,7 +54,7 @@ def subscribe(
 
 
 def subscribe_to_tokens(
-    broker: KafkaBroker, settings: ExecutorSettings, dead_letters: DeadLetters, attention: Attention
+    broker: KafkaBroker, settings: ExecutorSettings, dead_letters: DeadLetters, reminders: TokenReminders
 ) -> ClaimConsumer[TokenRefreshDue]:
     """The leader's reminders that tokens are due."""
     return ClaimConsumer(
@@ -66,7 +66,7 @@ def subscribe_to_tokens(
         batch_size=TOKEN_BATCH,
         event=TokenRefreshDue,
         item=lambda event: event.connection_id,
-        take=attention.take,
+        take=reminders.take,
         passed_over=(TokenRefreshed, TokenReauthRequired),
     )
 

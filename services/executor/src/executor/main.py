@@ -39,10 +39,10 @@ from executor.runs.claims import ClaimedRun, Claims
 from executor.runs.completions import Completions
 from executor.runs.execution import Execution
 from executor.settings import ExecutorSettings
-from executor.tokens.attention import Attention
 from executor.tokens.credential import KeptCredential
 from executor.tokens.keeper import TokenKeeper
 from executor.tokens.refresher import Refresher
+from executor.tokens.reminders import TokenReminders
 from executor.tokens.vault import Vault
 from platforms.calls.shared_usage import SharedUsageStore
 from platforms.calls.usage import UsageLimiter
@@ -130,7 +130,7 @@ async def executing(
             dead_letters = DeadLetters(producer)
             consumers: list[ClaimConsumer[Any]] = [
                 *subscribe(broker, settings, dead_letters, runs),
-                subscribe_to_tokens(broker, settings, dead_letters, attention),
+                subscribe_to_tokens(broker, settings, dead_letters, reminders),
                 subscribe_to_recordings(broker, settings, dead_letters, recordings),
             ]
             watch = BrokerWatch(lambda: consumers[0].connected)
@@ -151,13 +151,13 @@ async def executing(
                     async with (
                         background(watch.run(), name="broker watch"),
                         background(runs.sweep_regularly(), name="sweep"),
-                        background(attention.run(), name="tokens"),
+                        background(reminders.run(), name="tokens"),
                         background(recordings.sweep_regularly(), name="recording sweep"),
                     ):
                         yield runs
                 finally:
                     runs.close()
-                    attention.close()
+                    reminders.close()
                     recordings.close()
                     await broker.stop()
                     await asyncio.gather(

@@ -22,9 +22,9 @@ from common.process.loops import repeat, until_done
 from scheduler.admission import Admission
 from scheduler.cleanup import Cleanup
 from scheduler.dispatch import Dispatcher
-from scheduler.failing import Failing
 from scheduler.lease import Term
 from scheduler.relay import Relay
+from scheduler.repeated_failures import RepeatedFailures
 from scheduler.rescue import Rescue
 from scheduler.token_refresh import TokenRefresh
 from scheduler.wakeups import Wakeups
@@ -79,7 +79,7 @@ class Duties:
         relay: Relay,
         rescue: Rescue,
         admission: Admission,
-        failing: Failing,
+        repeated_failures: RepeatedFailures,
         zone_rules: ZoneRules,
         token_refresh: TokenRefresh,
         cleanup: Cleanup,
@@ -92,7 +92,7 @@ class Duties:
         self._relay = relay
         self._rescue = rescue
         self._admission = admission
-        self._failing = failing
+        self._repeated_failures = repeated_failures
         self._zone_rules = zone_rules
         self._token_refresh = token_refresh
         self._cleanup = cleanup
@@ -155,7 +155,7 @@ class Duties:
 
     async def _admit(self, term: Term) -> None:
         self._relay.run_ended.clear()
-        changed = await self._admission.admit_batch(term) + await self._failing.stop_batch(term)
+        changed = await self._admission.admit_batch(term) + await self._repeated_failures.stop_batch(term)
         if not changed:
             await _wait(self._relay.run_ended, RESCUE_INTERVAL)
 

@@ -21,9 +21,9 @@ from scheduler.cleanup import Cleanup, Retention
 from scheduler.dispatch import Dispatcher
 from scheduler.duties import Duties
 from scheduler.election import Elector
-from scheduler.failing import Failing
 from scheduler.lease import Lease
 from scheduler.relay import Relay
+from scheduler.repeated_failures import RepeatedFailures
 from scheduler.rescue import Rescue
 from scheduler.settings import SchedulerSettings
 from scheduler.stored_files import StoredFiles
@@ -79,7 +79,7 @@ async def scheduling(settings: SchedulerSettings, instance: str, health: Health)
             ),
             Rescue(pool, lease),
             Admission(pool, lease, tenant_window=settings.tenant_window),
-            Failing(pool, lease, public_url=settings.public_url),
+            RepeatedFailures(pool, lease, public_url=settings.public_url),
             ZoneRules(pool, lease),
             TokenRefresh(pool, lease, interval=settings.token_refresh_interval),
             Cleanup(

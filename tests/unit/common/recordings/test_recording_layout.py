@@ -53,7 +53,7 @@ def test_a_prefix_stays_below_the_library(topic: str, host: str, names: list[str
 
 
 @given(NASTY, NASTY, st.sampled_from(list(FileKind)))
-def test_platforms_names_are_no_paths(file_id: str, extension: str, kind: FileKind) -> None:
+def test_platform_names_cannot_form_paths(file_id: str, extension: str, kind: FileKind) -> None:
     path = layout.download_path(TENANT, RECORDING, kind=kind, file_id=file_id, told=extension)
     folder, _, name = path.rpartition("/")
     assert folder == layout.folder(TENANT, RECORDING)
@@ -61,7 +61,7 @@ def test_platforms_names_are_no_paths(file_id: str, extension: str, kind: FileKi
     assert path == layout.download_path(TENANT, RECORDING, kind=kind, file_id=file_id, told=extension)
 
 
-def test_files_of_one_recording_do_not_meet() -> None:
+def test_files_of_one_recording_have_distinct_names() -> None:
     def path(file_id: str) -> str:
         return layout.download_path(TENANT, RECORDING, kind=FileKind.VIDEO, file_id=file_id, told="MP4")
 
@@ -83,7 +83,7 @@ def test_names_tell_the_time_where_it_was_recorded(timezone: str, name: str) -> 
     assert layout.file_name(RECORDING, STARTED, timezone, part="video", extension="mp4") == name
 
 
-def test_the_day_is_that_of_the_place() -> None:
+def test_the_day_is_in_the_recordings_zone() -> None:
     found = values("Call", timezone="Europe/Berlin")
     assert (found["date"], found["year"], found["month"], found["day"]) == ("2026-11-04", "2026", "11", "04")
 

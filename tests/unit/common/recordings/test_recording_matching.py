@@ -51,7 +51,7 @@ def test_rules(rules: dict[str, Any], topic: str, expected: bool) -> None:
     assert taken(topic, **rules) is expected
 
 
-def test_the_first_that_matches_takes_it() -> None:
+def test_the_first_matching_template_wins() -> None:
     narrow, wide = template(1, keywords=["course 101"]), template(2, keywords=["course"])
 
     matcher = Matcher([narrow, wide])
@@ -69,7 +69,7 @@ def test_the_first_that_matches_takes_it() -> None:
         (r"(x+x+)+y", "x" * 300),
     ],
 )
-def test_a_pattern_that_backtracks_is_given_up_and_named(pattern: str, topic: str) -> None:
+def test_a_backtracking_pattern_times_out_and_is_named(pattern: str, topic: str) -> None:
     """It may not hold up everybody else in the process."""
     matcher = Matcher([template(3, patterns=[pattern])])
     started = time.process_time()
@@ -117,7 +117,7 @@ def test_ordinary_patterns_are_accepted(pattern: str) -> None:
     assert MatchingRules.model_validate({"patterns": [pattern]}).patterns == (pattern,)
 
 
-def test_rules_survive_their_document() -> None:
+def test_rules_round_trip_through_json() -> None:
     rules = MatchingRules.model_validate({"patterns": ["x"], "source_ids": [3, str(SOURCE.id)]})
 
     assert MatchingRules.model_validate(rules.model_dump(mode="json")) == rules
@@ -132,7 +132,7 @@ def test_rules_survive_their_document() -> None:
         ("Course 12: Ads", Rule.PATTERNS, r"^course \d+"),
     ],
 )
-def test_a_match_tells_the_rule_as_it_is_written(topic: str, rule: Rule, text: str) -> None:
+def test_a_match_quotes_the_rule_as_written(topic: str, rule: Rule, text: str) -> None:
     given = template(
         exact_matches=["Weekly call"], keywords=["demo", "Lecture"], patterns=["x+y", r"^course \d+"]
     )
@@ -143,14 +143,14 @@ def test_a_match_tells_the_rule_as_it_is_written(topic: str, rule: Rule, text: s
     assert (found.template, found.rule, found.text) == (given, rule, text)
 
 
-def test_a_template_of_sources_alone_takes_by_them() -> None:
+def test_a_template_can_match_by_source_alone() -> None:
     found = Matcher([template(source_ids=[SOURCE.number])]).find("anything", SOURCE)
 
     assert found is not None
     assert (found.rule, found.text) == (Rule.SOURCE_IDS, "")
 
 
-def test_searches_end_together_when_their_time_is_up() -> None:
+def test_all_searches_share_one_time_limit() -> None:
     """Each takes less than one may; all of them are bounded nevertheless."""
     slowly = r"(?:a|a)+b"
     topic, many = "a" * 15, [template(number, patterns=[slowly]) for number in range(1, 1000)]

@@ -34,14 +34,14 @@ def test_a_new_recording(template: Template | None, is_blank: bool, is_ready: bo
     assert decide(NEW, Standing(), template, is_blank=is_blank, is_ready=is_ready) is verdict
 
 
-def test_blank_ones_are_taken_when_the_job_says_so() -> None:
+def test_blank_recordings_are_taken_if_the_job_includes_them() -> None:
     wanted = Wanted({RecordingStatus.INITIALIZED}, blank=True, automation_id=JOB)
 
     assert decide(wanted, Standing(), TEMPLATE, is_blank=True, is_ready=True) is Verdict.STARTED
 
 
 @pytest.mark.parametrize("status", RecordingStatus)
-def test_what_is_under_way_or_done_is_left_alone_whatever_the_job_says(status: RecordingStatus) -> None:
+def test_recordings_in_progress_or_done_are_never_taken(status: RecordingStatus) -> None:
     everything = Wanted(set(RecordingStatus), blank=True, automation_id=JOB)
     can_start = status in {"INITIALIZED", "SKIPPED", "FAILED"}
 
@@ -60,5 +60,5 @@ def test_what_is_under_way_or_done_is_left_alone_whatever_the_job_says(status: R
         (Standing(RecordingStatus.SKIPPED, "not needed", OTHER), False),
     ],
 )
-def test_what_another_job_had_no_template_for_is_as_good_as_new(standing: Standing, included: bool) -> None:
+def test_a_recording_unmatched_by_another_job_counts_as_new(standing: Standing, included: bool) -> None:
     assert NEW.includes(standing) is included

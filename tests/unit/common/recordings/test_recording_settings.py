@@ -19,7 +19,7 @@ def faults(**given: Any) -> set[str]:
     return {".".join(map(str, fault["loc"])) for fault in refused.value.errors()}
 
 
-def test_without_a_word_everything_is_done() -> None:
+def test_by_default_every_step_is_done() -> None:
     settings = ProcessingSettings()
 
     assert (settings.auto_process, settings.auto_upload, settings.skip_transcription) == (True, True, False)
@@ -49,11 +49,11 @@ def test_without_a_word_everything_is_done() -> None:
         ({"upload": [{"type": "store", "prefix": "/etc"}]}, "upload.0.store.prefix"),
     ],
 )
-def test_what_is_wrong_is_named(given: dict[str, Any], field: str) -> None:
+def test_invalid_settings_are_named(given: dict[str, Any], field: str) -> None:
     assert faults(**given) == {field}
 
 
-def test_a_job_overrides_what_it_names_and_nothing_else() -> None:
+def test_a_job_overrides_only_the_settings_it_names() -> None:
     template = ProcessingSettings.model_validate(
         {
             "auto_upload": False,
@@ -75,7 +75,7 @@ def test_a_job_overrides_what_it_names_and_nothing_else() -> None:
     assert template.overridden_by({}) == template
 
 
-def test_true_and_false_are_short_for_making_a_transcript_or_not() -> None:
+def test_true_and_false_are_shorthand_for_transcription() -> None:
     silent = ProcessingSettings.model_validate(
         {"skip_transcription": True, "transcription": {"language": "de"}}
     )
@@ -88,14 +88,14 @@ def test_true_and_false_are_short_for_making_a_transcript_or_not() -> None:
         spoken.overridden_by({"transcription": True, "skip_transcription": True})
 
 
-def test_unknown_overrides_are_refused_where_the_job_is_written() -> None:
+def test_unknown_overrides_are_rejected_on_input() -> None:
     with pytest.raises(ValidationError) as refused:
         RecordingSyncConfig.model_validate({"template_ids": [1], "processing_config": {"auto_proces": True}})
 
     assert [fault["loc"] for fault in refused.value.errors()] == [("processing_config", "auto_proces")]
 
 
-def test_settings_survive_their_document() -> None:
+def test_settings_round_trip_through_json() -> None:
     settings = ProcessingSettings.model_validate({"transcription": {"language": "pt-BR"}})
 
     assert ProcessingSettings.model_validate(settings.as_document()) == settings

@@ -57,7 +57,7 @@ def stopped_message(
     )
 
 
-class Failing:
+class RepeatedFailures:
     """The leader's duty to automations that fail repeatedly."""
 
     def __init__(self, pool: ConnectionPool, lease: Lease, *, public_url: str) -> None:

@@ -33,7 +33,7 @@ LOOK_SECONDS = 60.0
 """For all requests of one check: a connection may reach many accounts."""
 
 
-class Attention:
+class TokenReminders:
     """One executor's handling of tokens that are due. It takes no places of runs."""
 
     def __init__(
@@ -85,7 +85,7 @@ class Attention:
             self._queued.discard(connection_id)
             self._room.set()
             try:
-                await self.attend(connection_id)
+                await self.handle(connection_id)
             except TRANSIENT_DATABASE_ERRORS as error:
                 end_if_cancelled()
                 log.warning(
@@ -96,7 +96,7 @@ class Attention:
                 # Continue, because a defect met with one connection must not stop the others.
                 log.exception("token reminder failed", connection_id=str(connection_id))
 
-    async def attend(self, connection_id: UUID) -> None:
+    async def handle(self, connection_id: UUID) -> None:
         """Refresh the token, or check whether it is still valid, if that is still due."""
         try:
             kept = await self._vault.read(connection_id)
