@@ -130,7 +130,7 @@ class SchedulePeriod(SQLModel, table=True):
     )
     id: UUID = pk()
     automation_id: UUID = ref("automation.id")
-    user_id: UUID | None = ref("user_account.id", nullable=True, ondelete="SET NULL")
+    user_id: UUID | None = ref("user_account.id", nullable=True, ondelete="SET NULL", index=True)
     schedule_config: dict[str, Any] = json_column()
     change: str = text_column("created")
     begins_after: datetime = Field(sa_column=Column(Timestamp, nullable=False))

@@ -497,6 +497,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_schedule_period_automation_id_begins_after", "schedule_period", ["automation_id", "begins_after"]
     )
+    op.create_index(op.f("ix_schedule_period_user_id"), "schedule_period", ["user_id"])
     op.create_index(
         "uq_schedule_period_holding",
         "schedule_period",
