@@ -1,4 +1,4 @@
-"""Write `.env` for docker-compose.yml from `carillon.env.example`, with secrets nobody else has.
+"""Write `.env` for docker-compose.yml from `carillon.env.example`, with newly generated secrets.
 
 Uses the standard library only, so that a machine with Docker and any Python 3 can run it. Refuses to
 overwrite: the keys in an existing `.env` open what is in the database.

@@ -1,6 +1,6 @@
-"""How late Carillon fires, and how much it can fire: the figures the README publishes.
+"""Firing lag and throughput: the figures of docs/figures.md.
 
-Measured on whatever machine this runs on, with real processes, a real database and a real broker.
+Measured on the machine this runs on, with real processes, a real database and a real broker.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def zoom(zoom_server: Service, http: httpx.AsyncClient) -> SandboxZoom:
-    """As new, with nobody's recordings."""
+    """As new, without recordings."""
     sandbox = SandboxZoom(zoom_server, http)
     await sandbox.reset()
     return sandbox

@@ -1,7 +1,7 @@
-"""Sixty recordings on their way while executors die and freeze and the broker forgets everything.
+"""Sixty recordings in progress while executors are killed and frozen and the broker loses everything.
 
-At the end the checker compares with what Zoom has: every recording is processed once and whole, and nothing
-is left that nobody would delete.
+At the end the checker compares with Zoom: every recording is processed once and whole, and no object is
+left that no clean-up would delete.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ async def archive(
     folder.mkdir()
     async with file_receiver() as receiver:
         yield Archive(world, stack, http, zoom, zoom_server.port, ledger, folder, receiver)
-        # Nobody shall be sending any more when the receiver goes.
+        # Stop all sending before the receiver goes away.
         stack.close()
 
 

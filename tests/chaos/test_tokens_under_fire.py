@@ -1,7 +1,7 @@
-"""A rotating refresh token in the hands of an executor that dies, and reminders of a leader that dies.
+"""A rotating refresh token held by an executor that dies, and reminders of a leader that dies.
 
-A refresh token that was used is dead, whether or not anybody learnt of its successor. What Carillon says of
-the connection afterwards must be true, and nothing may wait for ever.
+A refresh token that was used is dead, whether or not its successor was received. The connection's state
+afterwards must be true, and nothing may wait for ever.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ REMINDED = 20
 
 Probe = Callable[[], Awaitable[bool]]
 
-# Whoever has the connection's row, and with it what it wrote, waits for the outbox.
+# A process that holds the connection's row, and with it its writes, waits for the outbox.
 _STUCK_REMINDING = """
 SELECT count(*) FROM pg_locks waiting JOIN pg_locks held USING (pid)
  WHERE waiting.relation = 'outbox'::regclass AND NOT waiting.granted
@@ -170,7 +170,7 @@ async def office(
 
 
 async def test_a_refresh_whose_executor_dies_before_the_response_is_resolved(office: Office) -> None:
-    """Zoom has replaced the refresh token, and nobody knows by which: only a person can mend that."""
+    """Zoom has replaced the refresh token and the new one is lost: only reconnecting helps."""
     await office.zoom.fault(
         kind="slow",
         stage="answer",
@@ -216,7 +216,7 @@ async def test_a_refresh_whose_executor_dies_before_the_response_is_resolved(off
 
 
 async def test_a_refresh_that_was_not_sent_is_made_by_another_executor(office: Office) -> None:
-    """The refresh token still works, and nobody but the records learns that an executor died."""
+    """The refresh token still works, and only the records show that an executor died."""
     office.proxy.cut()
     await office.start("scheduler", "executor", "executor", "notifier")
     connection_id, jobs = await office.connect()

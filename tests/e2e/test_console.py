@@ -1,4 +1,4 @@
-"""The console in a browser, on running services: what a person sees happen, on a screen and on a phone."""
+"""The console in a browser, on running services, at desktop and phone size."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ async def test_an_expired_session_leads_to_the_sign_in_page(
     api = await serve(stack, team)
     page = await open_page(but="401 (Unauthorized)")
     await enter(page, api)
-    # From here on the page follows, and looks again when somebody comes back to it.
+    # From here on the page is live, and refreshes when it becomes visible again.
     await expect(page.locator("[data-feed-state]")).to_have_text("live")
     await world.sql.execute("DELETE FROM api_key")
     async with asyncio.timeout(SHOWN_WITHIN / 1000):

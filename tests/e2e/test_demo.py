@@ -1,4 +1,4 @@
-"""`carillon demo` tells a true story, and fails when it is not."""
+"""`carillon demo` checks each step it prints, and fails if one does not happen."""
 
 from __future__ import annotations
 

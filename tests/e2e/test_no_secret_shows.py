@@ -1,7 +1,7 @@
 """Secrets are planted everywhere, and then everything Carillon writes, sends, stores and shows is searched.
 
-Real processes work with every kind of account and destination: once as everybody wishes, and once with every
-trouble that has vendors and libraries repeat the secret they were given.
+Real processes work with every kind of account and destination: once without errors, and once with every
+error in which vendors and libraries repeat a secret they were given.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ async def _execute(url: str, statement: str) -> None:
 
 @pytest.fixture
 def closed_port() -> int:
-    """Where nobody listens."""
+    """An address without a listener."""
     return free_port()
 
 
@@ -120,7 +120,7 @@ def apps(planted: PlantedSecrets) -> Mapping[str, str]:
 
 @pytest.fixture
 def sandbox_server(tmp_path: Path, apps: Mapping[str, str]) -> Iterator[Service]:
-    """A sandbox of this test's own, which switches trouble on for everybody."""
+    """A sandbox of this test's own, because its faults apply to all its clients."""
     service = Service("sandbox", "sandbox", {**apps, "ZOOM_ACCESS_SECONDS": "900"}, tmp_path)
     asyncio.run(service.start())
     yield service

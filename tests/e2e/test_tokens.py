@@ -1,4 +1,5 @@
-"""Tokens stay alive: the leader reminds, an executor renews or looks, with all services as processes."""
+"""Tokens stay valid: the leader sends reminders, an executor refreshes or checks, with all services as
+processes."""
 
 from __future__ import annotations
 

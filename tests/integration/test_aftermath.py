@@ -1,4 +1,4 @@
-"""What errors mean for accounts, for automations and for owners, when many of them meet at once."""
+"""What errors do to connections, automations and owners, also when many occur at once."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ async def test_a_replaced_token_allows_no_more_than_the_runs_attempts(
 async def test_a_locked_connection_delays_no_result(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, automate: Automate
 ) -> None:
-    """Whoever holds it is renewing or replacing the token: what they find out holds."""
+    """The holder of the lock is refreshing or replacing the token, so its result counts."""
     connection_id = await world.facebook(team, TOKEN)
     run_id = await world.run(team, await automate())
     async with working(pool, ring, failing(Consequence.REAUTH)) as worker:

@@ -1,4 +1,4 @@
-"""What the executors can do is known to the API, however many of them say so at once."""
+"""Executors announce their automation types to the API, also several at once."""
 
 from __future__ import annotations
 

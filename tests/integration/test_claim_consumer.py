@@ -1,4 +1,4 @@
-"""A consumer acknowledges a batch when what it asks for is claimed, and not before."""
+"""A consumer acknowledges a batch once its work is claimed, and not before."""
 
 from __future__ import annotations
 

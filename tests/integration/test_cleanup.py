@@ -1,4 +1,4 @@
-"""Cleaning up: what is old goes in bounded batches, what somebody may still need stays."""
+"""Clean-up: rows past their retention are deleted in bounded batches, rows in use are kept."""
 
 from __future__ import annotations
 

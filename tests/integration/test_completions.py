@@ -1,4 +1,4 @@
-"""Completions: state, deliveries and events in one transaction, and nothing from an attempt too late."""
+"""Completions: state, deliveries and events in one transaction, and nothing from a superseded attempt."""
 
 from __future__ import annotations
 

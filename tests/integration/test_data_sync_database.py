@@ -1,4 +1,4 @@
-"""Rows in a user's own PostgreSQL: put in place, restated, and never half."""
+"""Rows in a user's own PostgreSQL: inserted, restated, and never partially."""
 
 from __future__ import annotations
 

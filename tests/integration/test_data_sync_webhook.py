@@ -1,4 +1,4 @@
-"""Rows on their way to a webhook: signed, in chunks, resumed where an attempt came to."""
+"""Rows sent to a webhook: signed, in chunks, resumed where the last attempt stopped."""
 
 from __future__ import annotations
 

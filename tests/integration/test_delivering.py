@@ -1,4 +1,4 @@
-"""Deliveries: claimed once, sent, recorded with what follows from the answer, and never lost."""
+"""Deliveries: claimed once, sent, recorded with the consequence of the response, never lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def take(notifier: Notifier, *deliveries: UUID) -> None:
 
 
 async def ended(world: World, *deliveries: UUID) -> list[asyncpg.Record]:
-    """The rows of these deliveries once nobody holds any of them."""
+    """The rows of these deliveries once none is claimed."""
 
     async def all_ended() -> list[asyncpg.Record]:
         rows = await world.sql.fetch(
@@ -200,7 +200,7 @@ async def test_a_gone_receiver_disables_its_destination_and_fails_later_deliveri
         [delivery] = await ended(world, second)
     assert delivery["status"] == "failed"
     assert "disabled: Telegram answered" in delivery["error_message"]
-    assert len(notifier.channel.parcels) == 1, "nobody was asked again"
+    assert len(notifier.channel.parcels) == 1, "no second request was sent"
 
 
 async def test_a_migrated_chat_is_followed_to_its_new_id(

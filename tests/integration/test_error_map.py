@@ -1,4 +1,4 @@
-"""What follows from each consequence of a vendor's answer: for the run, the account and the owner."""
+"""The effects of each error consequence: on the run, the account and the owner."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def renewing(platform: str) -> tuple[ScriptedGrant, ...]:
 
 
 def untouched(after: After) -> bool:
-    """Neither the account nor the automation, and nobody was told anything."""
+    """Neither the account nor the automation changed, and no notice was sent."""
     account = (after.connection["status"], after.connection["problem"])
     return (*account, after.automation["status"], list(after.told)) == ("active", None, "active", [])
 

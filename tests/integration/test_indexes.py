@@ -39,7 +39,7 @@ ID = UUID(int=1)
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 NOW = datetime.now(UTC)
 
-# Everything has ended, is paused, or is due in a year: nothing of it is anybody's business today.
+# Everything has ended, is paused, or is due in a year: no statement should find any of it today.
 _HISTORY = f"""
 CREATE FUNCTION pg_temp.key(n int) RETURNS uuid LANGUAGE sql IMMUTABLE AS
 $$ SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid $$;

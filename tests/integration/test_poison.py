@@ -1,4 +1,5 @@
-"""Poison on a lane of a real executor: set aside with its error, neighbours unharmed, nothing redelivered."""
+"""Poison records on a lane of a real executor are dead-lettered with the error, others run, none is
+redelivered."""
 
 from __future__ import annotations
 
@@ -123,7 +124,7 @@ async def status(world: World, run_id: UUID) -> str:
 async def test_poison_is_set_aside_and_its_neighbours_are_processed(
     stack: Stack, world: World, team: Team, kafka: KafkaSettings
 ) -> None:
-    # Nobody has a handler for it, so that each run ends as soon as it has been claimed.
+    # No executor has a handler for it, so each run ends as soon as it has been claimed.
     [automation_id] = await world.automations(team, None, kind="nobody_can_do_this")
     before, between, after, later = [await world.run(team, automation_id) for _ in range(4)]
     bad = poison()
@@ -133,7 +134,7 @@ async def test_poison_is_set_aside_and_its_neighbours_are_processed(
     odd = (value, [*headers, ("traceparent", b"00-\x00\xff-nonsense"), ("baggage", b"\xff")])
     batch = [event(before), *mixed[:half], odd, *mixed[half:], event(new_id()), event(after)]
 
-    # Whoever is found without an event would hide what this test is about.
+    # Disable the sweep, because it would find the runs without their events.
     executor, *_ = await stack.start("executor", SWEEP_AFTER="3600")
     await send(kafka, batch)
 

@@ -123,7 +123,7 @@ async def test_a_port_in_use_is_reported_with_the_servers_message(
         await child.start()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
 async def test_as_root_it_runs_as_nobody_even_behind_a_closed_folder(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""`python -m common`: a database and a broker made ready from any service's image."""
+"""`python -m common` prepares a database and a broker from any service's image."""
 
 from __future__ import annotations
 

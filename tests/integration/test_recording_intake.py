@@ -1,4 +1,4 @@
-"""Recordings become rows, and some of them begin to be processed: set by set, and never backwards."""
+"""Storing listed recordings and starting some of them: set-based, and never back to an earlier state."""
 
 from __future__ import annotations
 

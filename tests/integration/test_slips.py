@@ -1,4 +1,4 @@
-"""A slip of an operator's pen in one row: nobody else's runs wait for it, and no limit is lifted by it."""
+"""An invalid value an operator put into one row delays no other team's runs and lifts no limit."""
 
 from __future__ import annotations
 

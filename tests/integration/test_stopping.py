@@ -1,4 +1,4 @@
-"""Stopping a service loses nothing and repeats nothing it need not: it hands back, and leaves in time."""
+"""Stopping a service hands work back in time, loses nothing and repeats nothing needlessly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SERVICES = ("scheduler", "executor", "notifier")
 
 @asynccontextmanager
 async def slow(sandbox: Service, **fault: Any) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-    """A vendor that answers long after everybody has gone; yields whether anybody has asked it."""
+    """A vendor that responds long after the test; yields an event that is set by the first request."""
     async with httpx.AsyncClient(base_url=sandbox.url) as client:
         response = await client.post("/_sandbox/faults", json={"kind": "slow", "seconds": 30, **fault})
         response.raise_for_status()

@@ -1,4 +1,4 @@
-"""The first tenant: made once, however often it is asked for."""
+"""The first tenant is created once, however often the command runs."""
 
 from __future__ import annotations
 

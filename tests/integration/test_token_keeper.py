@@ -1,4 +1,4 @@
-"""Renewing tokens: once for everybody, stored before it is used, and truthful about what was lost."""
+"""Refreshing tokens: once for all callers, stored before use, with lost responses recorded as such."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ async def test_a_crash_after_sending_is_recorded_as_unknown(
     assert (row["status"], row["token_version"], opened(ring, row, "token")) == ("active", 1, "access-1")
     assert await renewals(world) == [(None, None)]
 
-    # Until its process surely is dead, the living token is used and nobody asks again.
+    # Until its process must be dead, the valid token is used and no request is sent.
     successor = token_keeper(pool, ring, {grant.kind: grant}, name="executor-2")
     assert await credential(successor, connection_id).current() == "access-1"
     assert len(grant.sent) == 1

@@ -1,4 +1,4 @@
-"""The leader reminds of tokens that are due, and an executor sees to them."""
+"""The leader sends reminders of due tokens, and an executor refreshes them."""
 
 from __future__ import annotations
 

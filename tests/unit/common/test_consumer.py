@@ -1,4 +1,4 @@
-"""Sorting a batch record by record, and setting aside what nobody can read."""
+"""Sorting a batch record by record, and dead-lettering unreadable records."""
 
 from __future__ import annotations
 

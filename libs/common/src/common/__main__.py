@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", nargs="?", default="k1", help="what to call it (k1)")
     new.set_defaults(command=_new_key)
     rotate = keys.add_parser(
-        "rotate", help="seal every secret in the database anew with the first of ENCRYPTION_KEYS"
+        "rotate", help="seal every secret in the database again with the first of ENCRYPTION_KEYS"
     )
     rotate.set_defaults(command=_rotate_keys)
     return parser

@@ -1,4 +1,4 @@
-"""Kafka: the topics, and how to talk to the broker at the other end.
+"""Kafka: the topics, and the client options for each kind of broker.
 
 Options differ by profile because the embedded broker is memory-only and supports neither idempotent
 producing nor long sessions; every figure was measured against that broker and Apache Kafka 4.1.
@@ -25,7 +25,7 @@ from common.settings import KafkaProfile, KafkaSettings
 APACHE_SESSION_TIMEOUT_MS = 10_000
 
 BROKER_ERRORS = (KafkaError,)
-"""What talking to a broker that is away, or that refuses, raises."""
+"""Errors of a broker that is unreachable or refuses a request."""
 
 PARTITIONS = 12
 DEAD_LETTER_SUFFIX = ".dlq"

@@ -1,7 +1,7 @@
 """One clock decides: the database's. Every process tells the time by it.
 
 A process asks the database for the time now and then and goes on counting by its own monotonic clock, which
-nobody can set. A machine whose clock is wrong therefore computes the same next slots as every other and
+cannot be set. A machine whose clock is wrong therefore computes the same next slots as every other and
 signs webhooks with a time that their receivers accept. It still says that its clock is wrong and is not
 ready, because the vendors' libraries and the log lines go by the machine's clock.
 

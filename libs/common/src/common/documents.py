@@ -1,4 +1,5 @@
-"""The events as other people's tools read them: JSON Schemas, an AsyncAPI document, and what would break.
+"""The events in standard formats: JSON Schemas, an AsyncAPI document, and the breaking changes between
+versions.
 
 Everything is derived from `common.events` and `common.broker`; nothing is said twice.
 """
@@ -49,7 +50,7 @@ def event_schemas() -> dict[str, Document]:
 
 
 def breaking_changes(published: Mapping[str, Any], current: Mapping[str, Any] | None) -> list[str]:
-    """What in `current` would break who reads or keeps records of `published`; empty when nothing would.
+    """What in `current` would break readers of `published` records; empty when nothing would.
 
     Both are JSON Schemas of one event. A field may be added if records without it stay valid. None: the event
     is gone. A value added to an enumeration counts as a break, because an older consumer refuses it.

@@ -1,4 +1,4 @@
-"""The error tree. Every error says what follows from it.
+"""The error tree. Every error carries its consequence.
 
     CarillonError
     ├── ConfigurationError      a setting is missing or unsafe; the service does not start
@@ -12,12 +12,12 @@
     │   ├── PayloadTooLarge     413
     │   └── Unprocessable       422, names each field
     ├── BlockedAddress          an outbound address the SSRF guard refuses
-    └── RemoteError             somebody else's service answered badly
+    └── RemoteError             another service answered with an error
         ├── PlatformError       Facebook, TikTok, Zoom
         └── ChannelError        Telegram, webhooks
 
-`permanent` means that trying the same thing again cannot help. One place each decides what to do about
-it: `common.retry` for work, the API's problem handler for requests.
+`permanent` means that a retry cannot help. One place each decides what to do about it: `common.retry` for
+work, the API's problem handler for requests.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import ClassVar
 class Consequence(StrEnum):
     """What a remote error asks of us; each platform has one table from its own codes to these."""
 
-    TRANSIENT = "transient"  # back off, try again
+    TRANSIENT = "transient"  # back off, retry
     RATE = "rate"  # wait as told, and hold back everything that shares the bucket
     SPLIT = "split"  # ask for less
     REFRESH = "refresh"  # renew the token once, then try again

@@ -1,4 +1,4 @@
-"""What a run says to its destination: one message, rendered by each channel in its own way."""
+"""A message from a run to its destination, rendered by each channel in its own way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telling owners what became of their automations and accounts: one shape of message, one way to send it."""
+"""Notices to owners about their automations and accounts: one message format, one way to send it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ DESTINATION_OF_OWNER = """
     AND d.id IN (t.alerts_destination_id, a.destination_id)
   ORDER BY (d.id = t.alerts_destination_id) DESC NULLS LAST LIMIT 1)
 """
-"""SQL: where the owner of automation `a` is told; NULL when there is no such place."""
+"""SQL: the destination for notices about automation `a`; NULL when there is none."""
 
 ALERTS_DESTINATION = """
 (SELECT d.id FROM destination d JOIN tenant t ON t.id = d.tenant_id
   WHERE d.id = t.alerts_destination_id AND d.status = 'active' AND t.id = c.tenant_id)
 """
-"""SQL: where the team of connection `c` wants to be told; NULL when it has not said so."""
+"""SQL: the destination for notices about connection `c`; NULL when the team has set none."""
 
-# A destination may be deleted meanwhile: what happened is recorded all the same.
+# Skip a destination deleted meanwhile, because the event itself must be recorded.
 _DELIVER = """
 WITH kept AS (SELECT id FROM destination WHERE id = ANY($3::uuid[]) ORDER BY id FOR KEY SHARE)
 INSERT INTO delivery (id, tenant_id, destination_id, message)

@@ -1,4 +1,4 @@
-"""Again, and when? One place decides, for runs and for deliveries.
+"""Whether and when to retry: decided here, for runs and for deliveries.
 
 Pure: time and randomness are passed in.
 """
@@ -46,7 +46,7 @@ WEBHOOK_SCHEDULE = RetrySchedule(
         for seconds in (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
     )
 )
-# A chat report that is a day late helps nobody.
+# A chat report that is a day late is useless.
 TELEGRAM_SCHEDULE = RetrySchedule(
     tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1_800, 7_200, 21_600))
 )

@@ -131,7 +131,7 @@ class WithoutQueries(SpanProcessor):
     """
 
     def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:
-        """Called before anybody else sees the span."""
+        """Called before other processors see the span."""
         if span.attributes and span.attributes.get(_QUERY):
             span.set_attribute(_QUERY, HIDDEN)
 

@@ -1,4 +1,4 @@
-"""The first tenant, its owner and an API key: what an operator makes before anybody can sign in."""
+"""The first tenant, its owner and an API key: created by an operator before the first sign-in."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def bootstrap(
 ) -> str:
     """Make sure that the tenant and its owner exist and give the owner a key; returns the key in clear.
 
-    Idempotent when `api_key` is given. Raises Conflict when that key is another tenant's: whoever got it
-    would see the other one's data.
+    Idempotent when `api_key` is given. Raises Conflict when that key is another tenant's, because it would
+    give access to that tenant's data.
     """
     key = api_key or new_api_key()
     connection = await connect(database_url, application_name="carillon-tenant")

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 LAST_PASS = "cleanup_last_pass"  # noqa: S105 - the name of a fact
 BATCH = 1_000
 PAUSE = 0.05
-"""Seconds between two batches, for everybody else's sake."""
+"""Seconds between two batches, so that clean-up does not slow other work."""
 
 _ENDED = "('completed', 'failed', 'cancelled', 'skipped')"
 

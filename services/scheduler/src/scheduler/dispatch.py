@@ -32,7 +32,7 @@ log = structlog.get_logger()
 HORIZON = 10_000
 """How many due automations one batch looks at to choose fairly between teams."""
 LATE = timedelta(seconds=5)
-"""From here on a slot is late enough to ask whether nobody led."""
+"""From here on a slot is late enough to check whether there was no leader."""
 
 # Fair: the first due of every team, then the second of every team, and so on. Backfills and dry runs overlap
 # nothing. `taken`: undecided slots that have a run already, because a person started one for them. A row that

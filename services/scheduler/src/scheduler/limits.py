@@ -1,6 +1,6 @@
 """Limits that SQL reads from JSON: what an operator's pen has slipped on counts as not set.
 
-A failing cast would end the duty for everybody, because of one team's or one automation's row.
+A failing cast would end the duty for all teams, because of one team's or one automation's row.
 """
 
 from __future__ import annotations

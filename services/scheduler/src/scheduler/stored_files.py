@@ -18,7 +18,7 @@ log = structlog.get_logger()
 BATCH = 100
 """Recordings whose files are deleted before the deletion is recorded."""
 PAUSE = 0.05
-"""Seconds between two batches, for everybody else's sake."""
+"""Seconds between two batches, so that clean-up does not slow other work."""
 
 
 class StoredFiles:

@@ -70,7 +70,7 @@ def test_the_first_matching_template_wins() -> None:
     ],
 )
 def test_a_backtracking_pattern_times_out_and_is_named(pattern: str, topic: str) -> None:
-    """It may not hold up everybody else in the process."""
+    """It must not block other work in the process."""
     matcher = Matcher([template(3, patterns=[pattern])])
     started = time.process_time()
 

@@ -27,7 +27,7 @@ KEEPALIVE_IDLE = 5
 KEEPALIVE_INTERVAL = 2
 KEEPALIVE_PROBES = 3
 UNACKNOWLEDGED_MS = 10_000
-"""Milliseconds after which the kernel gives up a connection whose bytes nobody acknowledges."""
+"""Milliseconds after which the kernel closes a connection whose bytes are not acknowledged."""
 
 # The server's side of the same: it notices within seconds that its client is gone, also in the middle of a
 # statement, and gives up the locks it holds.

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _WEEKDAY = re.compile(r"[A-Z][a-z]{2,8},? ")
 MAX_SECONDS = 365 * 86_400.0
-"""A longer wait is cut to this: nobody means it, and it must not overflow a date."""
+"""A longer wait is cut to this, because it is a vendor's mistake and must not overflow a date."""
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:

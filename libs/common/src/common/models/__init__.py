@@ -7,7 +7,7 @@ rewriting a type.
     plan ── tenant ─┬─ user_account ── api_key
                     ├─ connection ─┬─ token_refresh    a platform account, its sealed tokens, their renewals
                     │              └─ recording_source ── recording
-                    ├─ oauth_attempt                   somebody on the way to a platform and back
+                    ├─ oauth_attempt                   a user on the way to a platform and back
                     ├─ recording_template              which recordings, and what to do with them
                     ├─ destination                     a chat or a webhook
                     └─ automation ─┬─ automation_run ─┬─ run_attempt

@@ -42,8 +42,8 @@ class Automation(SQLModel, table=True):
     """What to do, when, and where to send it.
 
     `next_run` is when it fires next (UTC), NULL when it does not; `next_slot` is the slot it fires for then,
-    where jitter or a window moves the one from the other. While paused both keep the first slot nobody has
-    decided about. `paused_for_connection_id`: paused because that account must be connected again, and
+    where jitter or a window moves the one from the other. While paused both keep the first undecided slot.
+    `paused_for_connection_id`: paused because that account must be connected again, and
     resumed once it is. `fired_count` counts the runs its schedule has caused, `failure_streak` the failures
     since the last success. `version` grows with every edit. A person's recording jobs differ in their names.
     """

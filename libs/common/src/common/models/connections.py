@@ -41,8 +41,9 @@ class Connection(SQLModel, table=True):
     may be NULL.
 
     `external_id` is the account's own id on the platform: connecting it again finds this row. `accounts` is
-    what it was found to reach. `token_version` grows with every new token, so that whoever finds one dead
-    says which. `refresh_at` is when the token should be renewed, `refresh_requested_at` when the leader last
+    what it was found to reach. `token_version` grows with every new token, so that a report of a dead token
+    can say which. `refresh_at` is when the token should be renewed, `refresh_requested_at` when the leader
+    last
     asked for it. `problem` is what the platform last refused it, such as a missing permission.
     """
 

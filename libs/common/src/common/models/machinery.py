@@ -1,4 +1,4 @@
-"""What the services keep for themselves."""
+"""Internal tables of the services."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Outbox(SQLModel, table=True):
 
 
 class Reign(SQLModel, table=True):
-    """The history of leaders. `vacant_since`: when nobody led before, for "why did it not run?"."""
+    """The history of leaders. `vacant_since`: since when there was no leader before, for "why did it not
+    run?"."""
 
     __tablename__ = "reign"
     __table_args__ = (Index("ix_reign_acquired_at", "acquired_at"),)

@@ -1,4 +1,4 @@
-"""Recordings: reading what a platform tells of them, matching them to templates, taking them in.
+"""Recordings: parsing what a platform lists, matching them to templates, storing them.
 
 `zoom` and `files` read, `matching` and `selection` decide, all without I/O; `catalog` and `intake` are the
 statements. Executors and the API use the same ones: they take an asyncpg connection within a transaction,

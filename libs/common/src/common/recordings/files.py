@@ -1,4 +1,5 @@
-"""The files of a recording: as they are kept, which of them are taken, and what they say about it. Pure."""
+"""The files of a recording: their stored form, which of them are taken, and whether it is blank or ready.
+Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from common.recordings.settings import FileKind
 
 PROCESSING, COMPLETED = "processing", "completed"
 SHORTEST = timedelta(minutes=1)
-"""A recording whose films and sounds are all shorter holds nothing."""
+"""A recording whose media are all shorter counts as blank."""
 PATIENCE = timedelta(hours=6)
 """How long after its start a recording waits for files that its platform is still making."""
 _VIEWS = (
@@ -73,7 +74,7 @@ def chosen(files: Sequence[RecordedFile], kinds: Collection[FileKind]) -> list[R
 def is_blank(files: Sequence[RecordedFile]) -> bool:
     """Whether nothing was recorded: every film and sound is empty or shorter than a minute, or there is none.
 
-    While a file is still being made nobody knows, and the answer is no.
+    False while a file is still being processed, because that is not known yet.
     """
     if any(file.status == PROCESSING for file in files):
         return False

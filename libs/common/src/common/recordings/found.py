@@ -1,4 +1,4 @@
-"""A recording as a platform tells of it, whichever platform it is."""
+"""A recording as any platform describes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from common.recordings.files import RecordedFile
 
 @dataclass(frozen=True, slots=True)
 class FoundRecording:
-    """What is known of one recorded meeting.
+    """One recorded meeting.
 
     `external_id` is the platform's for this occurrence, `meeting_id` the one all occurrences share.
     """

@@ -1,4 +1,4 @@
-"""Taking recordings in: what a platform tells of them becomes rows, and some of them begin to be processed.
+"""Storing the recordings a platform lists, and starting the processing of some of them.
 
 Every function is a fixed number of statements for any number of recordings, within the caller's transaction.
 """
@@ -21,11 +21,11 @@ from common.models import RecordingStatus
 from common.recordings.found import FoundRecording
 from common.recordings.selection import STARTABLE, UNMATCHED, Standing
 
-# Two that take in recordings of one source do so one after the other: the rows they lock overlap, and not in
-# one order. A source that is gone has no recordings.
+# Lock the source, because two jobs that store its recordings lock overlapping rows in no common order. A
+# deleted source has no recordings.
 _ENTER = "SELECT id FROM recording_source WHERE id = $2 AND tenant_id = $1 FOR NO KEY UPDATE"
-# What has not changed is neither written nor locked. How far a recording has come is no business of its
-# platform: a row's status is the default's at first and never touched again here.
+# Unchanged rows are neither written nor locked. The status is not the platform's to set: a new row gets the
+# default, and it is never changed here.
 _WRITE = """
 WITH given AS (
     SELECT * FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
@@ -57,7 +57,8 @@ SELECT id, external_id, status, status_reason, automation_id,
        (worker IS NOT NULL OR available_at IS NOT NULL) AS is_under_way
   FROM recording WHERE source_id = $1 AND external_id = ANY($2::text[])
 """
-# A recording that somebody else has started meanwhile is theirs: it is no longer in a state to start from.
+# Losing branch: a recording started by another job meanwhile is no longer in a startable state, and is left
+# out.
 _START = """
 WITH given AS (
     SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS g (id, template_id, processing)
@@ -109,7 +110,7 @@ RETURNING r.id
 
 
 class Change(StrEnum):
-    """What taking a recording in has done to its row."""
+    """What storing a recording did to its row."""
 
     NEW = "new"
     UPDATED = "updated"
@@ -137,9 +138,9 @@ class Taking:
 async def record(
     db: DbSession, tenant_id: UUID, source_id: UUID, found: Collection[FoundRecording]
 ) -> dict[str, Entry]:
-    """Write what is new or has changed; answers the rows of all of them by the platform's ids.
+    """Write new and changed recordings; returns the rows of all of them by the platform's ids.
 
-    Answers nothing when the team has no such source (any more).
+    Returns nothing when the team has no such source (any more).
     """
     given = list({each.external_id: each for each in found}.values())
     if not given or await db.fetchrow(_ENTER, tenant_id, source_id) is None:
@@ -206,10 +207,10 @@ async def start(
     traceparent: str | None = None,
     statuses: Collection[RecordingStatus] = STARTABLE,
 ) -> list[UUID]:
-    """Let processing begin, and announce it in the same transaction; answers which recordings it began for.
+    """Start processing, and announce it in the same transaction; returns the recordings that were started.
 
-    Left out are those that are not in one of `statuses` (any more), that somebody works on, or that wait
-    already. What was stored of a recording before stays and is used again. `service` is whose events these
+    Those not in one of `statuses` (any more), in progress or already queued are left out. What was stored
+    of a recording before stays and is used again. `service` is whose events these
     are, and `now` their time. Call it once a transaction, for the sake of the events.
     """
     if not takings:
@@ -245,7 +246,7 @@ async def start(
 async def hold(
     db: DbSession, tenant_id: UUID, takings: Sequence[Taking], *, automation_id: UUID | None
 ) -> list[UUID]:
-    """Note which template takes them without starting anything; answers those for which that is news."""
+    """Record the matching template without starting anything; returns those where it changed."""
     if not takings:
         return []
     held = await db.fetch(
@@ -268,7 +269,7 @@ async def skip(
     automation_id: UUID | None,
     reason: str = UNMATCHED,
 ) -> list[UUID]:
-    """Mark new recordings as nobody's; answers those that were not marked yet."""
+    """Mark new recordings as skipped; returns those that were not marked yet."""
     if not recording_ids:
         return []
     skipped = await db.fetch(_SKIP, tenant_id, list(recording_ids), reason, automation_id)

@@ -1,8 +1,8 @@
-"""Forgetting the files of old recordings: which those are, their objects in the store, and the note of it.
+"""Deleting the files of old recordings: selecting them, deleting their objects, and recording the deletion.
 
-The objects go first and the note comes after, in transactions of their own: what is deleted twice is deleted
-once, and nobody waits for a store while a row is locked. A recording that somebody starts anew meanwhile
-finds its files gone, and fetches them again.
+Objects are deleted before the deletion is recorded, in separate transactions, because deleting is
+idempotent and no row should be locked while a store is waited for. A recording that is restarted meanwhile
+finds its files missing, and downloads them again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RETURNING r.id
 
 @dataclass(frozen=True, slots=True)
 class OldRecording:
-    """A recording whose files have had their time. `artifacts` is what is kept of what is known of it."""
+    """A recording whose files are past their retention. `artifacts` is what its row keeps."""
 
     id: UUID
     tenant_id: UUID
@@ -49,7 +49,7 @@ class OldRecording:
 
     @property
     def place(self) -> tuple[datetime, UUID]:
-        """Where it stands in the order they are forgotten in."""
+        """Its position in the order of deletion."""
         return self.completed_at, self.id
 
 
@@ -63,7 +63,8 @@ async def old_recordings(
         try:
             artifacts = Artifacts.model_validate(row["artifacts"])
         except ValidationError:
-            # What nobody can read names no file; what is below the recording's own folder goes all the same.
+            # Unreadable artifacts name no file; everything below the recording's own folder is deleted
+            # anyway.
             artifacts = Artifacts()
         old.append(
             OldRecording(
@@ -78,7 +79,7 @@ async def old_recordings(
 
 
 async def delete_files(store: RecordingStore, old: Sequence[OldRecording]) -> None:
-    """Delete everything of them from the store, what no artifact tells of too. Raises StoreFault."""
+    """Delete all their objects from the store, including those no artifact names. Raises StoreFault."""
     paths: set[str] = set()
     for recording in old:
         paths.update(recording.paths)
@@ -87,7 +88,7 @@ async def delete_files(store: RecordingStore, old: Sequence[OldRecording]) -> No
 
 
 async def note_deleted(db: DbSession, old: Sequence[OldRecording]) -> int:
-    """Note that their files are gone; answers for how many that holds: the others have been started anew."""
+    """Record that their files are deleted; returns for how many: the others were restarted meanwhile."""
     rows = await db.fetch(
         _NOTE,
         [recording.id for recording in old],

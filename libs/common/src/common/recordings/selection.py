@@ -1,4 +1,4 @@
-"""What becomes of a recording that a job finds. Pure."""
+"""What a job does with a recording it finds. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STARTABLE = frozenset({RecordingStatus.INITIALIZED, RecordingStatus.SKIPPED, Rec
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a recording has come. `is_under_way`: somebody works on it, or it waits for somebody to."""
+    """A recording's progress. `is_under_way`: it is being processed, or queued."""
 
     status: RecordingStatus = RecordingStatus.INITIALIZED
     status_reason: str | None = None

@@ -1,7 +1,7 @@
 """The file store: a folder, or an S3-compatible bucket, behind one interface (obstore).
 
-Files go in and come out as streams of bounded pieces. An object is there as a whole or not at all: what is
-broken off leaves nothing that could be read.
+Files go in and come out as streams of bounded pieces. An object exists whole or not at all: an interrupted
+upload leaves nothing readable.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PARTS_AT_ONCE = 2
 PIECE = 256 * 1024
 """Least number of bytes of a piece that is read, but for the last."""
 RETRIES = 3
-"""Of one request to a bucket, within a few seconds; whoever asked decides about more."""
+"""Of one request to a bucket, within a few seconds; further retries are the caller's decision."""
 MAX_COPY = 5 * 1024**3
 """Bytes a bucket copies by itself; what is larger is read and written."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AWS_ENDPOINT_URL")
@@ -82,7 +82,7 @@ class RecordingStore:
     @classmethod
     def _of_folder(cls, folder: Path) -> Self:
         try:
-            # Recordings are nobody else's business on this machine.
+            # Mode 0700, because other users of this machine must not read recordings.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             return cls(LocalStore(folder, automatic_cleanup=True), folder=folder)
         except (OSError, ValueError, BaseError) as error:
@@ -256,7 +256,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _begun_below(root: Path, folder: str) -> list[str]:
-    """What such processes had begun to write and nobody has written since: the library lists none of it."""
+    """Objects that such processes began and no other has written since: the library does not list them."""
     return [
         _LEFTOVER.sub("", found.relative_to(root).as_posix())
         for found in (root / folder).rglob("*#*")

@@ -1,10 +1,10 @@
-"""Replacing an encryption key: every secret in the database is sealed anew with the first key of the ring.
+"""Rotating the encryption key: every secret in the database is sealed again with the first key of the ring.
 
     1. put a new key first in ENCRYPTION_KEYS, keep the old one behind it, restart the services
     2. `carillon keys rotate`
     3. take the old key out, restart the services
 
-Services may go on meanwhile: whatever they seal is sealed with the first key.
+Services may keep running meanwhile, because they seal with the first key already.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SealedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What became of one column: how many were sealed anew, and the rows no key of the ring opens."""
+    """The result for one column: how many values were sealed again, and the rows no key of the ring opens."""
 
     column: SealedColumn
     sealed: int
@@ -53,7 +53,7 @@ def sealed_columns() -> list[SealedColumn]:
 
 
 async def rotate(database_url: str, ring: KeyRing) -> list[Rotated]:
-    """Seal everything anew with the first key; can be interrupted and repeated at any time."""
+    """Seal everything again with the first key; can be interrupted and repeated at any time."""
     connection = await connect(database_url, application_name="carillon-rotation")
     try:
         return [await _rotate(connection, ring, column) for column in sealed_columns()]
@@ -68,8 +68,8 @@ async def _rotate(db: DbSession, ring: KeyRing, column: SealedColumn) -> Rotated
          WHERE {secret} IS NOT NULL AND substring({secret} FROM 1 FOR $1) <> $2 AND id > $3
          ORDER BY id LIMIT {BATCH}
     """
-    # A row whose secret is no longer the one read has been given a new one meanwhile, by a service that
-    # seals with the first key already: it is left as it is.
+    # Losing branch: a secret that changed since it was read was sealed by a service, with the first key
+    # already.
     update = f"""
         UPDATE {column.table} t SET {secret} = new.secret
           FROM unnest($1::uuid[], $2::bytea[], $3::bytea[]) AS new (id, old, secret)
