@@ -46,7 +46,7 @@ PIP_TO_UV = {
 
 
 class SetUpError(Exception):
-    """Set-up cannot go on; the message says what to do."""
+    """Set-up cannot continue; the message says what to do."""
 
 
 def main() -> None:
@@ -83,12 +83,12 @@ def set_up() -> None:
 
 
 def is_set_up() -> bool:
-    """Whether `.venv/` was made from exactly this checkout, to the end."""
+    """Whether `.venv/` was completely made from this checkout."""
     return is_made_from(DEPENDENCIES_STAMP, dependencies()) and is_made_from(MEMBERS_STAMP, members())
 
 
 def is_made_from(stamp: Path, fingerprint: str) -> bool:
-    """Whether a stamp says so, and what it vouches for is still there."""
+    """Whether a stamp matches, and the folder it describes still exists."""
     return stamp.is_file() and stamp.read_text() == fingerprint and (VENV / "bin" / "python").exists()
 
 
@@ -143,7 +143,7 @@ def make_tools_venv() -> bool:
 
 
 def pip_environment() -> dict[str, str]:
-    """Ours, without pip's remarks about itself, and without a cache in the user's home."""
+    """Our environment, without pip's version notices and without a cache in the user's home."""
     return {
         **os.environ,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -153,7 +153,8 @@ def pip_environment() -> dict[str, str]:
 
 
 def uv_environment(configuration: Mapping[str, str]) -> dict[str, str]:
-    """Ours, with a cache in this checkout unless the user has chosen one, and with this Python only."""
+    """Our environment, with a cache in this checkout unless the user has chosen one, and with this Python
+    only."""
     environment = {"UV_CACHE_DIR": str(TOOLS / "cache"), **os.environ, **configuration}
     environment.pop("VIRTUAL_ENV", None)
     return environment | {"UV_PYTHON_DOWNLOADS": "never"}
@@ -179,7 +180,7 @@ def uv_configuration(pip: Sequence[str]) -> dict[str, str]:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], *, attempts: int = 3) -> None:
-    """Run a command, again if it fails: networks do. Raises SetUpError with what it said."""
+    """Run a command, with retries because networks fail. Raises SetUpError with its output."""
     for attempt in range(1, attempts + 1):
         done = subprocess.run(
             command,
@@ -207,7 +208,7 @@ def remove(path: Path) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal."""
+    """Print a line for the user."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 

@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def differs(document: Path, module: str, *, write: bool) -> bool:
-    """Whether a document is not what the code makes now; with `write` it is from now on."""
+    """Whether a document differs from the generated one; with `write` it is replaced."""
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / document.name
         subprocess.run([sys.executable, "-m", module, str(fresh)], check=True)

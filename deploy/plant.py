@@ -1,4 +1,4 @@
-"""The `demo` job of docker-compose.yml: plant the demo team and its automations in a stack that runs.
+"""The `demo` job of docker-compose.yml: create the demo team and its automations in a running stack.
 
 Configured by DATABASE_URL, API_ORIGIN, SANDBOX_ORIGIN and DEMO_API_KEY. Doing it again changes nothing.
 """
@@ -19,13 +19,13 @@ from common.tenants import bootstrap
 
 
 async def main() -> None:
-    """Make the team, tell the sandbox whose signatures to expect, and make the rest through the API."""
+    """Create the team, give the sandbox the signing secret, and create the rest through the API."""
     key = os.environ.get("DEMO_API_KEY")
     if not key:
         raise Obstacle("DEMO_API_KEY is not set: write .env by `python3 deploy/new_env.py --demo`")
     sandbox_origin = os.environ["SANDBOX_ORIGIN"]
     await bootstrap(os.environ["DATABASE_URL"], tenant_name=TEAM, user_email=OWNER, api_key=key)
-    # The same at every start: the destination keeps it, and the sandbox forgets it.
+    # The same at every start, because the destination keeps it and the sandbox does not.
     webhook_secret = "whsec_" + base64.b64encode(sha256(f"webhook {key}".encode()).digest()).decode()
     async with (
         Sandbox.connected(sandbox_origin) as sandbox,

@@ -1,4 +1,4 @@
-"""Everything that was ever announced: the relay deletes what it has published, and a broker may forget it."""
+"""A copy of every event, because the relay deletes what it has published and a broker may lose it."""
 
 from __future__ import annotations
 

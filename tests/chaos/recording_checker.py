@@ -1,4 +1,4 @@
-"""The checker of recordings: each processed once, whole wherever it is, and nothing left beside it."""
+"""The checker of recordings: each processed once, complete in every place, and no other object left."""
 
 from __future__ import annotations
 

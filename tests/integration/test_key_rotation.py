@@ -1,4 +1,4 @@
-"""Replacing an encryption key: nothing stays behind, nothing is lost, and nothing stops meanwhile."""
+"""Key rotation seals every secret again, loses none, and runs beside the services."""
 
 from __future__ import annotations
 

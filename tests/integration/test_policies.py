@@ -1,4 +1,4 @@
-"""What an owner decides about an automation's runs, carried out by the leader and recorded when it acts."""
+"""An automation's policy, applied by the leader and recorded when it takes effect."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Leader:
         return await self.admission.admit_batch(self._term)
 
     async def stop_failing(self) -> int:
-        """Stop what fails again and again."""
+        """Stop automations that fail repeatedly."""
         failing = RepeatedFailures(self._pool, self._lease, public_url="https://carillon.example/")
         return await failing.stop_batch(self._term)
 
     async def apply_zone_rules(self, version: str) -> int:
-        """Begin a reign with this tz database."""
+        """Begin a term with this tz database."""
         return await ZoneRules(self._pool, self._lease, version=version).apply(self._term)
 
 

@@ -1,4 +1,4 @@
-"""The relay: nothing is lost between PostgreSQL and Kafka, and what shares a key keeps its order."""
+"""The relay loses no event between PostgreSQL and Kafka, and keeps the order of each key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executors that share a platform's limits hold back together."""
+"""Executors share the usage of a platform's limits and throttle together."""
 
 from __future__ import annotations
 

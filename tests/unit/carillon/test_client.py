@@ -1,4 +1,4 @@
-"""The client follows pages, and turns problem documents into something a person can act on."""
+"""The client follows pagination, and turns problem documents into readable errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person gets one line and status 1, not a traceback; a fault of ours keeps its traceback."""
+"""An obstacle prints one line with status 1, without a traceback; a defect keeps its traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the way of a start is found first, and said in one line."""
+"""Obstacles to a start are found first, and reported in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees: deliveries and incidents, not every event, and no secret but the demo's key."""
+"""The screen shows deliveries and incidents, not every event, and no secret except the demo's key."""
 
 from __future__ import annotations
 

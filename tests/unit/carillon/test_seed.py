@@ -1,4 +1,4 @@
-"""The demo's data is planted once, and follows the sandbox to another port."""
+"""The demo's data is created once, and follows the sandbox to another port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database's clock decides, whatever the machine's says."""
+"""The database's clock decides, whatever the machine's clock shows."""
 
 from __future__ import annotations
 

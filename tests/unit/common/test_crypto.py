@@ -1,4 +1,4 @@
-"""Sealed values open for their own row only, and say nothing otherwise."""
+"""Sealed values open only for their own row, and reveal nothing otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: each survives its journey, and nothing that arrives can do more than be refused."""
+"""Events round-trip through records, and any malformed record is rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identifiers are UUIDv7: in the order of their making, and never twice."""
+"""Identifiers are UUIDv7: unique and in order of creation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instants have a zone on their way in, and are UTC on their way out."""
+"""Instants need a zone when written, and are UTC when read."""
 
 from __future__ import annotations
 

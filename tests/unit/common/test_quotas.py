@@ -1,4 +1,4 @@
-"""Limits: what a plan says, what overrides it, and what a slip of the pen must not do."""
+"""Limits: the plan's values, their overrides, and invalid overrides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No text shows a secret, however it is spelt or cut, and no text takes longer than reading it."""
+"""Redaction hides a secret in every encoding and truncation, in time linear in the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Again, and when: every error, attempt and wait there can be."""
+"""Retry decisions for every kind of error, attempt and delay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readiness says what is wrong, and work that ends by itself ends its process."""
+"""Readiness names what is wrong, and background work that ends by itself ends its process."""
 
 from __future__ import annotations
 

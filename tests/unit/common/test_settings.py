@@ -1,4 +1,4 @@
-"""Settings: a wrong one stops the process with one line, and its value is never shown."""
+"""Settings: an invalid one stops the process with one line that never shows its value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grouped writes: together when they come together, and each caller gets its own answer."""
+"""Grouped writes: concurrent entries are written together, and each caller gets its own result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""deploy/new_env.py: secrets that the services accept, and never a second time."""
+"""deploy/new_env.py writes secrets that the services accept, and never overwrites them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What watches Carillon: the dashboard asks for metrics that exist, and the configurations fit together."""
+"""Monitoring: the dashboard queries existing metrics, and the configurations fit together."""
 
 from __future__ import annotations
 

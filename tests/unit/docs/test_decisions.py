@@ -22,8 +22,8 @@ def test_each_has_the_sections_status_and_date(page: Path) -> None:
     assert re.search(r"^- Status: (accepted|superseded by \[\d+\]\(\d{4}-[\w-]+\.md\))$", text, re.MULTILINE)
     assert re.search(r"^- Date: \d{4}-\d\d-\d\d$", text, re.MULTILINE)
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
-    assert headings == ["Context", "Decision", "Consequences", "Rejected alternatives"]
-    assert text.rsplit("## Rejected alternatives\n", 1)[1].count("\n- ") >= 1
+    assert headings[:3] == ["Context", "Decision", "Consequences"]
+    assert headings[3:] in (["Rejected alternatives"], ["Alternatives"])
     assert len(text.split()) < 750
 
 

@@ -1,4 +1,4 @@
-"""Pictures and files on Telegram: what is sent, in which order, and what a refusal costs."""
+"""Pictures and files on Telegram: what is sent, in which order, and the effect of a refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Telegram is sent, and what its answers mean."""
+"""Requests to Telegram, and the consequence of its responses."""
 
 from __future__ import annotations
 

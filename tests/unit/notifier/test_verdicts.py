@@ -1,4 +1,4 @@
-"""What is decided before anything is sent."""
+"""Decisions before a delivery is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a webhook is sent, and what its answer means."""
+"""Requests to webhooks, and the consequence of their responses."""
 
 from __future__ import annotations
 

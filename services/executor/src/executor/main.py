@@ -101,7 +101,7 @@ async def executing(
             vault, known = Vault(pool, ring, worker=instance), grants(http, settings)
             refresher = Refresher(vault, aftermath, known)
             keeper = TokenKeeper(vault, refresher, places=places)
-            attention = Attention(vault, keeper, refresher, known, places=places)
+            reminders = TokenReminders(vault, keeper, refresher, known, places=places)
             patience = Patience(settings.sweep_after)
             runs = Worker(
                 Execution(

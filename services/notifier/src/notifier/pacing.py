@@ -1,7 +1,7 @@
-"""Keeping to the receivers' rate limits, so that they do not have to remind us.
+"""Client-side rate limiting to the receivers' published limits.
 
-Pure: time is passed in, in seconds of any clock that does not go back. Limits are kept by each notifier on
-its own; what several of them exceed together, the receiver's own answer corrects (`Pacer.hold`).
+Pure: time is passed in, in seconds of any clock that does not go back. Each notifier keeps to the limits on
+its own; when several exceed one together, the receiver's 429 corrects it (`Pacer.hold`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Limit:
 
 @dataclass(slots=True)
 class _Bucket:
-    """What a key is spoken for until: by places taken, by deliveries put off, by the receiver's request."""
+    """The instants until which a key is used: by reserved places, postponed deliveries, and the receiver's
+    pause."""
 
     taken: float
     promised: float
@@ -50,15 +51,15 @@ class _Bucket:
 
     @property
     def idle_from(self) -> float:
-        """The instant from which this says no more than a new bucket would."""
+        """The instant from which this equals a new bucket."""
         return max(self.taken, self.promised, self.held, self.warned)
 
 
 class Pacer:
-    """Says when a delivery may go out.
+    """Decides when a delivery may be sent.
 
     The generic cell rate algorithm: each key remembers the instant up to which its rate is used up. Keys
-    whose instants have passed are forgotten, so memory follows what is being sent, not what was ever sent.
+    whose instants have passed are dropped, so that memory is bounded by current traffic.
     """
 
     def __init__(self, *, patience: float = PATIENCE) -> None:
@@ -67,15 +68,15 @@ class Pacer:
         self._forget_at = _FORGET_FROM
 
     def __len__(self) -> int:
-        """Keys remembered."""
+        """Keys in memory."""
         return len(self._buckets)
 
     def reserve(self, key: str, limits: Sequence[Limit], now: float, *, messages: int = 1) -> float:
-        """Seconds until a delivery of `messages` messages may go out to `key` under all of `limits`.
+        """Seconds until a delivery of `messages` messages may be sent to `key` under all of `limits`.
 
-        Up to `patience`, the place is taken: wait that long and send. Beyond, none is taken: put the
-        delivery off by that time and ask again. Deliveries put off are given different times, so that they do
-        not all come back at once to be put off again.
+        Up to `patience`, a place is reserved: wait that long and send. Beyond, none is: postpone the
+        delivery by that time and ask again. Postponed deliveries get different times, so that they do not
+        all return at once.
         """
         if len(self._buckets) >= self._forget_at:
             self._forget(now)
@@ -95,7 +96,7 @@ class Pacer:
         return due - now
 
     def hold(self, key: str, limits: Sequence[Limit], seconds: float, now: float) -> None:
-        """The receiver asked for a pause: nothing goes out to `key` for `seconds`.
+        """The receiver asked for a pause: nothing is sent to `key` for `seconds`.
 
         When two keys under one limit, as two chats of one bot, are told to wait at the same time, the request
         is about the limit, and everything under it pauses.

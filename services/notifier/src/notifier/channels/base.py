@@ -1,4 +1,4 @@
-"""What a channel is: one way to reach people or machines, one file, one line in the registry."""
+"""The interface of a channel: one way to deliver messages, one file, one line in the registry."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Target:
 
 
 Note = Callable[[Mapping[str, Any]], Awaitable[None]]
-"""Keeps the progress of an attempt that is not over, in case it never gets to say how it ended."""
+"""Stores the progress of a running attempt, because its process may end before it reports an outcome."""
 
 
 async def _nowhere(_progress: Mapping[str, Any]) -> None:
@@ -40,8 +40,8 @@ async def _nowhere(_progress: Mapping[str, Any]) -> None:
 class Parcel:
     """One delivery. `id` is the receiver's idempotency key and the same at every attempt.
 
-    `progress` is what earlier attempts noted: the parts the receiver has already accepted. `note` is told as
-    more of them are, so that a crash between two parts does not repeat the first.
+    `progress` has the parts the receiver accepted in earlier attempts. `note` is called after each further
+    part, so that a crash between two parts does not repeat the first.
     """
 
     id: UUID
@@ -66,8 +66,8 @@ class Receipt:
 class OutcomeUnknown(ChannelError):
     """The connection ended after the delivery was sent and before it was answered.
 
-    The receiver may have it. It is sent again, because a delivery twice is better than none; the record says
-    that this attempt's outcome is unknown.
+    The receiver may have it. It is sent again, because a duplicate is better than a loss; this attempt's
+    outcome is recorded as unknown.
     """
 
 
@@ -89,8 +89,8 @@ class Interrupted(Exception):
 class Channel(Protocol):
     """One way to deliver. `send` raises ChannelError, or Interrupted around one.
 
-    `pace_key` names what shares a rate limit at the receiver; the notifier holds back every delivery with
-    the same key while one of them is told to wait.
+    `pace_key` names what shares a rate limit at the receiver; after a rate limit on one delivery, the
+    notifier delays every delivery with the same key.
     """
 
     type: ClassVar[str]

@@ -1,4 +1,4 @@
-"""One POST to a receiver: its answer, or the error that says whether the receiver may have got it."""
+"""One POST to a receiver: its response, or an error that says whether the receiver may have the message."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NEVER_SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the receiver said. `body` is its beginning, as it came over the wire."""
+    """The receiver's response. `body` is its beginning, undecoded."""
 
     status: int
     headers: Mapping[str, str]
@@ -51,12 +51,12 @@ async def post(
 ) -> Answer:
     """Send one POST and read the answer. Follows no redirect.
 
-    The status counts as soon as it is there: a body that stalls or breaks off afterwards is cut short, not an
+    The status counts once it is received: a body that stalls or breaks off afterwards is cut short, not an
     error. The URL is in no error: it may hold a token.
 
     Raises:
         ChannelError: nothing was sent.
-        OutcomeUnknown: something was sent and no answer came.
+        OutcomeUnknown: something was sent and no response came.
     """
     sending = _Sending()
     deadline = asyncio.get_running_loop().time() + timeout
@@ -102,8 +102,8 @@ async def post(
 def request_span(url: httpx.URL, traceparent: str | None, *, template: str | None = None) -> Iterator[Span]:
     """A client span for one POST, under the current span or, without one, under `traceparent`.
 
-    Path and query are left out, because they hold a bot's token or are a webhook's password; `template` says
-    what may be known of them.
+    Path and query are left out, because they hold a bot's token or are a webhook's password; `template` is
+    their public form.
     """
     attributes: dict[str, str | int] = {
         "http.request.method": "POST",
@@ -123,7 +123,7 @@ def request_span(url: httpx.URL, traceparent: str | None, *, template: str | Non
 
 
 class _Sending:
-    """httpcore's trace hook: notes that the first byte of the request is on its way."""
+    """httpcore's trace hook: records that sending the request has begun."""
 
     def __init__(self) -> None:
         self.began = False
@@ -142,6 +142,6 @@ def _reason(error: httpx.TransportError) -> str:
 
 
 def excerpt(body: bytes, *, characters: int = 200, secrets: Iterable[str] = ()) -> str:
-    """The beginning of a body on one line, for a person to read, without the secrets it repeats."""
+    """The beginning of a body on one line, for people to read, with echoed secrets redacted."""
     text = hide_secrets(body.decode("utf-8", "replace"), secrets, limit=8 * characters)
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:characters]

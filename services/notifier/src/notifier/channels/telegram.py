@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"(?P<bot>[0-9]{1,20}):[A-Za-z0-9_-]{1,80}")
 UPLOAD_TIMEOUT = 60.0
 """Seconds for a request that carries a picture or a file."""
 _LEFT_OUT = 0
-"""Stands among the message ids for a picture that Telegram would not have."""
+"""Stands among the message ids for a picture that Telegram refused."""
 _ABOUT_THE_PICTURE = frozenset({Consequence.INVALID, Consequence.SPLIT, Consequence.PERM})
 CHAT_BURST = 3
 """Messages a chat gets at once before they are spaced out; Telegram tolerates short bursts."""
@@ -36,7 +36,7 @@ CHAT_BURST = 3
 
 @dataclass(slots=True)
 class _Chat:
-    """Where the parts go; changes when Telegram says that the chat moved or that its thread is gone."""
+    """The target of the parts; changes when Telegram reports a migrated chat or a deleted thread."""
 
     chat_id: int | str
     thread: int | None
@@ -73,7 +73,7 @@ class TelegramChannel:
     """Messages to a chat: a picture, texts and files, in as many parts as Telegram's limits make necessary.
 
     The Bot API has no idempotency key: a part whose answer was lost is sent again, and may be there twice.
-    Parts that were acknowledged are noted and never sent again.
+    Acknowledged parts are recorded and never sent again.
     """
 
     type: ClassVar[str] = "telegram"
@@ -107,7 +107,8 @@ class TelegramChannel:
         return max(1, len(posts_of(message)))
 
     async def send(self, parcel: Parcel, *, now: datetime) -> Receipt:
-        """Send the parts no earlier attempt noted. Raises Interrupted once there is something to keep."""
+        """Send the parts not accepted in earlier attempts. Raises Interrupted once there is progress to
+        keep."""
         chat, token = _address(parcel.target)
         posts = posts_of(parcel.message)
         if not posts:
@@ -127,7 +128,8 @@ class TelegramChannel:
         return Receipt(200, _progress(sent, posts), chat.config(parcel.target.config))
 
     async def _send_post(self, each: Post, call: _Call) -> int:
-        """Send one part; the message id. What a picture is refused for must not cost the words below it."""
+        """Send one part; returns the message id. A refused picture must not prevent its caption from being
+        sent."""
         try:
             return await self._with_remedies(each, call)
         except ChannelError as error:
@@ -196,8 +198,8 @@ def _address(target: Target) -> tuple[_Chat, str]:
 def _already_sent(progress: Mapping[str, Any], parts: int) -> list[int]:
     """The message ids of the parts sent before.
 
-    Should the message now divide differently, as after an upgrade, it is sent from the beginning: text twice
-    is better than text missing.
+    If the message splits differently now, as after an upgrade, it is sent from the beginning, because
+    duplicated text is better than missing text.
     """
     sent = progress.get("sent")
     if progress.get("parts") != parts or not isinstance(sent, list):

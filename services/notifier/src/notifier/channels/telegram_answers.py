@@ -1,4 +1,4 @@
-"""What Telegram answered to one call: the message it made, or the error that says what follows."""
+"""Parsing Telegram's response to one call: the message created, or an error with its consequence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from notifier.channels.telegram_errors import Rule, rule_for
 
 
 class Refused(ChannelError):
-    """Telegram's refusal, with what may be done about it at once."""
+    """Telegram's refusal, with the remedy that can be tried at once."""
 
     def __init__(
         self,
@@ -40,8 +40,8 @@ def message_id(answer: Answer, token: str, now: datetime) -> int:
     """The id of the accepted message.
 
     Raises:
-        Refused: Telegram did not take it.
-        OutcomeUnknown: it may have taken it.
+        Refused: Telegram rejected it.
+        OutcomeUnknown: it may have been accepted.
         ChannelError: something else than Telegram answered.
     """
     try:
@@ -70,7 +70,7 @@ def message_id(answer: Answer, token: str, now: datetime) -> int:
 
 
 def _unreadable(answer: Answer, token: str, now: datetime) -> ChannelError:
-    """The answer did not come from the Bot API, or not whole: only its status says something."""
+    """The response is not from the Bot API, or truncated: only its status is reliable."""
     if answer.status == 200:
         return OutcomeUnknown(
             "Telegram's answer cannot be read; the message may have been delivered",

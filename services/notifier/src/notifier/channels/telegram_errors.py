@@ -1,7 +1,7 @@
-"""What Telegram's refusals mean.
+"""The consequence of each refusal of Telegram's.
 
-The Bot API has no codes of its own beyond HTTP's: the description says what is wrong, as
-`<Bad Request|Forbidden|…>: <detail>`. This is the one table from descriptions to consequences.
+The Bot API has no error codes beyond HTTP's: the description has the form `<Bad Request|Forbidden|…>:
+<detail>`. This is the one table from descriptions to consequences.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One kind of refusal: `detail` is how the description goes on after its prefix, lower case.
+    """One kind of refusal: `detail` is the start of the description after its prefix, in lower case.
 
     `remedy` is tried first; `consequence` holds when it does not help.
     """
@@ -35,7 +35,7 @@ class Rule:
 
 _T, _I, _G, _P = Consequence.TRANSIENT, Consequence.INVALID, Consequence.GONE, Consequence.PERM
 
-# The first rule that fits decides, so the general rule of a status comes after its special ones.
+# The first matching rule decides, so the general rule of a status comes after its special ones.
 RULES: tuple[Rule, ...] = (
     Rule(400, "can't parse entities", _I, Remedy.PLAIN_TEXT),
     Rule(400, "group chat was upgraded to a supergroup chat", _G, Remedy.NEW_CHAT),

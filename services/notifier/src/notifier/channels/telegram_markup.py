@@ -17,8 +17,8 @@ from html import escape
 MAX_UNITS = 4_096
 """UTF-16 units Telegram takes in one message."""
 MAX_STYLES = 90
-"""Tags opened in one part. Telegram ignores all entities after the hundredth, links included, without a word;
-the rest is room for tags that are opened again."""
+"""Tags opened in one part. Telegram silently ignores all entities after the hundredth, links included; the
+rest is room for reopened tags."""
 
 # What Telegram's own parser takes: references may lack their semicolon, quoted values may hold anything.
 _TOKEN = re.compile(
@@ -63,7 +63,7 @@ def units(text: str) -> int:
 
 
 def message_parts(html: str | None, plain: str, *, limit: int = MAX_UNITS) -> list[Part]:
-    """The messages to send for one text. Parts that would hold only white space are left out.
+    """The messages to send for one text. Parts of white space only are left out.
 
     Markup that does not parse is sent as it is when it is short, because Telegram's parser has the last word;
     when it would have to be cut, the plain text is sent instead.

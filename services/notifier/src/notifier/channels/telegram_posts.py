@@ -1,4 +1,4 @@
-"""What a message becomes in a Telegram chat: a picture, texts and files, each one call of the Bot API.
+"""Splitting a message into calls of the Bot API: a picture, texts and files.
 
 Pure.
 """

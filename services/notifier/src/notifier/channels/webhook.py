@@ -21,7 +21,7 @@ from notifier.pacing import Limit
 
 
 class WebhookChannel:
-    """Signed JSON by POST. Only 2xx is acceptance; everything else is tried again, except 410 Gone."""
+    """Signed JSON by POST. Only 2xx accepts; everything else is retried, except 410 Gone."""
 
     type: ClassVar[str] = "webhook"
     schedule: ClassVar[RetrySchedule] = WEBHOOK_SCHEDULE
@@ -30,11 +30,11 @@ class WebhookChannel:
         self._client = client
 
     def pace_key(self, target: Target) -> str:
-        """One bucket an endpoint: hosts of webhook services are shared by strangers."""
+        """One bucket per endpoint, because hosts of webhook services are shared by unrelated receivers."""
         return f"webhook:{target.destination_id}"
 
     def limits(self, target: Target) -> Sequence[Limit]:
-        """None are known; a receiver says so with 429."""
+        """None are known in advance; a receiver responds with 429."""
         return ()
 
     def messages(self, message: Message) -> int:
@@ -69,10 +69,10 @@ def message_id(parcel: Parcel) -> str:
 
 
 def payload(parcel: Parcel) -> bytes:
-    """The request body; the same bytes for the same delivery, whenever they are made.
+    """The request body: the same bytes for the same delivery at every attempt.
 
-    Files the owner asked for are in `data.attachments`, their `content` in base64. The chart is left out: who
-    reads JSON has the figures it is drawn from.
+    Requested files are in `data.attachments`, their `content` in base64. The chart is left out, because the
+    JSON has the figures it is drawn from.
     """
     message = parcel.message
     created = parcel.created_at.astimezone(UTC).isoformat(timespec="milliseconds")
@@ -93,7 +93,7 @@ def payload(parcel: Parcel) -> bytes:
 
 
 def refusal(answer: Answer, *, now: datetime, secrets: Sequence[str] = ()) -> ChannelError:
-    """What an answer that is not 2xx means. `secrets` are hidden where the receiver repeats them."""
+    """The error for a response other than 2xx. `secrets` are redacted where the receiver echoes them."""
     retry_after = None
     match answer.status:
         case 410:
