@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -15,6 +16,7 @@ import pytest
 from common.database.pool import ConnectionPool, create_pool
 from common.secrets.crypto import KeyRing
 from common.work.places import Stopping
+from common.work.stopping import SET_ASIDE, blame
 from tests.factories import Team, World
 from tests.support.claimed_work import KINDS, Bench, Gate, Kind
 from tests.support.polling import eventually
@@ -383,3 +385,41 @@ async def test_nothing_waits_for_ever_after_the_close(kind: Kind, gate: Gate) ->
             await bench.drain(5)
     assert (await kind.row(waiting)).attempt == 0
     assert gate.begun == [held]
+
+
+def _has_begun(gate: Gate, item_id: UUID, times: int) -> bool:
+    return gate.begun.count(item_id) == times
+
+
+async def test_what_stopped_two_processes_is_set_aside_with_its_reason(
+    kind: Kind, gate: Gate, database_url: str
+) -> None:
+    item_id, other_id = await kind.add(), await kind.add()
+    for number in (1, 2):
+        name = f"worker-{number}"
+        async with kind.working(gate, name) as bench:
+            await kind.make_due()
+            await bench.take(item_id)
+            await bench.sweep()
+            await eventually(partial(_has_begun, gate, item_id, number))
+            # Moments before its end the process counts what its watchdog found in hand.
+            await asyncio.to_thread(blame(database_url, worker="another"), gate.contexts[item_id])
+            await asyncio.to_thread(blame(database_url, worker=name), gate.contexts[item_id])
+            await bench.abandon()
+        row = await kind.world.row(kind.table, item_id)
+        assert row["stopped_workers"] == number
+    gate.open()
+    async with kind.working(gate, "worker-3") as bench:
+        await kind.make_due()
+        await bench.take(item_id, other_id)
+        await bench.sweep()
+        await all_done(kind, other_id)
+
+        async def is_set_aside() -> bool:
+            return (await kind.row(item_id)).status.lower() == "failed"
+
+        await eventually(is_set_aside)
+    assert gate.begun.count(item_id) == 2
+    row = await kind.world.row(kind.table, item_id)
+    assert SET_ASIDE in " ".join(str(value) for value in dict(row).values())
+    assert (await kind.world.row(kind.table, other_id))["stopped_workers"] == 0

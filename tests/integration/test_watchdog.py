@@ -9,27 +9,34 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
 from carillon.ports import free_port
 from common.process.watchdog import EXIT_STATUS
+from tests.factories import Team, World
 from tests.support.polling import eventually
 
 LIMIT = 2.0
 PROGRAM = """
 import asyncio, re, sys, time
 from contextlib import asynccontextmanager
+from uuid import UUID
 import structlog
 from common import telemetry
+from common.work.leases import RUNS
+from common.work.stopping import blame, in_hand
 from common.process.checks import readiness
 from common.process.serving import serve
 from common.settings import ServiceSettings
 
+database_url = sys.argv[3]
 settings = ServiceSettings(
-    port=int(sys.argv[1]), event_loop_stall_limit=float(sys.argv[2]), database_url="postgresql://ada@db/x"
+    port=int(sys.argv[1]), event_loop_stall_limit=float(sys.argv[2]), database_url=database_url
 )
 telemetry.configure("blocked", settings, instance="blocked-1")
 
@@ -42,6 +49,8 @@ def a_while(): time.sleep(1.4 * settings.event_loop_stall_limit / 2)
 
 async def work(name):
     structlog.contextvars.bind_contextvars(run_id="run-1")
+    if len(sys.argv) > 4:
+        in_hand.set((RUNS, (UUID(sys.argv[4]), 1)))
     globals()[name]()
 
 async def app(scope, receive, send):
@@ -59,7 +68,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": status, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
-serve(app, settings)
+serve(app, settings, blame=blame(database_url, worker="blocked-1"))
 """
 
 
@@ -85,10 +94,13 @@ class Blocked:
 
 
 @asynccontextmanager
-async def started(limit: float = LIMIT) -> AsyncIterator[Blocked]:
+async def started(
+    limit: float = LIMIT, *, database_url: str = "postgresql://ada@db/x", run_id: UUID | None = None
+) -> AsyncIterator[Blocked]:
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM, str(port), str(limit)),
+        *(sys.executable, "-c", PROGRAM, str(port), str(limit), database_url),
+        *([] if run_id is None else [str(run_id)]),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -124,6 +136,26 @@ async def test_a_loop_that_stands_still_is_logged_with_its_stack_and_ends_the_pr
         assert f"in {how}" in entry["stack"]
         assert entry["run_id"] == "run-1", "the context of the work that blocks"
     assert LIMIT / 2 <= log[0]["seconds"] < LIMIT <= log[1]["seconds"]
+
+
+async def test_the_work_that_blocks_is_counted_and_free_for_others(
+    world: World, team: Team, database_url: str
+) -> None:
+    [automation_id] = await world.automations(team, None, kind="scripted", config={})
+    run_id = await world.run(team, automation_id)
+    await world.sql.execute(
+        "UPDATE automation_run SET status = 'running', worker = 'blocked-1', attempt = 1,"
+        " lease_expires_at = clock_timestamp() + interval '1 h' WHERE id = $1",
+        run_id,
+    )
+    async with started(database_url=database_url, run_id=run_id) as service:
+        await service.block("regular_expression")
+        status, log, _ = await service.end()
+    assert status == EXIT_STATUS
+    assert log[-1]["event"] == "blocking work counted"
+    row = await world.row("automation_run", run_id)
+    assert row["stopped_workers"] == 1
+    assert row["lease_expires_at"] <= datetime.now(UTC)
 
 
 async def test_code_that_never_comes_back_to_the_interpreter_ends_too() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -40,12 +41,15 @@ class Gate:
     """Attempts that have begun wait here until it is opened."""
 
     begun: list[UUID] = field(default_factory=list)
+    contexts: dict[UUID, Context] = field(default_factory=dict)
+    """In which each is worked on, as a signal's handler would find it."""
     stopped: list[UUID] = field(default_factory=list)
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def go_through(self, item_id: UUID) -> None:
         """One attempt, which notes that it has begun and, if so, that it was stopped."""
         self.begun.append(item_id)
+        self.contexts[item_id] = copy_context()
         try:
             await self.is_open.wait()
         except asyncio.CancelledError:

@@ -27,6 +27,7 @@ from common.work.dead_letters import DeadLetters
 from common.work.leases import RUNS, Leases
 from common.work.patience import Patience
 from common.work.places import LanePlaces, lanes
+from common.work.stopping import blame
 from common.work.worker import Worker
 from common.work.writing import GroupWriter
 from executor.aftermath.application import AftermathWriter
@@ -171,4 +172,9 @@ async def executing(
 
 def main() -> None:
     """Run the executor until told to stop."""
-    run("executor", ExecutorSettings, executing)
+    run(
+        "executor",
+        ExecutorSettings,
+        executing,
+        blame=lambda settings, instance: blame(settings.database_url.get_secret_value(), worker=instance),
+    )

@@ -23,6 +23,7 @@ from common.work.dead_letters import DeadLetters
 from common.work.leases import DELIVERIES, Leases
 from common.work.patience import Patience
 from common.work.places import Places
+from common.work.stopping import blame
 from common.work.worker import Worker
 from common.work.writing import GroupWriter
 from notifier.channels import build_channels
@@ -102,4 +103,9 @@ async def notifying(
 
 def main() -> None:
     """Run the notifier until told to stop."""
-    run("notifier", NotifierSettings, notifying)
+    run(
+        "notifier",
+        NotifierSettings,
+        notifying,
+        blame=lambda settings, instance: blame(settings.database_url.get_secret_value(), worker=instance),
+    )

@@ -164,6 +164,8 @@ class AutomationRun(SQLModel, table=True):
     `as_of` is the instant a run without a slot of its own works for. `expires_at`: not to start later.
     `replaced_by`: the slot for which it was cancelled, where `overlap` is `cancel_running`.
 
+    `stopped_workers`: how many processes it has ended by blocking them; see `common.work.stopping`.
+
     While running, `worker`, `attempt` and `lease_expires_at` say who holds it and until when; every write of
     a worker is conditional on the first two. `uncounted` of the attempts do not use up `max_attempts`: they
     were handed back, or put off by a platform's limit.
@@ -217,6 +219,7 @@ class AutomationRun(SQLModel, table=True):
     max_attempts: int = Field(default=5, sa_column_kwargs={"server_default": text("5")})
     worker: str | None = text_column(nullable=True)
     lease_expires_at: datetime | None = instant()
+    stopped_workers: int = count_column()
     cancel_requested: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     available_at: datetime = now_column()
     started_at: datetime | None = instant()

@@ -88,6 +88,7 @@ class Delivery(SQLModel, table=True):
     uncounted: int = count_column()
     worker: str | None = text_column(nullable=True)
     lease_expires_at: datetime | None = instant()
+    stopped_workers: int = count_column()
     next_attempt_at: datetime | None = now_column(nullable=True)
     delivered_at: datetime | None = instant()
     error_message: str | None = text_column(nullable=True)

@@ -147,6 +147,7 @@ class Recording(SQLModel, table=True):
     uncounted: int = count_column()
     worker: str | None = text_column(nullable=True)
     lease_expires_at: datetime | None = instant()
+    stopped_workers: int = count_column()
     available_at: datetime | None = instant()
     completed_at: datetime | None = instant()
     files_deleted_at: datetime | None = instant()

@@ -22,7 +22,7 @@ import structlog
 import uvicorn
 
 from common.process.tasks import end
-from common.process.watchdog import Watchdog
+from common.process.watchdog import Blame, Watchdog
 from common.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -110,10 +110,13 @@ def _give_up(seconds: float) -> None:
     os._exit(1)
 
 
-def serve(app: Any, settings: ServiceSettings, *, trusted_proxies: str | None = None) -> None:
+def serve(
+    app: Any, settings: ServiceSettings, *, trusted_proxies: str | None = None, blame: Blame | None = None
+) -> None:
     """Run an ASGI application until it is told to stop.
 
     `trusted_proxies` are those whose `X-Forwarded-*` headers are believed: addresses or networks, or `*`.
+    `blame` is told what blocks the event loop before the process ends.
 
     Exits with 0 when it has stopped as it was told to, and with 1 when start-up fails, background work ended
     by itself or stopping took too long.
@@ -131,7 +134,7 @@ def serve(app: Any, settings: ServiceSettings, *, trusted_proxies: str | None = 
             forwarded_allow_ips=trusted_proxies,
             timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
         ),
-        Watchdog(settings.event_loop_stall_limit),
+        Watchdog(settings.event_loop_stall_limit, blame=blame),
         stop_within=settings.drain_timeout + STOP_LIMIT,
     )
     server.run()

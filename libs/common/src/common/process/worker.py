@@ -19,6 +19,7 @@ from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.errors import CarillonError
 from common.process.checks import Check, liveness, metrics_page, readiness
 from common.process.serving import instance_name, serve
+from common.process.watchdog import Blame
 from common.scheduling import use_newest_tzdata
 from common.settings import ServiceSettings, load
 
@@ -62,17 +63,24 @@ def run(
     service: str,
     settings_type: type[S],
     work: Callable[[S, str, Health], AbstractAsyncContextManager[object]],
+    *,
+    blame: Callable[[S, str], Blame] | None = None,
 ) -> None:
     """Run a service without a web framework until told to stop.
 
-    `work` is given the settings, the name of this process and the health to fill in.
+    `work` is given the settings, the name of this process and the health to fill in; `blame` makes what is
+    told which work blocks the event loop.
     """
     use_newest_tzdata()
     settings = load(settings_type)
     instance = instance_name(service)
     telemetry.configure(service, settings, instance=instance)
     health = Health()
-    serve(Worker(health, lambda: work(settings, instance, health)), settings)
+    serve(
+        Worker(health, lambda: work(settings, instance, health)),
+        settings,
+        blame=None if blame is None else blame(settings, instance),
+    )
 
 
 class Worker:

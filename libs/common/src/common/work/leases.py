@@ -1,7 +1,7 @@
 """How a row is claimed, kept, read back and lost: one shape of row for every kind of work.
 
-A row that can be claimed has `worker`, `attempt`, `uncounted` and `lease_expires_at`. A claim adds one to
-`attempt`; every later write is conditional on `worker` and `attempt`, so that a worker that was replaced
+A row that can be claimed has `worker`, `attempt`, `lease_expires_at` and `stopped_workers`. A claim adds one
+to `attempt`; every later write is conditional on `worker` and `attempt`, so that a worker that was replaced
 writes nothing. Leases are counted on the database's clock.
 """
 
@@ -90,6 +90,18 @@ RETURNING r.id, r.attempt, {self.cancel} AS cancel
 """
 
     @property
+    def stopped(self) -> str:
+        """Count that the row's worker ends because of it, and end its lease. Parameters: id, attempt, worker.
+
+        Changes nothing when another worker has the row by now.
+        """
+        return f"""
+UPDATE {self.table} r
+   SET stopped_workers = r.stopped_workers + 1, lease_expires_at = clock_timestamp()
+ WHERE r.id = $1 AND r.attempt = $2 AND r.worker = $3 AND {self.held}
+"""
+
+    @property
     def lost(self) -> str:
         """Rows whose worker has fallen silent, at most $1, locked.
 
@@ -115,6 +127,7 @@ RECORDINGS = Claimable(
     # Starting a recording over sets its attempts to 0: those of before are not counted any more.
     on_claim="""available_at = NULL, updated_at = now(),
            uncounted = CASE WHEN r.attempt = 0 THEN 0 ELSE r.uncounted END,
+           stopped_workers = CASE WHEN r.attempt = 0 THEN 0 ELSE r.stopped_workers END,
            artifacts = CASE WHEN r.attempt = 0 THEN r.artifacts - 'retries' ELSE r.artifacts END""",
 )
 DELIVERIES = Claimable("delivery", held="r.status = 'sending'", on_claim="status = 'sending'")
@@ -130,8 +143,8 @@ class Leases:
 
     def __init__(self, pool: ConnectionPool, rows: Claimable, *, worker: str, seconds: float) -> None:
         self.seconds = seconds
+        self.rows = rows
         self._pool = pool
-        self._rows = rows
         self._worker = worker
 
     async def extend(self, attempts: Sequence[Attempt]) -> Mapping[Attempt, bool]:
@@ -141,7 +154,7 @@ class Leases:
         """
         async with asyncio.timeout(patience(self.seconds)):
             rows = await self._pool.fetch(
-                self._rows.extend,
+                self.rows.extend,
                 self._worker,
                 self.seconds,
                 [item_id for item_id, _ in attempts],

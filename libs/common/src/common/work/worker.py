@@ -27,6 +27,7 @@ from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.process.loops import end_if_cancelled
 from common.work.leases import Attempt, Leases
 from common.work.places import Places
+from common.work.stopping import in_hand
 
 log = structlog.get_logger()
 
@@ -295,6 +296,7 @@ class Worker(Generic[ItemT, PlacesT]):
 
     async def _run(self, held: Held[ItemT]) -> None:
         held.is_running = True
+        in_hand.set((self._leases.rows, held.attempt))
         if held.stop is not None:
             # Told before its first step: the work is to find itself cancelled and record that, as usual.
             self._cancel(held)

@@ -21,6 +21,7 @@ from common.models import RunStatus
 from common.retry import next_attempt
 from common.secrets.redaction import hide_secrets
 from common.work.leases import MAX_UNCOUNTED
+from common.work.stopping import SET_ASIDE, is_set_aside
 from common.work.worker import Stop
 from executor.aftermath.table import AFTERMATH, ConnectionFate, Fault, RunFate
 from executor.handlers.base import Handler, Outcome, RunContext, RunLog
@@ -48,6 +49,10 @@ class InvalidConfiguration(CarillonError):
 
 class UnknownType(CarillonError):
     """No handler of this executor does this kind of automation."""
+
+
+class StoppedWorkers(CarillonError):
+    """The run has blocked as many processes as one run may."""
 
 
 class Attempts:
@@ -101,6 +106,8 @@ class Attempts:
         return failed(run, run_log, error, traceparent, random=random.random())  # noqa: S311
 
     async def _handle(self, run: ClaimedRun, run_log: RunLog) -> Outcome:
+        if is_set_aside(run.stopped_workers):
+            raise StoppedWorkers(SET_ASIDE)
         handler = self._handlers.get(run.type)
         if handler is None:
             raise UnknownType(f"no handler for automations of type {run.type!r} is installed here")

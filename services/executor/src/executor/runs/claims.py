@@ -51,7 +51,7 @@ attempts AS (
 _CLAIMED = """
 SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.uncounted, c.max_attempts,
        c.scheduled_for, c.as_of,
-       c.created_at, c.expires_at, c.trigger,
+       c.created_at, c.expires_at, c.trigger, c.stopped_workers,
        c.started_at, c.claimed_at, c.trace_id, c.traceparent,
        a.name, a.type, a.automation_config, a.policy, a.platforms, a.destination_id,
        d.type AS destination_type,
@@ -105,7 +105,7 @@ class ClaimedRun:
     """A run that is this worker's until its lease expires.
 
     `credentials` are its accounts' own, by connection; `troubled` are connections that had a problem when it
-    was claimed.
+    was claimed; `stopped_workers` counts the processes it has blocked until they ended.
     """
 
     id: UUID
@@ -134,6 +134,7 @@ class ClaimedRun:
     destination_type: str | None = None
     credentials: Mapping[UUID, KeptCredential] = field(default_factory=dict, repr=False)
     troubled: frozenset[UUID] = frozenset()
+    stopped_workers: int = 0
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -325,5 +326,6 @@ def _run(
         accounts=[each.account(credentials[each.row["id"]]) for each in usable],
         state=row["state"] if isinstance(row["state"], dict) else {},
         credentials=credentials,
+        stopped_workers=row["stopped_workers"],
         troubled=frozenset(each.row["id"] for each in usable if each.row["has_problem"]),
     )

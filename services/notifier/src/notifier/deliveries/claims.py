@@ -18,6 +18,7 @@ from common.models import DestinationStatus
 from common.scheduling.quiet_hours import QuietHours
 from common.secrets.crypto import KeyRing, Undecryptable
 from common.work.leases import DELIVERIES, Attempt, patience
+from common.work.stopping import SET_ASIDE, is_set_aside
 from notifier.channels.base import Parcel, Target
 
 log = structlog.get_logger()
@@ -40,7 +41,7 @@ attempts AS (
 )"""
 _CLAIMED = """
 SELECT c.id, c.tenant_id, c.run_id, c.destination_id, c.attempt, c.uncounted, c.message, c.progress,
-       c.trace_id, c.traceparent, c.created_at,
+       c.trace_id, c.traceparent, c.created_at, c.stopped_workers,
        t.type, t.status AS destination_status, t.status_reason, t.config, t.secret_sealed, t.quiet_hours
   FROM claimed c JOIN destination t ON t.id = c.destination_id
 """
@@ -142,6 +143,8 @@ class Claims:
                 )
             except Undecryptable as error:
                 unsendable = f"the destination's secret cannot be opened: {error.detail}"
+        if is_set_aside(row["stopped_workers"]):
+            unsendable = SET_ASIDE
         context = traceparent or row["traceparent"]
         return ClaimedDelivery(
             id=row["id"],

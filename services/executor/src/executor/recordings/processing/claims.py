@@ -19,6 +19,7 @@ from common.recordings.files import RecordedFile
 from common.recordings.settings import ProcessingSettings
 from common.secrets.crypto import KeyRing, Undecryptable
 from common.work.leases import RECORDINGS, Attempt, patience
+from common.work.stopping import SET_ASIDE, is_set_aside
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ SELECT id FROM recording
 """
 _CLAIMED = """
 SELECT r.id, r.tenant_id, r.source_id, r.template_id, r.automation_id, r.status, r.attempt, r.uncounted,
+       r.stopped_workers,
        r.meeting_id, r.topic, r.host, r.started_at, r.timezone, r.duration_minutes, r.files, r.processing,
        r.artifacts, r.trace_id, r.traceparent,
        CASE WHEN r.download_token_expires_at > clock_timestamp() THEN r.download_token_sealed END AS sealed,
@@ -150,6 +152,8 @@ class RecordingClaims:
                 for each in error.errors(include_input=False, include_url=False)[:3]
             )
             fault = f"{error.title} cannot be read: {faults}"
+        if is_set_aside(row["stopped_workers"]):
+            fault = SET_ASIDE
         return ClaimedRecording(
             id=row["id"],
             tenant_id=row["tenant_id"],
