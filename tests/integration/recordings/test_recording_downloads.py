@@ -132,7 +132,7 @@ async def test_the_download_token_opens_the_files_without_the_account(harness: R
     ],
     ids=["truncated", "reset", "page", "502", "slow"],
 )
-async def test_what_is_not_the_whole_file_is_not_stored_and_tried_again(
+async def test_an_incomplete_download_is_not_stored_and_is_retried(
     harness: RecordingHarness, fault: dict[str, Any], code: str
 ) -> None:
     recording_id = await harness.record(files=FILES)
@@ -148,7 +148,7 @@ async def test_what_is_not_the_whole_file_is_not_stored_and_tried_again(
     assert (row["status"], row["attempt"]) == ("UPLOADED", 2)
 
 
-async def test_a_file_of_another_size_than_zoom_told_is_not_taken(harness: RecordingHarness) -> None:
+async def test_a_file_of_a_size_other_than_listed_by_zoom_is_rejected(harness: RecordingHarness) -> None:
     def lie(document: dict[str, Any]) -> None:
         document["recording_files"][0]["file_size"] += 1
 
@@ -203,7 +203,7 @@ async def test_a_recording_that_zoom_never_has_fails_after_two_hours(
     assert [event.retry_at is None for event in await announced.of(RecordingFailed)] == [False, True]
 
 
-async def test_files_that_are_there_are_not_fetched_again_when_it_is_started_anew(
+async def test_restarting_a_recording_keeps_downloaded_files(
     harness: RecordingHarness,
 ) -> None:
     recording_id = await harness.record(files=[*FILES, {"file_type": "M4A"}])

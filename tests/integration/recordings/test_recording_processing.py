@@ -118,7 +118,7 @@ async def test_speech_becomes_text_where_the_platform_has_none(harness: Recordin
     ],
     ids=["not asked for", "nobody to listen"],
 )
-async def test_without_a_transcript_the_rest_is_done_and_a_note_says_why(
+async def test_without_a_transcript_the_rest_is_done_with_a_note(
     harness: RecordingHarness, processing: Mapping[str, Any], overrides: Mapping[str, Any], note: str
 ) -> None:
     recording_id = await harness.record(files=[FILM, SOUND], processing=processing)
@@ -208,7 +208,7 @@ async def test_an_endpoint_that_asks_to_wait_is_waited_for_and_uses_up_no_attemp
     assert (row["status"], row["attempt"], row["error_code"]) == ("UPLOADED", 2, None)
 
 
-async def test_a_step_that_fails_for_a_while_is_tried_again_until_its_attempts_are_used_up(
+async def test_a_step_is_retried_until_its_attempts_are_used_up(
     harness: RecordingHarness, announced: Announcements
 ) -> None:
     recording_id = await harness.record(files=[FILM, SOUND])
@@ -229,7 +229,7 @@ async def test_a_step_that_fails_for_a_while_is_tried_again_until_its_attempts_a
     assert timedelta(seconds=14) < waits[0] < waits[1] + timedelta(seconds=1) < timedelta(seconds=62)
 
 
-async def test_what_a_step_may_take_is_limited(harness: RecordingHarness) -> None:
+async def test_a_step_has_a_time_limit(harness: RecordingHarness) -> None:
     recording_id = await harness.record(files=[FILM])
     await harness.zoom.fault(kind="slow", seconds=30, match={"path": "/zoom/files/*"})
     async with harness.working(step_timeout=0.3) as worker:

@@ -51,7 +51,7 @@ async def asked_for(harness: RecordingHarness) -> Counter[str]:
 
 
 @pytest.mark.parametrize("number", range(1, NOTES + 1))
-async def test_a_recording_goes_on_where_its_worker_died(
+async def test_a_recording_resumes_where_its_worker_died(
     harness: RecordingHarness, number: int, announced: Announcements
 ) -> None:
     """Killed after the work of one step and before its record, wherever that is."""
@@ -80,7 +80,7 @@ async def test_a_recording_goes_on_where_its_worker_died(
     assert len(await announced.of(RecordingProcessed)) == 1
 
 
-async def test_of_a_meeting_that_is_renamed_between_two_attempts_every_copy_is_known(
+async def test_rename_between_attempts_keeps_track_of_all_copies(
     harness: RecordingHarness,
 ) -> None:
     """Its files have gone to one folder when they are to go to another: both are to be cleaned up one day."""
@@ -127,7 +127,7 @@ async def test_an_event_does_not_cut_short_the_wait_for_the_next_attempt(harness
     assert after["attempt"] == 1
 
 
-async def test_what_a_worker_says_after_it_lost_its_lease_is_rejected(
+async def test_a_result_after_a_lost_lease_is_rejected(
     harness: RecordingHarness, announced: Announcements
 ) -> None:
     """A worker that is paused in the middle, and wakes when another has finished."""
@@ -171,7 +171,7 @@ async def test_a_late_result_of_every_kind_is_rejected(harness: RecordingHarness
     assert (row["status"], row["worker"], row["attempt"]) == ("INITIALIZED", "executor-2", 2)
 
 
-async def test_stopping_hands_back_what_is_under_way_in_time(
+async def test_stopping_hands_back_recordings_in_progress_in_time(
     harness: RecordingHarness, announced: Announcements
 ) -> None:
     recording_id = await harness.record(files=FILES)
@@ -201,7 +201,7 @@ async def test_stopping_hands_back_what_is_under_way_in_time(
     assert (await asked_for(harness))["files"] == 2
 
 
-async def test_files_that_vanish_from_the_store_are_fetched_again(harness: RecordingHarness) -> None:
+async def test_files_missing_from_the_store_are_downloaded_again(harness: RecordingHarness) -> None:
     recording_id = await harness.record(files=FILES)
 
     async def lose(status: RecordingStatus, artifacts: Artifacts) -> None:
@@ -238,7 +238,7 @@ async def test_a_worker_that_always_dies_does_not_go_on_for_ever(
     assert [event.retry_at for event in await announced.of(RecordingFailed)] == [None]
 
 
-async def test_started_anew_it_has_all_its_attempts_again(harness: RecordingHarness) -> None:
+async def test_a_restarted_recording_has_all_its_attempts(harness: RecordingHarness) -> None:
     recording_id = await harness.record(files=FILES)
     retries: dict[str, Any] = {"retries": {"missing_since": "2026-11-01T00:00:00Z"}}
     await harness.world.sql.execute("UPDATE recording SET artifacts = $1, uncounted = 7", retries)

@@ -79,7 +79,7 @@ async def test_files_whose_time_is_over_go_and_the_rest_stays(
     assert (await clean(harness))["recording_files"] == 0
 
 
-async def test_a_recording_that_is_started_anew_is_left_alone_and_fetches_its_files_again(
+async def test_retention_skips_a_restarted_recording_which_downloads_again(
     harness: RecordingHarness, pool: ConnectionPool
 ) -> None:
     [recording_id] = await processed(harness, "Old", processing={"auto_upload": False})
@@ -104,7 +104,7 @@ async def test_a_recording_that_is_started_anew_is_left_alone_and_fetches_its_fi
     assert await stored(harness) == set(artifacts_of(row).paths())
 
 
-async def test_after_its_files_are_deleted_a_recording_can_be_had_again(harness: RecordingHarness) -> None:
+async def test_a_recording_can_be_restarted_after_its_files_were_deleted(harness: RecordingHarness) -> None:
     [recording_id] = await processed(harness, "Old")
     await clean(harness)
     await harness.world.sql.execute(
@@ -116,7 +116,7 @@ async def test_after_its_files_are_deleted_a_recording_can_be_had_again(harness:
     assert await stored(harness) == set(artifacts_of(row).paths())
 
 
-async def test_a_store_that_is_away_is_asked_again_by_the_next_pass(
+async def test_an_unavailable_store_is_retried_by_the_next_pass(
     harness: RecordingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [recording_id] = await processed(harness, "Old")
@@ -140,7 +140,7 @@ async def test_a_deposed_leader_notes_nothing(harness: RecordingHarness) -> None
     assert (await harness.world.row("recording", recording_id))["files_deleted_at"] is None
 
 
-async def test_what_others_were_given_stays_known(harness: RecordingHarness) -> None:
+async def test_uploads_to_other_targets_stay_recorded(harness: RecordingHarness) -> None:
     [recording_id] = await processed(harness, "Old")
     await harness.world.sql.execute(
         "UPDATE recording SET artifacts = jsonb_set(artifacts, '{uploads,s3:1:x}',"

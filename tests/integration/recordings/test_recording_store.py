@@ -66,7 +66,7 @@ async def content(store: RecordingStore, path: str) -> bytes:
     return b"".join([piece async for piece in store.read(path)])
 
 
-async def test_what_is_stored_comes_back(store: RecordingStore) -> None:
+async def test_stored_content_can_be_read_back(store: RecordingStore) -> None:
     """More than two parts, so that a bucket gets them one by one."""
     written = await store.put(PATH, pieces(300))
     whole = PIECE * 300
@@ -87,14 +87,16 @@ class Cut(Exception):
 
 
 @pytest.mark.parametrize("count", [0, 3, 200])
-async def test_what_breaks_off_leaves_nothing_and_says_why(store: RecordingStore, count: int) -> None:
+async def test_an_interrupted_upload_leaves_nothing_and_raises_its_error(
+    store: RecordingStore, count: int
+) -> None:
     with pytest.raises(Cut):
         await store.put(PATH, pieces(count, then=Cut()))
     assert await store.size(PATH) is None
     assert await store.paths_below("team") == []
 
 
-async def test_what_was_there_stays_when_its_successor_breaks_off(store: RecordingStore) -> None:
+async def test_an_interrupted_upload_keeps_the_previous_object(store: RecordingStore) -> None:
     await store.put_bytes(PATH, b"before")
     with pytest.raises(Cut):
         await store.put(PATH, pieces(150, then=Cut()))
@@ -103,7 +105,7 @@ async def test_what_was_there_stays_when_its_successor_breaks_off(store: Recordi
     assert await content(store, PATH) == PIECE
 
 
-async def test_a_copy_outlives_what_it_was_made_of(store: RecordingStore) -> None:
+async def test_a_copy_outlives_its_original(store: RecordingStore) -> None:
     await store.put_bytes(PATH, b"film")
     to = "team/library/2026-11-03/Müller & Söhne 100% #1/film.mp4"
     await store.copy(PATH, to)
@@ -123,7 +125,7 @@ async def test_a_copy_that_is_too_large_for_the_bucket_is_read_and_written(
     assert await content(store, "team/copy") == PIECE * 20
 
 
-async def test_what_is_not_there(store: RecordingStore) -> None:
+async def test_missing_objects(store: RecordingStore) -> None:
     assert await store.size("team/nothing") is None
     assert await store.paths_below("nobody") == []
     with pytest.raises(NotStored):
@@ -162,7 +164,7 @@ async def test_a_process_that_was_cut_off_leaves_nothing_that_lasts(tmp_path: Pa
     assert {path.name for path in (tmp_path / PATH).parent.iterdir()} == left - {"video.mp4"}
 
 
-async def test_what_was_only_begun_is_found_by_whoever_empties_a_folder(tmp_path: Path) -> None:
+async def test_partial_uploads_are_listed_when_a_folder_is_emptied(tmp_path: Path) -> None:
     """A download that was cut off by a kill, and never came to be repeated."""
     store = RecordingStore.open(tmp_path.as_uri())
     begun = tmp_path / f"{PATH}#1"
@@ -196,7 +198,7 @@ async def test_a_put_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     await eventually(lambda: [path for path in tmp_path.rglob("*") if path.is_file()] == [])
 
 
-async def test_a_bucket_keeps_no_parts_of_what_broke_off(bucket: Any) -> None:
+async def test_a_bucket_keeps_no_parts_of_an_interrupted_upload(bucket: Any) -> None:
     with pytest.raises(Cut):
         await RecordingStore.open(f"s3://{BUCKET}").put(PATH, pieces(300, then=Cut()))
     told = await asyncio.to_thread(bucket.meta.client.list_multipart_uploads, Bucket=BUCKET)

@@ -102,7 +102,7 @@ async def test_a_bucket_is_given_every_file(harness: RecordingHarness, s3_server
     }
 
 
-async def test_a_bucket_that_is_given_the_same_again_has_it_once(
+async def test_uploading_twice_to_a_bucket_stores_one_object(
     harness: RecordingHarness, s3_server: str, bucket: Any
 ) -> None:
     """Killed between the upload and its record."""
@@ -140,7 +140,7 @@ async def test_a_bucket_that_is_given_the_same_again_has_it_once(
     ],
     ids=["no bucket", "no name", "private", "metadata", "nobody there", "a file"],
 )
-async def test_a_bucket_that_cannot_be_used_says_why(
+async def test_an_unusable_bucket_is_reported_with_the_reason(
     harness: RecordingHarness, s3_server: str, bucket: Any, change: dict[str, Any], code: str
 ) -> None:
     connection_id = await connect_bucket(harness, s3_server, **change)
@@ -153,7 +153,7 @@ async def test_a_bucket_that_cannot_be_used_says_why(
     assert "Signature" not in str(dict(row))
 
 
-async def test_no_key_of_carillons_own_goes_to_a_teams_bucket(
+async def test_carillons_own_keys_are_not_sent_to_a_teams_bucket(
     harness: RecordingHarness, receiver: FileReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {
@@ -192,7 +192,7 @@ def signature_of(taken: Taken, secret: str, content: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
-async def test_a_webhook_is_told_of_the_recording_and_then_given_its_files(
+async def test_a_webhook_gets_a_message_and_then_the_files(
     harness: RecordingHarness, receiver: FileReceiver
 ) -> None:
     secret = new_webhook_secret()
@@ -261,7 +261,7 @@ async def test_a_webhook_that_fails_half_way_is_given_the_rest_under_the_same_id
         ((302, {"location": "/"}), "UPLOADING", "transient:302"),
     ],
 )
-async def test_what_a_webhook_answers_decides(
+async def test_the_webhooks_response_decides_about_retry(
     harness: RecordingHarness,
     receiver: FileReceiver,
     answer: tuple[int, dict[str, str]],
@@ -280,7 +280,7 @@ async def test_what_a_webhook_answers_decides(
     assert len(receiver.taken) == 1
 
 
-async def test_one_target_that_fails_does_not_make_the_others_send_again(
+async def test_a_failing_target_does_not_repeat_the_other_uploads(
     harness: RecordingHarness, receiver: FileReceiver
 ) -> None:
     destination_id = await harness.world.webhook(harness.team, receiver.url, new_webhook_secret())

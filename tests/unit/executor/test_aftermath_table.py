@@ -27,7 +27,7 @@ def test_every_consequence_has_an_aftermath() -> None:
 
 
 @pytest.mark.parametrize("consequence", Consequence)
-def test_what_is_permanent_is_not_tried_again(consequence: Consequence) -> None:
+def test_permanent_errors_are_not_retried(consequence: Consequence) -> None:
     error = PlatformError("no", consequence, platform="facebook")
     # REFRESH is worth another try to a client, not to a run: it comes this far when that try was in vain.
     if error.permanent or consequence is Consequence.REFRESH:
@@ -37,7 +37,7 @@ def test_what_is_permanent_is_not_tried_again(consequence: Consequence) -> None:
 
 
 @pytest.mark.parametrize("consequence", Consequence)
-def test_whatever_happens_to_an_account_or_an_automation_is_told(consequence: Consequence) -> None:
+def test_every_effect_on_an_account_or_automation_is_notified(consequence: Consequence) -> None:
     aftermath = AFTERMATH[consequence]
     touched = (aftermath.connection, aftermath.automation) != (ConnectionFate.KEEP, AutomationFate.GO_ON)
     assert aftermath.tells_owner is touched
@@ -52,7 +52,7 @@ def test_problems_begin_differently() -> None:
 @pytest.mark.parametrize(
     ("connection_id", "version", "blames"), [(ID, 3, (ID, 3)), (None, 3, None), (ID, None, None)]
 )
-def test_a_fault_blames_a_token_only_when_it_is_known_which(
+def test_a_fault_condemns_only_a_known_token(
     connection_id: UUID | None, version: int | None, blames: tuple[UUID, int] | None
 ) -> None:
     fault = Fault(Consequence.REAUTH, "zoom", "dead", uuid4(), uuid4(), connection_id, version)
@@ -79,13 +79,13 @@ def reconnect(*paused: str) -> Message:
         (tuple("ABCDEFG"), "7 automations are paused until then: “A”, “B”, “C”, “D”, “E” and 2 more."),
     ],
 )
-def test_the_message_says_what_waits(paused: tuple[str, ...], said: str) -> None:
+def test_the_message_names_the_paused_automations(paused: tuple[str, ...], said: str) -> None:
     message = reconnect(*paused)
     assert said in message.text
     assert message.data["paused_automations"] == len(paused)
 
 
-def test_the_message_says_what_happened_why_and_where_to_go() -> None:
+def test_the_message_has_event_reason_and_link() -> None:
     message = reconnect("Daily")
     assert message.title == "Zoom account “<Academy>” must be connected again"
     assert "Zoom: Invalid & old" in message.text

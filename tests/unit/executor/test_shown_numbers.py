@@ -87,6 +87,6 @@ def test_the_machines_locale_changes_nothing() -> None:
     assert plain == ("1,234.50 EUR", "Fri 1 May 2026")
 
 
-def test_a_change_beyond_all_measure_is_told_in_short() -> None:
+def test_a_change_too_large_to_print_is_abbreviated() -> None:
     assert numbers.arrow(Decimal(10) ** 20, Decimal("0.0000000001")) == "▲ >999 %"
     assert numbers.signed(1, Decimal(10) ** 30) == "−100 %"

@@ -69,7 +69,7 @@ class TestWindows:
         assert Window("today").days(early, berlin, None).until == TODAY
         assert Window("today").days(early, berlin, new_york).until == date(2026, 11, 20)
 
-    def test_what_must_not_be_passed_is_watched_today_and_the_rest_when_the_day_is_over(self) -> None:
+    def test_upper_limits_watch_today_and_other_rules_full_days(self) -> None:
         rules = _rules(metric="spend", min=1, max=5, change_percent={"up": 1, "down": 1}, no_data=True)
         assert {rule.condition: rule.window.name for rule in rules} == {
             Condition.MIN: "yesterday",
@@ -111,15 +111,15 @@ class TestConditions:
         assert finding.verdict is verdict
 
     @pytest.mark.parametrize("rule", [{"max": 0}, {"min": 5}, {"change_percent": {"up": 1}}])
-    def test_what_is_not_known_is_no_breach(self, rule: dict[str, Any]) -> None:
+    def test_an_unknown_value_is_no_breach(self, rule: dict[str, Any]) -> None:
         (finding,) = _judge(_rules("yesterday", metric="cpc", **rule), _row(YESTERDAY, spend=3))
         assert finding.verdict is Verdict.UNKNOWN
 
-    def test_what_is_not_known_is_no_data(self) -> None:
+    def test_an_unknown_value_counts_as_no_data(self) -> None:
         (finding,) = _judge(_rules(metric="cpc", no_data=True), _row(YESTERDAY, spend=3))
         assert finding.verdict is Verdict.BREACHED
 
-    def test_what_a_platform_never_tells_is_not_missed(self) -> None:
+    def test_a_metric_the_platform_lacks_is_not_reported_missing(self) -> None:
         (finding,) = _judge(_rules(metric="likes", no_data=True), _row(YESTERDAY), told=("spend",))
         assert finding.verdict is Verdict.UNKNOWN
 
@@ -133,7 +133,7 @@ class TestConditions:
             ({"up": 50}, 0, 1000, [Verdict.UNKNOWN]),
         ],
     )
-    def test_a_change_is_measured_in_percent_of_what_was(
+    def test_a_change_is_a_percentage_of_the_earlier_value(
         self, limits: dict[str, int], previous: int, current: int, verdicts: list[Verdict]
     ) -> None:
         found = _judge(
@@ -164,7 +164,7 @@ class TestCampaigns:
             "b": Verdict.FINE,
         }
 
-    def test_one_that_stopped_is_told_once_and_then_no_more_expected(self) -> None:
+    def test_a_stopped_campaign_is_notified_once(self) -> None:
         rules = _rules(metric="impressions", no_data=True, level="campaign")
         (stopped,) = _judge(rules, _row(YESTERDAY.before(), "a", impressions=5))
         assert stopped.verdict is Verdict.BREACHED

@@ -54,40 +54,40 @@ def _told(
 
 
 class TestOneRule:
-    def test_nothing_is_told_of_what_is_fine(self) -> None:
+    def test_values_within_limits_send_no_message(self) -> None:
         assert _told([50, 100, None, 0])[0] == []
 
-    def test_a_breach_is_told_once(self) -> None:
+    def test_a_breach_is_notified_once(self) -> None:
         assert _told([50, 120, 130, 125])[0] == [(1, Change.BREACH, 120)]
 
-    def test_it_is_told_again_after_a_while(self) -> None:
+    def test_a_lasting_breach_is_repeated_after_the_interval(self) -> None:
         told, _ = _told([120, 150, 110, 115], step=timedelta(hours=12))
         assert told == [(0, Change.BREACH, 120), (2, Change.REMINDER, 150)]
 
-    def test_it_is_never_told_again_if_nobody_wants_that(self) -> None:
+    def test_a_lasting_breach_is_not_repeated_without_an_interval(self) -> None:
         told, _ = _told([120] * 10, Policy(None, tell_recovery=True), step=timedelta(hours=12))
         assert told == [(0, Change.BREACH, 120)]
 
-    def test_its_end_is_told_with_the_worst_there_was(self) -> None:
+    def test_recovery_is_notified_with_the_worst_value(self) -> None:
         told, memory = _told([120, 180, 130, 90, 80])
         assert told == [(0, Change.BREACH, 120), (3, Change.RECOVERY, 180)]
         assert memory.breaches == {}
 
-    def test_its_end_is_not_told_if_nobody_wants_that(self) -> None:
+    def test_recovery_is_not_notified_if_disabled(self) -> None:
         told, _ = _told([120, 90, 120], Policy(timedelta(hours=24), tell_recovery=False))
         assert told == [(0, Change.BREACH, 120), (2, Change.BREACH, 120)]
 
-    def test_what_is_not_known_changes_nothing(self) -> None:
+    def test_an_unknown_value_changes_no_state(self) -> None:
         told, memory = _told([120, None, None, 130])
         assert told == [(0, Change.BREACH, 120)]
         (remembered,) = memory.breaches.values()
         assert (remembered.since, remembered.worst) == (NOW, Decimal(130))
 
-    def test_what_is_not_known_for_long_is_forgotten(self) -> None:
+    def test_state_of_long_unknown_values_is_dropped(self) -> None:
         _, memory = _told([120, None], step=FORGOTTEN_AFTER + HOUR)
         assert memory.breaches == {}
 
-    def test_the_worst_of_what_must_be_reached_is_the_least(self) -> None:
+    def test_the_worst_value_of_a_minimum_is_the_lowest(self) -> None:
         events, memory = advance([_finding(0, MIN)], NOTHING, NOW, DAILY, keeps=_keeps_all)
         assert [event.worst for event in events] == [0]
         _, memory = advance([_finding(0, MIN)], memory, NOW + HOUR, DAILY, keeps=_keeps_all)

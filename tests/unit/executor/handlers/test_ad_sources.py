@@ -113,7 +113,9 @@ async def test_creators_are_sources_of_their_own(http: httpx.AsyncClient, settin
     assert (refused.value.consequence, refused.value.code) == (Consequence.REAUTH, "not_connected")
 
 
-async def test_without_one_somebody_must_connect_it(http: httpx.AsyncClient, sources: AdSources) -> None:
+async def test_a_missing_database_connection_must_be_connected(
+    http: httpx.AsyncClient, sources: AdSources
+) -> None:
     context = _context(http, account(ZOOM_USER, "zoom"))
     with pytest.raises(PlatformError) as refused:
         await sources.of(context)

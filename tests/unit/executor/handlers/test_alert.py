@@ -78,7 +78,7 @@ async def test_nothing_is_sent_while_nothing_changes(watched: Watched) -> None:
     assert (outcome.result["accounts"], outcome.result["judged"], outcome.result["breached"]) == (1, 1, 0)
 
 
-async def test_a_breach_is_told_once_then_reminded_of_then_its_end(watched: Watched, shop: Shop) -> None:
+async def test_a_breach_is_notified_then_reminded_then_resolved(watched: Watched, shop: Shop) -> None:
     watched.config = {**SPEND, "remind_after_hours": 6}
     shop.spend = 152.31
     outcome = await watched.run()
@@ -120,7 +120,7 @@ async def test_all_changes_of_a_run_are_one_message(settings: ExecutorSettings) 
     assert "500.00 USD" in message.text
 
 
-async def test_a_campaign_is_told_by_its_name(settings: ExecutorSettings) -> None:
+async def test_a_campaign_is_shown_by_name(settings: ExecutorSettings) -> None:
     ads = FakeAds(campaign_values=lambda _account, _days: {"7": {"cpc": 3}, "8": {"cpc": 1}})
     rule = {"metric": "cpc", "max": 2, "level": "campaign"}
     watched = Watched(Alert(settings, sources=FakeSources(ads)), {"rules": [rule]})
@@ -153,7 +153,7 @@ class TestWhatIsNotAskedFor:
         assert [asked[0] for asked in tiktok.asked] == ["71", "72"]
         assert outcome.result["accounts"] == 3
 
-    async def test_a_platform_is_asked_only_for_what_it_tells(self, settings: ExecutorSettings) -> None:
+    async def test_a_platform_is_asked_only_for_metrics_it_has(self, settings: ExecutorSettings) -> None:
         tiktok = FakeTikTok(account_values=lambda _account, _days: {"likes": 1})
         watched = Watched(
             Alert(settings, sources=FakeSources(tiktok)),
@@ -164,13 +164,13 @@ class TestWhatIsNotAskedFor:
         assert [change["metric"] for change in outcome.result["changes"]] == ["likes"]
         assert outcome.result["not_known"] == 1
 
-    async def test_what_no_platform_tells_is_a_mistake(self, settings: ExecutorSettings) -> None:
+    async def test_a_metric_no_platform_has_is_rejected(self, settings: ExecutorSettings) -> None:
         watched = Watched(Alert(settings, sources=FakeSources(FakeTikTok())), {"thresholds": {"min_roas": 2}})
         with pytest.raises(PlatformError, match="none of the connected platforms tells roas") as refused:
             await watched.run()
         assert refused.value.permanent
 
-    async def test_what_is_no_longer_watched_is_forgotten(self, watched: Watched, shop: Shop) -> None:
+    async def test_state_of_removed_rules_is_dropped(self, watched: Watched, shop: Shop) -> None:
         shop.spend = 152
         await watched.run()
         watched.config = {"thresholds": {"max_daily_spend": 200}}
@@ -181,14 +181,16 @@ class TestWhatIsNotAskedFor:
 
 
 class TestRefusals:
-    async def test_what_could_still_come_fails_the_attempt(self, watched: Watched, shop: Shop) -> None:
+    async def test_a_transient_read_error_fails_the_attempt(self, watched: Watched, shop: Shop) -> None:
         shop.accounts = [ad_account("act_1"), ad_account("act_2")]
         shop.refusals = {"act_2": refusal(Consequence.TRANSIENT)}
         with pytest.raises(PlatformError) as failed:
             await watched.run()
         assert not failed.value.permanent
 
-    async def test_at_the_last_attempt_it_is_told_with_the_rest(self, watched: Watched, shop: Shop) -> None:
+    async def test_the_last_attempt_reports_transient_errors_with_the_rest(
+        self, watched: Watched, shop: Shop
+    ) -> None:
         shop.accounts = [ad_account("act_1"), ad_account("act_2", name="Outdoor")]
         shop.refusals = {"act_2": refusal(Consequence.TRANSIENT, code=None)}
         shop.spend = 500
@@ -200,7 +202,7 @@ class TestRefusals:
         assert [fault.consequence for fault in outcome.faults] == [Consequence.TRANSIENT]
         assert outcome.result["unreadable"][0]["name"] == "Outdoor"
 
-    async def test_what_is_refused_is_told_once_and_is_no_recovery(
+    async def test_a_refused_account_is_notified_once_and_does_not_count_as_recovered(
         self, watched: Watched, shop: Shop
     ) -> None:
         shop.accounts = [ad_account("act_1"), ad_account("act_2")]
@@ -232,7 +234,7 @@ class TestRefusals:
         (message,) = (await watched.run(after=HOUR)).messages
         assert "limit" not in message.title
 
-    async def test_an_account_that_is_not_there_is_told(self, watched: Watched, shop: Shop) -> None:
+    async def test_a_missing_account_is_reported(self, watched: Watched, shop: Shop) -> None:
         watched.config = {**SPEND, "accounts": ["act_1", "act_404"]}
         (message,) = (await watched.run()).messages
         assert "act_404" in message.text
@@ -245,7 +247,7 @@ class TestRefusals:
         assert failed.value.consequence is Consequence.GONE
 
 
-async def test_an_earlier_slot_tells_nothing_and_changes_no_memory(watched: Watched, shop: Shop) -> None:
+async def test_an_earlier_slot_notifies_nothing_and_changes_no_state(watched: Watched, shop: Shop) -> None:
     await watched.run()
     shop.spend = 500
     watched.slot -= 3 * HOUR

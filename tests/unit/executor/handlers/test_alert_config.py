@@ -40,7 +40,7 @@ def test_a_threshold_is_short_for_a_rule(threshold: dict[str, Any], rule: dict[s
     assert _watched(thresholds=threshold) == (AlertRule.model_validate(rule),)
 
 
-def test_what_is_written_twice_is_watched_once() -> None:
+def test_duplicate_rules_are_watched_once() -> None:
     assert len(_watched(thresholds={"max_spend": 5}, rules=[SPEND, {"metric": "ctr", "min": 1}])) == 2
 
 
@@ -85,7 +85,7 @@ def test_a_limit_is_the_number_that_was_written() -> None:
         ({"rules": [SPEND], "recipients": []}, ("recipients",), "not permitted"),
     ],
 )
-def test_a_mistake_is_named_with_what_to_write(
+def test_a_mistake_is_reported_with_the_valid_form(
     given: dict[str, Any], where: tuple[Any, ...], told: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:

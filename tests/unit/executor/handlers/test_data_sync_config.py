@@ -25,7 +25,7 @@ STORE = {"sync_type": "database", "connection_id": ID, "table": "ads.days"}
         {**STORE, "table": "Reports.Ad_Days$2"},
     ],
 )
-def test_what_says_where_to_is_taken(given: dict[str, Any]) -> None:
+def test_a_configuration_with_a_target_is_accepted(given: dict[str, Any]) -> None:
     assert DataSyncConfig.model_validate(given).days == 3
 
 
@@ -57,7 +57,7 @@ def test_what_says_where_to_is_taken(given: dict[str, Any]) -> None:
         ({**HOOK, "batch": 1}, ("batch",), "not permitted"),
     ],
 )
-def test_a_mistake_is_named_with_what_to_write(
+def test_a_mistake_is_reported_with_the_valid_form(
     given: dict[str, Any], where: tuple[Any, ...], told: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:
@@ -79,7 +79,7 @@ def test_a_mistake_is_named_with_what_to_write(
         ("https://example.com/x", True),
     ],
 )
-def test_who_knows_what_is_allowed_refuses_private_hosts(url: str, allowed: bool) -> None:
+def test_private_hosts_are_rejected_where_the_allow_list_is_known(url: str, allowed: bool) -> None:
     def validate() -> DataSyncConfig:
         return DataSyncConfig.model_validate(
             {**HOOK, "webhook_url": url}, context={"allowed_hosts": {"hooks.lan:8080"}}

@@ -124,7 +124,7 @@ async def _failed(
 
 
 class TestDays:
-    async def test_each_account_is_told_its_own_last_full_day(
+    async def test_each_account_is_reported_for_its_own_last_full_day(
         self, report: ScheduledReport, http: httpx.AsyncClient
     ) -> None:
         outcome = await report.run(_context(http, _account()), _config(period="weekly"))
@@ -141,7 +141,7 @@ class TestDays:
         }
         assert studio["metrics"]["follows"] == {"current": 19, "previous": 12, "change_percent": 58.33}
 
-    async def test_a_zone_of_the_automation_holds_the_others_back(
+    async def test_the_automations_zone_delays_the_last_full_day(
         self, report: ScheduledReport, http: httpx.AsyncClient
     ) -> None:
         outcome = await report.run(_context(http, _account()), _config(timezone="America/Los_Angeles"))
@@ -191,7 +191,7 @@ class TestMessage:
         assert outcome.messages[0].html is None
         assert "<" not in outcome.messages[0].text
 
-    async def test_only_what_is_wanted_is_asked_for(
+    async def test_only_the_wanted_metrics_are_requested(
         self, report: ScheduledReport, facebook: FakeGraph, http: httpx.AsyncClient
     ) -> None:
         await report.run(_context(http, _account()), _config(metric_types=["pages"]))
@@ -208,7 +208,7 @@ class TestMessage:
         await report.run(_context(http, _account()), _config())
         assert len(facebook.requests) == 2
 
-    async def test_another_attempt_goes_call_by_call(
+    async def test_a_later_attempt_calls_one_by_one(
         self, report: ScheduledReport, facebook: FakeGraph, http: httpx.AsyncClient
     ) -> None:
         facebook.batch_answer = httpx.ReadTimeout("")
@@ -265,7 +265,7 @@ class TestPartial:
         assert outcome.result["omitted"][0]["subject"] == "connection"
         assert "Connection Marketing: a permission is missing" in outcome.messages[0].text
 
-    async def test_what_may_still_come_fails_the_attempt(
+    async def test_a_transient_error_fails_the_attempt(
         self, report: ScheduledReport, facebook: FakeGraph, http: httpx.AsyncClient
     ) -> None:
         usage = '{"2":[{"call_count":100,"estimated_time_to_regain_access":9}]}'
@@ -381,7 +381,7 @@ class TestSelection:
         failed = await _failed(report, http, metric_types=["ad_account"], accounts=["404"])
         assert failed.consequence is Consequence.GONE
 
-    async def test_a_connection_that_shows_nothing_is_told_so(
+    async def test_a_connection_without_accounts_is_reported(
         self, report: ScheduledReport, facebook: FakeGraph, http: httpx.AsyncClient
     ) -> None:
         facebook.on("me/adaccounts", page())
@@ -391,7 +391,7 @@ class TestSelection:
         assert "no ad accounts and no pages" in failed.detail
 
     @pytest.mark.parametrize("accounts", [(), (account(ZOOM_USER, "zoom-token"),)])
-    async def test_without_a_connection_it_says_what_to_do(
+    async def test_a_missing_connection_is_reported_with_a_remedy(
         self,
         report: ScheduledReport,
         facebook: FakeGraph,

@@ -20,14 +20,14 @@ def test_the_period_sets_the_days(period: str, days: int) -> None:
     assert ScheduledReportConfig.model_validate({"period": period, "days": 3}).days == 3
 
 
-def test_an_ad_account_is_known_by_its_number_too() -> None:
+def test_an_ad_account_can_be_named_by_its_number() -> None:
     assert ScheduledReportConfig.model_validate({"accounts": ["17", "act_18"]}).accounts == (
         "act_17",
         "act_18",
     )
 
 
-def test_what_was_stored_before_there_was_more_to_choose_means_what_it_did() -> None:
+def test_configurations_stored_by_older_versions_keep_their_meaning() -> None:
     stored = {"period": "daily", "days": 1, "metric_types": ["ad_account", "pages"], "format": "html"}
     config = ScheduledReportConfig.model_validate(stored)
     assert config.metric_types == (MetricType.AD_ACCOUNT, MetricType.PAGES)
@@ -78,7 +78,7 @@ def test_every_metric_type_is_of_some_platform() -> None:
         ({"recipients": ["x"]}, ("recipients",), "not permitted"),
     ],
 )
-def test_a_mistake_is_named_with_what_to_write(
+def test_a_mistake_is_reported_with_the_valid_form(
     given: dict[str, Any], where: tuple[Any, ...], told: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:
@@ -89,7 +89,7 @@ def test_a_mistake_is_named_with_what_to_write(
 
 
 @pytest.mark.parametrize("given", [None, [], "daily", 7])
-def test_what_is_no_object_is_refused(given: object) -> None:
+def test_a_configuration_that_is_no_object_is_rejected(given: object) -> None:
     with pytest.raises(ValidationError):
         ScheduledReportConfig.model_validate(given)
 

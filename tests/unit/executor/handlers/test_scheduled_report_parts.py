@@ -142,7 +142,7 @@ class TestAsking:
         assert daily.periods == (Days(date(2026, 11, 7), date(2026, 11, 20)),)
         assert daily.metrics == ("spend",)
 
-    async def test_nothing_is_asked_for_a_chart_nobody_sees(self) -> None:
+    async def test_no_request_is_made_for_a_chart_that_is_not_sent(self) -> None:
         ads = FakeAds([SHOP])
         await collected(ads, with_chart=False)
         assert [query.daily for query in ads.asked] == [False]
@@ -200,7 +200,7 @@ def of_campaigns(query: Query) -> bool:
 
 class TestRefusals:
     @pytest.mark.parametrize("error", [DENIED, BUSY])
-    async def test_what_only_the_chart_lacks_costs_only_the_chart(self, error: PlatformError) -> None:
+    async def test_missing_data_of_the_chart_drops_only_the_chart(self, error: PlatformError) -> None:
         found = await collected(FakeAds([SHOP], {by_day: error}))
         assert [each.name for each in found.accounts] == ["Shop"]
         assert found.refusals == []
@@ -212,7 +212,7 @@ class TestRefusals:
         assert found.accounts[0].daily == {}
         assert [each.error.code for each in found.unplotted] == ["chart_timeout"]
 
-    async def test_what_the_table_lacks_may_still_come(self) -> None:
+    async def test_missing_data_of_the_table_is_retried(self) -> None:
         ads = FakeAds([SHOP], {by_day: BUSY})
         with pytest.raises(PlatformError) as failed:
             await collected(ads, attachments=["csv"])
@@ -392,7 +392,7 @@ class TestTikTok:
         assert failed.value.consequence is Consequence.GONE
         assert tiktok.calls("report/integrated/get/") == []
 
-    async def test_a_creators_totals_are_compared_with_what_was_remembered(
+    async def test_a_creators_totals_are_compared_with_stored_ones(
         self, report: ScheduledReport, tiktok: FakeTikTok, http: httpx.AsyncClient
     ) -> None:
         first = await run(report, http, organic(), given={"metric_types": ["profile"], "period": "weekly"})
@@ -422,7 +422,7 @@ class TestTikTok:
         assert [each["id"] for each in videos["most_watched"]] == ["7220", "7218"]
         assert outcome.state is None, "there is nothing to remember of videos"
 
-    async def test_without_a_choice_it_reports_on_what_is_connected(
+    async def test_the_default_report_covers_the_connected_platforms(
         self, report: ScheduledReport, http: httpx.AsyncClient
     ) -> None:
         outcome = await run(report, http, business(), organic())
@@ -430,7 +430,7 @@ class TestTikTok:
         assert [len(kept[name]) for name in ("ad_accounts", "pages", "profiles", "videos")] == [1, 0, 1, 1]
         assert kept["partial"] is False
 
-    async def test_a_missing_grant_is_told_and_is_a_fault_of_its_connection(
+    async def test_a_missing_permission_is_reported_as_a_fault_of_its_connection(
         self, report: ScheduledReport, tiktok: FakeTikTok, http: httpx.AsyncClient
     ) -> None:
         tiktok.on("user/info/", shown({"user": {"open_id": "creator-1", "display_name": "Kitchen Stories"}}))
@@ -452,7 +452,7 @@ class TestTikTok:
         ]
         assert len(outcome.result["ad_accounts"]) == 1
 
-    async def test_what_is_wrong_with_an_account_is_no_fault_of_a_connection(
+    async def test_an_error_of_one_account_is_no_fault_of_its_connection(
         self, report: ScheduledReport, tiktok: FakeTikTok, http: httpx.AsyncClient
     ) -> None:
         tiktok.on("report/integrated/get/", failure(40007, "object does not exist"))
@@ -474,7 +474,7 @@ class TestTikTok:
         )
         assert outcome.faults == [], "there is no connection to blame"
 
-    async def test_what_no_platform_of_the_automation_has_is_refused_before_anything_is_asked(
+    async def test_metrics_without_a_platform_are_rejected_before_any_request(
         self, report: ScheduledReport, tiktok: FakeTikTok, http: httpx.AsyncClient
     ) -> None:
         with pytest.raises(PlatformError, match=r"automation_config\.metric_types: pages") as refused:
@@ -484,7 +484,7 @@ class TestTikTok:
 
 
 class TestEnclosures:
-    async def test_a_chart_comes_with_the_message_and_a_table_if_asked_for(
+    async def test_a_message_has_a_chart_and_on_request_a_table(
         self, report: ScheduledReport, http: httpx.AsyncClient
     ) -> None:
         asked = {"period": "weekly", "metric_types": ["ad_account", "campaigns"], "attachments": ["csv"]}

@@ -44,7 +44,7 @@ async def test_signatures_are_those_of_another_implementation(
     assert parts.path.startswith("/team/")
 
 
-def test_what_a_connection_lacks_is_named() -> None:
+def test_missing_permissions_of_a_connection_are_named() -> None:
     for settings, credentials, missing in (
         ({}, KEY, "bucket"),
         ({"bucket": "team"}, {}, "access_key_id"),
@@ -80,6 +80,6 @@ def test_refusals_by_the_buckets_table(status: int, code: str, consequence: Cons
     assert (error.consequence, error.code, error.http_status) == (consequence, code, status)
 
 
-def test_a_refusal_without_a_body_goes_by_its_status() -> None:
+def test_a_refusal_without_a_body_is_classified_by_status() -> None:
     assert refusal(403, b"").consequence is Consequence.PERM
     assert refusal(502, b"<html>").consequence is Consequence.TRANSIENT

@@ -261,7 +261,7 @@ async def test_refusals_by_the_platforms_table(
     assert len(harness.requests) == 1
 
 
-async def test_a_link_that_expired_on_the_way_is_asked_for_again(harness: DownloadHarness) -> None:
+async def test_an_expired_download_link_is_requested_again(harness: DownloadHarness) -> None:
     """Behind the redirect the address is the permission: its refusal says nothing of the token."""
     denied = lambda _: httpx.Response(403, text="<Error><Code>AccessDenied</Code></Error>")  # noqa: E731
     error = await harness.refused(redirect("https://d1.cloudfront.net/abc?Signature=xyz", denied))
@@ -292,12 +292,12 @@ async def test_a_file_that_breaks_off_leaves_nothing(
     assert refused.code == ("wrong_size" if error is None else "broken_off")
 
 
-async def test_a_file_of_another_size_than_was_told_is_not_taken(harness: DownloadHarness) -> None:
+async def test_a_file_of_an_unexpected_size_is_rejected(harness: DownloadHarness) -> None:
     error = await harness.refused(film, size=len(FILM) + 1)
     assert (error.consequence, error.code) == (Consequence.TRANSIENT, "wrong_size")
 
 
-async def test_a_file_whose_size_nobody_told_is_taken(harness: DownloadHarness) -> None:
+async def test_a_file_without_a_listed_size_is_accepted(harness: DownloadHarness) -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, stream=_Broken(FILM, None))
 
@@ -308,20 +308,20 @@ async def test_an_empty_file_is_a_file(harness: DownloadHarness) -> None:
     assert (await harness.fetch(lambda _: httpx.Response(200, content=b""), size=0)).bytes == 0
 
 
-async def test_a_file_that_says_that_it_is_too_large_is_not_begun(tmp_path: Path) -> None:
+async def test_a_file_announced_as_too_large_is_not_downloaded(tmp_path: Path) -> None:
     error = await DownloadHarness(tmp_path, max_bytes=4000).refused(film)
     assert (error.consequence, error.code) == (Consequence.SPLIT, "too_large")
     assert "RECORDING_MAX_BYTES" in error.detail
 
 
-async def test_no_connection_is_a_reason_to_try_again(harness: DownloadHarness) -> None:
+async def test_a_connection_error_is_retried(harness: DownloadHarness) -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
     assert (await harness.refused(handler)).consequence is Consequence.TRANSIENT
 
 
-async def test_an_address_the_guard_refuses_is_not_tried_again(harness: DownloadHarness) -> None:
+async def test_a_blocked_address_is_not_retried(harness: DownloadHarness) -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
         raise BlockedAddress("us02web.zoom.us resolves to a private address")
 

@@ -60,12 +60,12 @@ def test_without_upload_the_transcript_is_the_end() -> None:
 @pytest.mark.parametrize(
     "status", [Status.DOWNLOADED, Status.TRANSCRIBING, Status.TRANSCRIBED, Status.UPLOADING]
 )
-def test_a_recording_whose_files_are_gone_begins_again(status: Status) -> None:
+def test_a_recording_with_missing_files_starts_again(status: Status) -> None:
     assert next_step(status, settings(), Artifacts()) is Step.DOWNLOAD
 
 
 @given(st.sampled_from(list(Status)), st.booleans(), st.booleans())
-def test_every_recording_comes_to_an_end(status: Status, uploads: bool, has_files: bool) -> None:
+def test_every_recording_reaches_a_final_state(status: Status, uploads: bool, has_files: bool) -> None:
     chosen, artifacts, steps = settings(auto_upload=uploads), FILES if has_files else Artifacts(), 0
     while (step := next_step(status, chosen, artifacts)) is not None:
         status, artifacts, steps = step.done, FILES, steps + 1
@@ -85,7 +85,7 @@ def names(files: list[RecordedFile], *, can_transcribe: bool = True, **chosen: A
 FILM, SOUND, SPOKEN, CHAT = file("video"), file("audio"), file("transcript"), file("chat")
 
 
-def test_what_is_needed_is_what_is_asked_for_and_what_the_transcript_is_made_of() -> None:
+def test_needed_files_include_transcript_source() -> None:
     everything = [FILM, SOUND, SPOKEN, CHAT]
     assert names(everything) == {"video": True, "audio": True, "transcript": True}
     assert names(everything, file_types=["video"]) == {"video": True, "transcript": False}
@@ -105,7 +105,7 @@ def test_a_file_is_stored_as_long_as_its_size_is_the_same() -> None:
     assert not is_stored(file("video", "other", bytes=9), FILES)
 
 
-def test_the_platforms_transcript_comes_before_listening_and_sound_before_film() -> None:
+def test_the_platforms_transcript_is_preferred_then_audio_then_video() -> None:
     def stored(kind: FileKind, minute: int) -> DownloadedFile:
         return STORED.model_copy(update={"kind": kind, "starts_at": NOW + timedelta(minutes=minute)})
 
@@ -136,7 +136,7 @@ def platform(consequence: Consequence, **more: Any) -> PlatformError:
     return PlatformError("no", consequence, platform="zoom", **more)
 
 
-def test_transient_faults_are_tried_again_after_a_growing_while() -> None:
+def test_transient_errors_are_retried_with_backoff() -> None:
     fault = StoreFault("away")
     assert decided(fault) == Again(timedelta(seconds=15))
     assert decided(fault, attempts=2) == Again(timedelta(seconds=30))
@@ -148,7 +148,7 @@ def test_transient_faults_are_tried_again_after_a_growing_while() -> None:
 @pytest.mark.parametrize(
     "consequence", [Consequence.PERM, Consequence.REAUTH, Consequence.INVALID, Consequence.SPLIT]
 )
-def test_what_is_permanent_is_not_tried_again(consequence: Consequence) -> None:
+def test_permanent_errors_are_not_retried(consequence: Consequence) -> None:
     assert decided(platform(consequence), Step.DOWNLOAD) is None
 
 
@@ -158,7 +158,7 @@ def test_a_wait_that_was_asked_for_uses_up_no_attempt_until_it_never_ends() -> N
     assert decided(rate, attempts=3, max_attempts=3, uncounted=MAX_UNCOUNTED) is None
 
 
-def test_what_is_missing_is_waited_for_two_hours_in_the_download_alone() -> None:
+def test_only_downloads_wait_two_hours_for_missing_files() -> None:
     gone = platform(Consequence.GONE)
     first = decided(gone, Step.DOWNLOAD, attempts=3)
     assert first == Again(again.LOOK_AGAIN, counted=False, missing_since=NOW)

@@ -66,7 +66,7 @@ async def pieces(content: bytes) -> AsyncIterator[bytes]:
         yield content[start : start + 100]
 
 
-async def test_a_form_is_as_long_as_it_says_and_readable() -> None:
+async def test_a_multipart_form_has_its_declared_length() -> None:
     content = bytes(range(256)) * 10
     form = FileForm({"model": "m", "prompt": "Grüße\r\nan alle"}, "file", "a.m4a", "audio/mp4", len(content))
     sent = b"".join([piece async for piece in form.stream(pieces(content))])
@@ -128,12 +128,12 @@ async def test_a_file_that_is_too_large_is_not_sent() -> None:
     assert (error.consequence, error.code) == (Consequence.SPLIT, "too_large")
 
 
-async def test_an_answer_that_is_no_transcript_is_not_kept() -> None:
+async def test_a_response_without_a_transcript_is_rejected() -> None:
     error = await failure(lambda _: httpx.Response(200, json={"text": "Hello"}))
     assert (error.consequence, error.code) == (Consequence.INVALID, "not_vtt")
 
 
-async def test_no_answer_is_a_reason_to_try_again_and_a_blocked_address_is_none() -> None:
+async def test_a_missing_response_is_retried_and_a_blocked_address_is_not() -> None:
     def away(_request: httpx.Request) -> httpx.Response:
         raise httpx.ReadTimeout("slow")
 

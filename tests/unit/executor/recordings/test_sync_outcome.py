@@ -68,7 +68,7 @@ def test_the_most_telling_error(errors: list[PlatformError], last: bool, code: s
     assert sync_outcome.most_telling(errors, is_last_chance=last).code == code
 
 
-def test_a_connection_is_blamed_once_for_one_thing_and_not_for_what_it_says_itself() -> None:
+def test_each_connection_fault_is_reported_once() -> None:
     tallies = [
         tally(failed=error(Consequence.PERM, "4711")),
         tally(failed=error(Consequence.PERM, "4711")),
@@ -112,7 +112,7 @@ class TestMessage:
         message = sync_outcome.message("Lectures", plan(*tallies), tallies, result)
         return None if message is None else message.text
 
-    def test_it_counts_by_template_and_says_what_was_not_looked_at(self) -> None:
+    def test_the_summary_counts_by_template_and_names_skipped_sources(self) -> None:
         text = self.told(tally(1, t1=2, t2=1), tally(2, failed=error(Consequence.PERM, "no scope")))
 
         assert text == (
@@ -131,5 +131,5 @@ class TestMessage:
 
         assert text.endswith("Template 10: 1\nand 4 more")
 
-    def test_nothing_taken_is_nothing_told(self) -> None:
+    def test_a_run_without_new_recordings_sends_no_message(self) -> None:
         assert self.told(tally(), tally(failed=error(Consequence.PERM))) is None

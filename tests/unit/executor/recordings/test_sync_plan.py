@@ -46,7 +46,7 @@ def test_whole_days_of_the_zone_before_the_slots_own(slot: str, zone: str, days:
     zone=st.sampled_from(ZONES),
     days=st.integers(1, 30),
 )
-def test_a_window_holds_what_its_days_hold(slot: datetime, zone: str, days: int) -> None:
+def test_a_window_contains_the_slot_and_its_days(slot: datetime, zone: str, days: int) -> None:
     found = window(slot, zone, days)
 
     assert slot in found

@@ -79,7 +79,7 @@ def test_bars_are_as_high_as_their_values() -> None:
     assert heights[3] < 8, "nothing is a line on the axis"
 
 
-def test_a_day_that_is_not_known_is_a_gap_and_nothing_is_not() -> None:
+def test_an_unknown_day_is_a_gap_and_zero_is_not() -> None:
     unknown, nothing = (coloured(picture(made([4, value, 4])), BLUE) for value in (None, 0))
     middle = range(WIDTH // 2 - 20, WIDTH // 2 + 20)
     assert not [x for x, _ in unknown if x in middle]

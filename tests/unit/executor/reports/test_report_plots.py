@@ -37,7 +37,7 @@ def test_spend_by_day_adds_up_to_the_total_and_to_that_before() -> None:
     assert (chart.figure, chart.aside, chart.note) == ("770.00 EUR", "+25 % vs 7–13 Nov", "EUR")
 
 
-def test_only_the_currency_of_most_accounts_is_drawn_and_said() -> None:
+def test_the_chart_shows_and_names_the_most_common_currency() -> None:
     accounts = [
         samples.account("A", "700.00"),
         samples.account("B", "70.00"),
@@ -104,6 +104,6 @@ def test_pages_alone_are_drawn_by_their_views() -> None:
     assert chart.values == [Decimal(110)] * 7
 
 
-def test_what_has_no_days_is_not_drawn() -> None:
+def test_metrics_without_daily_values_are_not_drawn() -> None:
     assert plot(samples.report(profiles=[samples.profile()])) is None
     assert plot(samples.PAGES_ONLY) is None

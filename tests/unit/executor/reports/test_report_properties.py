@@ -142,7 +142,7 @@ _reports = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(_reports)
-def test_it_is_valid_markup_that_says_what_the_text_says(made: Report) -> None:
+def test_the_markup_is_valid_and_equals_the_text(made: Report) -> None:
     def words(text: str) -> list[str]:
         return "".join(text.split()).replace(":", "").split()
 

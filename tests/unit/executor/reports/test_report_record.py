@@ -29,7 +29,7 @@ from tests.unit.executor.reports import samples
         (samples.report(pages=[PageFigures("1", "A", samples.WEEK, {"follows": Pair(1, 1)})]), "1 page"),
     ],
 )
-def test_one_line_says_it(report: Report, line: str) -> None:
+def test_the_summary_is_one_line(report: Report, line: str) -> None:
     assert summary(report) == line
 
 
@@ -141,5 +141,5 @@ def test_without_a_comparison_there_is_nothing_before() -> None:
         (samples.report(videos=[samples.videos("A", "one", "two")]), "1 profile: 2 new videos (±0 %)"),
     ],
 )
-def test_one_line_says_what_a_creator_reached(report: Report, line: str) -> None:
+def test_a_creators_summary_is_one_line(report: Report, line: str) -> None:
     assert summary(report) == line

@@ -40,7 +40,7 @@ def test_the_day_nearest_to_a_period_ago_is_compared_with(
     assert memory(*remembered).before("other", TODAY, days) is None
 
 
-def test_it_survives_json_and_forgets_what_is_old() -> None:
+def test_state_round_trips_through_json_and_drops_old_days() -> None:
     known = memory(TODAY - timedelta(days=KEPT_DAYS + 1), TODAY - timedelta(days=1))
     known.note("p", TODAY, {"followers": 99})
     known.note("p", TODAY, {"followers": 100})
@@ -61,6 +61,6 @@ def test_it_survives_json_and_forgets_what_is_old() -> None:
         {"watermark": "of another type's"},
     ],
 )
-def test_what_cannot_be_read_is_forgotten(state: dict[str, Any]) -> None:
+def test_unreadable_state_is_dropped(state: dict[str, Any]) -> None:
     before = Memory(state).before("p", TODAY, 1)
     assert before is None or before[1] == {}

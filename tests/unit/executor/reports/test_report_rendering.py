@@ -72,7 +72,7 @@ def test_figures_are_aligned_and_fit_a_phone(renderer: ReportRenderer, report: R
         assert len({match.end() for match in ends if match}) == 1
 
 
-def test_what_is_too_much_is_counted(renderer: ReportRenderer) -> None:
+def test_omitted_campaigns_are_counted(renderer: ReportRenderer) -> None:
     said = shown(renderer.html(samples.LARGE))
     assert "… and 36 more ad accounts" in said
     assert "(37 more)" in said
@@ -83,7 +83,7 @@ def test_what_is_too_much_is_counted(renderer: ReportRenderer) -> None:
     assert "… and 38 more parts" in said
 
 
-def test_a_report_of_one_kind_alone_tells_more_of_it(renderer: ReportRenderer) -> None:
+def test_a_report_of_a_single_metric_type_is_more_detailed(renderer: ReportRenderer) -> None:
     accounts = [samples.account(f"Account {number}", "10.00", "5.00") for number in range(40)]
     assert "… and 32 more ad accounts" in renderer.text(samples.report(accounts))
 
@@ -98,7 +98,7 @@ def test_a_campaign_that_cost_nothing_is_not_counted_among_the_others(renderer: 
     assert "more campaign" not in shown
 
 
-def test_that_no_campaign_delivered_is_said(renderer: ReportRenderer) -> None:
+def test_a_report_states_that_no_campaign_delivered(renderer: ReportRenderer) -> None:
     quiet = samples.report([samples.account("A", "0")], asks_campaigns=True, tells_accounts=False)
     assert "No campaign delivered." in renderer.text(quiet)
 

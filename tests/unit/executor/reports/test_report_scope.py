@@ -35,7 +35,7 @@ def _config(*metrics: MetricType) -> ScheduledReportConfig:
         (["facebook", "tiktok", "zoom"], [USER], {AD, PAGES}, {USER, BUSINESS}),
     ],
 )
-def test_without_a_choice_it_is_about_what_is_connected(
+def test_the_default_covers_the_connected_platforms(
     platforms: list[str],
     connected: list[ConnectionKind],
     metrics: set[MetricType],
@@ -56,7 +56,7 @@ def test_without_a_choice_it_is_about_what_is_connected(
         (["facebook", "tiktok"], (PAGES, PROFILE), {USER, ORGANIC}),
     ],
 )
-def test_a_choice_says_what_has_to_be_connected(
+def test_chosen_metrics_require_their_platforms(
     platforms: list[str], chosen: tuple[MetricType, ...], kinds: set[ConnectionKind]
 ) -> None:
     found = reach(_config(*chosen), platforms, set())
@@ -72,7 +72,7 @@ def test_a_choice_says_what_has_to_be_connected(
         (["zoom"], (), "platforms: name facebook or tiktok"),
     ],
 )
-def test_what_no_platform_has_is_refused_by_the_name_of_its_field(
+def test_a_metric_type_without_a_platform_is_rejected_by_field(
     platforms: list[str], chosen: tuple[MetricType, ...], told: str
 ) -> None:
     with pytest.raises(PlatformError) as refused:

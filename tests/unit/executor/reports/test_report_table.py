@@ -95,7 +95,7 @@ def test_every_kind_has_its_level() -> None:
     assert by_level["page"][0]["engagements"] == "227"
 
 
-def test_accounts_that_are_told_only_in_total_are_not_in_it() -> None:
+def test_accounts_with_totals_only_are_left_out() -> None:
     asked = replace(samples.EVERYTHING, tells_accounts=False)
     assert "account" not in {row["level"] for row in rows(asked)}
 
@@ -136,7 +136,7 @@ def test_a_negative_figure_stays_a_number() -> None:
     assert rows(samples.report([refunded]))[0]["spend"] == "-3.50"
 
 
-def test_what_is_too_much_is_cut_where_it_matters_least(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_excess_rows_with_the_least_spend_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "MOST_ROWS", 20)
     campaigns = [samples.campaign("Small", "1.00"), samples.campaign("Large", "9.00")]
     report = samples.report([samples.account("A", "10.00")], campaigns=campaigns)

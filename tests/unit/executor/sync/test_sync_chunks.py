@@ -46,7 +46,7 @@ def test_an_account_without_rows_is_named() -> None:
     assert (chunk.rows, chunk.read()) == (0, {"accounts": [{"account_id": "act_1"}], "rows": []})
 
 
-def test_what_breaks_lines_stays_within_its_row() -> None:
+def test_line_breaks_stay_within_their_csv_row() -> None:
     rows = [{"name": "a\nb\u2028c\r\n"}, {"name": "\x85"}]
     (chunk,) = cut([_packed("act_1", rows)], Limits(5, 1_000))
     assert chunk.read()["rows"] == rows

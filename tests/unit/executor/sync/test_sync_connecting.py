@@ -125,7 +125,7 @@ async def test_the_server_is_called_by_its_name_though_its_address_is_connected_
 
 
 @pytest.mark.parametrize("tls", [Tls.VERIFY_CA, Tls.VERIFY_FULL])
-async def test_a_certificate_nobody_vouches_for_is_refused(certificate: Path, tls: Tls) -> None:
+async def test_an_untrusted_certificate_is_refused(certificate: Path, tls: Tls) -> None:
     async with _serving(certificate) as server:
         with pytest.raises(ssl.SSLCertVerificationError):
             await _connect(server, tls)
@@ -145,7 +145,7 @@ async def test_a_certificate_must_be_of_the_name_where_that_is_asked_for(
             await _connect(server, Tls.VERIFY_CA, name="other.example.com")
 
 
-async def test_without_tls_only_those_who_do_not_insist_go_on() -> None:
+async def test_without_tls_only_optional_modes_connect() -> None:
     async with _serving(None) as server:
         for tls in (Tls.DISABLE, Tls.PREFER):
             with pytest.raises(asyncpg.InvalidPasswordError):

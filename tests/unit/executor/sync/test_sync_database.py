@@ -22,7 +22,7 @@ class TestAddresses:
         assert address == DatabaseAddress("db.example.com", 6543, "my db", "bo@b", "p/w", Tls.VERIFY_FULL)
         assert "p/w" not in repr(address)
 
-    def test_what_is_left_out_is_as_usual(self) -> None:
+    def test_omitted_parameters_use_the_defaults(self) -> None:
         address = parse_dsn("postgres://bob@[2001:4860::1]")
         assert address == DatabaseAddress("2001:4860::1", 5432, "bob", "bob", "", Tls.PREFER)
 
@@ -59,7 +59,7 @@ class TestAddresses:
             ("postgresql://bob@db.example.com/x?service=prod&passfile=/x", "not known: passfile, service"),
         ],
     )
-    def test_what_cannot_be_used_is_told_without_repeating_it(self, dsn: str, told: str) -> None:
+    def test_an_unusable_dsn_is_reported_without_repeating_it(self, dsn: str, told: str) -> None:
         with pytest.raises(PlatformError, match=told) as refused:
             parse_dsn(dsn, connection_id="7")
         assert CANARY not in str(refused.value)
@@ -75,7 +75,7 @@ class TestTables:
         assert 'PRIMARY KEY ("platform", "account_id", "level", "campaign_id", "day")' in table
         assert len(TABLE.missing(Present(schema=True, columns=set(), unique_keys=[]))) == 1
 
-    def test_what_is_missing_of_a_table_is_added(self) -> None:
+    def test_missing_columns_are_added(self) -> None:
         there = Present(schema=True, columns=set(TABLE.columns) - {"ctr"}, unique_keys=[frozenset(KEY)])
         assert TABLE.missing(there) == ['ALTER TABLE "Ads"."days" ADD COLUMN "ctr" numeric']
         without_key = Present(schema=True, columns=set(TABLE.columns), unique_keys=[frozenset({"id"})])
@@ -124,7 +124,7 @@ class TestFailures:
         told = failure(error, connection_id="7")
         assert (told.consequence, told.code, told.connection_id) == (consequence, code, "7")
 
-    def test_what_the_server_says_of_names_is_told(self) -> None:
+    def test_the_servers_messages_about_names_are_reported(self) -> None:
         said = asyncpg.UndefinedColumnError('column "spend" does not exist')
         assert 'column "spend" does not exist' in failure(said, connection_id="7").detail
 
@@ -137,5 +137,5 @@ class TestFailures:
             OSError(f"Connect call failed ('{CANARY}', 5432)"),
         ],
     )
-    def test_what_is_secret_is_not(self, error: Exception) -> None:
+    def test_secrets_in_the_servers_messages_are_redacted(self, error: Exception) -> None:
         assert CANARY not in failure(error, connection_id="7", secrets=(CANARY,)).detail

@@ -41,7 +41,7 @@ def _config(**given_: Any) -> DataSyncConfig:
         ({}, date(2019, 1, 1), YESTERDAY - (MAX_BACKFILL_DAYS - 1) * DAY),
     ],
 )
-def test_it_reads_what_is_new_and_what_may_be_restated(
+def test_new_days_and_days_that_may_be_restated_are_read(
     config: dict[str, Any], watermark: date | None, since: date
 ) -> None:
     assert window(ad_account(), _config(**config), SLOT, watermark) == Days(since, YESTERDAY)
@@ -96,7 +96,7 @@ class TestWatermarks:
         kept = Watermarks("t", {"facebook/act_1": YESTERDAY})
         assert kept.advanced({"facebook/act_1": YESTERDAY - 9 * DAY}) == kept
 
-    def test_an_account_that_is_no_longer_asked_for_is_forgotten(self) -> None:
+    def test_the_watermark_of_a_removed_account_is_dropped(self) -> None:
         kept = Watermarks("t", {"facebook/act_1": YESTERDAY, "facebook/act_2": YESTERDAY})
         assert kept.only({"facebook/act_2"}).days == {"facebook/act_2": YESTERDAY}
 
@@ -114,7 +114,7 @@ class TestWatermarks:
         assert Watermarks.read(kept.as_state(), _config(**change)).days == {}
 
     @pytest.mark.parametrize("change", [{"days": 7}, {"accounts": ["act_1"]}, {"timezone": "Europe/Berlin"}])
-    def test_asking_otherwise_for_the_same_rows_is_no_other_target(self, change: dict[str, Any]) -> None:
+    def test_a_change_that_keeps_the_target_keeps_the_watermarks(self, change: dict[str, Any]) -> None:
         kept = Watermarks.read({}, _config()).advanced({"facebook/act_1": YESTERDAY})
         assert Watermarks.read(kept.as_state(), _config(**change)) == kept
         assert fingerprint(_config(), target_only=False) != fingerprint(_config(**change), target_only=False)
@@ -127,5 +127,5 @@ class TestWatermarks:
             {"version": 1, "watermarks": []},
         ],
     )
-    def test_what_cannot_be_read_is_read_again(self, state: dict[str, Any]) -> None:
+    def test_an_unreadable_state_is_rebuilt(self, state: dict[str, Any]) -> None:
         assert Watermarks.read(state, _config()).days == {}
