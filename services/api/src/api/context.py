@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from api.commits import commit
 from api.key_usage import KeyUsage
 from api.live.consumer import LiveConsumer
 from api.live.feed import LiveFeed
@@ -37,6 +38,7 @@ ALLOWED_HOSTS = "outbound_allowed_hosts"
 """Under this name a request's session says which private hosts the operator lets through, for what checks
 addresses deep inside what it stores."""
 
+_READING = frozenset({"GET", "HEAD"})
 Clock = Callable[[], datetime]
 
 
@@ -67,15 +69,19 @@ def collaborators(request: Request) -> Collaborators:
 Wired = Annotated[Collaborators, Depends(collaborators)]
 
 
-async def _transaction(wired: Wired) -> AsyncIterator[AsyncSession]:
-    async with wired.sessions() as session, session.begin():
+async def _transaction(request: Request, wired: Wired) -> AsyncIterator[AsyncSession]:
+    async with wired.sessions() as session:
         try:
             await session.connection()
         except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
             log.warning("database unavailable", error=type(error).__name__)
             raise Unavailable("The database does not answer. Nothing was changed; try again.") from error
         session.info[ALLOWED_HOSTS] = wired.settings.outbound_allowed_hosts
-        yield session
+        yield session  # an error ends the session, which rolls back
+        if request.method in _READING:
+            await session.commit()
+        else:
+            await commit(session, wired.engine)
 
 
 Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.idempotency import HEADER
 from api.problems import Problem
 
 TITLE = "Carillon"
@@ -47,6 +48,17 @@ TAGS: list[dict[str, Any]] = [
 ]
 
 
+_IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Any text of your own, such as a UUID. A request that is sent again with it within 24 "
+    "hours, after a 503 or a lost connection, does nothing more and is answered as it was the first time; "
+    "with another body it is refused",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
 def openapi(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of the application."""
     if app.openapi_schema is not None:
@@ -60,5 +72,10 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     schemas["Problem"] = definition
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    document["components"].setdefault("parameters", {})["IdempotencyKey"] = _IDEMPOTENCY_KEY
+    for path, operations in document["paths"].items():
+        if path.startswith("/api/") and "post" in operations:
+            reference = {"$ref": "#/components/parameters/IdempotencyKey"}
+            operations["post"].setdefault("parameters", []).append(reference)
     app.openapi_schema = document
     return document

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from api import idempotency
 from api.faults import pointer
 from api.problems import BadParameter, UnsupportedMediaType, unacceptable
 from common.errors import FieldError, PayloadTooLarge, RequestError, Unprocessable
@@ -53,7 +54,9 @@ class JsonRoute(APIRoute):
             if incoming.content:
                 require_json(incoming.headers.get("content-type"))
                 incoming.document = parse_json(incoming.content)
-            return await handle(incoming)
+            response = await handle(incoming)
+            await idempotency.keep(incoming, response)
+            return response
 
         return checked
 

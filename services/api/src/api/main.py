@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
-from api import documentation, operations, problems
+from api import documentation, idempotency, operations, problems
 from api.automations.routes import router as automations
 from api.backfills.routes import router as backfills
 from api.connections.routes import router as connections
@@ -166,6 +166,7 @@ def assemble(wired: Collaborators, instance: str) -> FastAPI:
         operations.router,
     )
     problems.install(app, routers)
+    app.exception_handler(idempotency.Repeated)(idempotency.repeat)
     for router in routers:
         app.include_router(router)
     console.install(app)

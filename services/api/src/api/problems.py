@@ -63,6 +63,13 @@ class BadParameter(Unprocessable):
         super().__init__(_count(1), errors=[FieldError(f"/{name}", detail)])
 
 
+class BadHeader(Unprocessable):
+    """A header is not acceptable."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(_count(1), errors=[FieldError(f"/{name}", detail)])
+
+
 class Unavailable(CarillonError):
     """Something this service needs does not answer; worth another try."""
 
@@ -180,9 +187,12 @@ def _count(faults: int) -> str:
     return "1 field is not acceptable." if faults == 1 else f"{faults} fields are not acceptable."
 
 
+_PLACES: Mapping[type[Unprocessable], str] = {BadParameter: "query", BadHeader: "header"}
+
+
 async def _refused(request: Request, error: CarillonError) -> Response:
     given: tuple[FieldError, ...] = error.errors if isinstance(error, RequestError) else ()
-    place = "query" if isinstance(error, BadParameter) else "body"
+    place = next((part for kind, part in _PLACES.items() if isinstance(error, kind)), "body")
     errors = [
         Fault(pointer=item.pointer[:MAX_POINTER], detail=item.detail, **{"in": place})
         for item in given[:MAX_FAULTS]

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api import idempotency
 from api.context import Now, Transaction, Wired
 from common.errors import Forbidden, Unauthenticated
 from common.models import ApiKey, ConsoleSession, UserAccount
@@ -110,10 +111,22 @@ async def bearer_principal(
     return admit(request, known, wired, now)
 
 
-async def authenticate(principal: Annotated[Principal | None, Depends(bearer_principal)]) -> Principal:
-    """FastAPI dependency: the principal of the request's API key; raises Unauthenticated."""
+async def authenticate(
+    request: Request,
+    session: Transaction,
+    wired: Wired,
+    now: Now,
+    principal: Annotated[Principal | None, Depends(bearer_principal)],
+) -> Principal:
+    """FastAPI dependency: the principal of the request's API key; raises Unauthenticated.
+
+    A request under an `Idempotency-Key` that was answered before goes no further.
+    """
     if principal is None:
         raise Unauthenticated("Send an API key: Authorization: Bearer car_…")
+    await idempotency.begin(
+        request, session, wired, tenant_id=principal.tenant_id, user_id=principal.user_id, now=now
+    )
     return principal
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.commits import transaction
 from api.connections.adoption import show
 from api.connections.schemas import CheckOutcome
 from api.connections.sealing import open_stored, seal_granted
@@ -68,7 +69,7 @@ async def check(
     stored, version = open_stored(wired.keys, connection), connection.token_version
     await session.commit()
     answer = await _ask(grant, stored, now)
-    async with wired.sessions.begin() as later:
+    async with transaction(wired.sessions, wired.engine) as later:
         connection = await owned(later, Connection, principal.tenant_id, connection_id, lock=Lock.EDIT)
         if connection.token_version != version:
             detail = "it got another token meanwhile; look again"

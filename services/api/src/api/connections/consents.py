@@ -17,6 +17,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.commits import commit, transaction
 from api.connections.adoption import Adopted, OtherAccount, adopt
 from api.connections.schemas import AuthorizeOut, AuthorizeRequest
 from api.context import Collaborators
@@ -109,7 +110,7 @@ async def finish(
 ) -> Adopted:
     """Connect the account the person agreed to. Raises ConsentFailed; ends the session's transaction."""
     attempt = await _take(session, answer.state)
-    await session.commit()
+    await commit(session, wired.engine)
     if attempt is None or (attempt.tenant_id, attempt.user_id) != (principal.tenant_id, principal.user_id):
         if attempt is not None:
             log.warning("oauth answer for somebody else", attempt_id=str(attempt.id), kind=attempt.kind)
@@ -134,7 +135,7 @@ async def finish(
         raise ConsentFailed(_not_exchanged(grant.title, error), attempt.connection_id) from error
     found, problem = await _discovered(grant, tokens, now)
     try:
-        async with wired.sessions.begin() as later:
+        async with transaction(wired.sessions, wired.engine) as later:
             adopted = await adopt(
                 later, wired.keys, grant, principal, attempt, tokens, found, problem=problem, now=now
             )

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.automations import lifecycle
 from api.automations.schemas import RunRequest
+from api.commits import commit
 from api.context import Collaborators
 from api.manual_runs import dry_runs
 from api.runs.schemas import RunSummary
@@ -42,7 +43,7 @@ async def run_and_answer(
     summary = await summary_of(session, caller.tenant_id, run.id)
     if not wanted.dry_run:
         return summary
-    await session.commit()  # gives the connection back: others need it while this request waits
+    await commit(session, wired.engine)  # gives the connection back: others need it while this request waits
     if not await dry_runs.ended(wired, caller.tenant_id, run.id, within=seconds_to_wait(prefer)):
         return summary
     async with wired.sessions() as reading:

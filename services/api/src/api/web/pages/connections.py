@@ -10,6 +10,7 @@ from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from api.commits import commit, transaction
 from api.connections import checking, service
 from api.connections.health import health_of, missing_of
 from api.connections.kinds import ALL_KINDS, PASTED, KindName
@@ -84,8 +85,8 @@ async def create_connection(
     if kind in STORES:
         return led_on(request, wired.keys, f"/connections/{made.id}", f"{made.name} is connected.")
     # Stored first, whatever the platform says: nobody pastes a secret twice because a platform stumbles.
-    await session.commit()
-    async with wired.sessions.begin() as later:
+    await commit(session, wired.engine)
+    async with transaction(wired.sessions, wired.engine) as later:
         checked = await checking.check(later, wired, viewer.principal, made.id, now=now)
     told, tone = checked_words(checked)
     return led_on(
@@ -155,8 +156,8 @@ async def change_connection(
         return led_on(request, wired.keys, path, "Your changes are saved.")
     if kind in STORES:
         return led_on(request, wired.keys, path, f"{row.name} has new credentials.")
-    await session.commit()
-    async with wired.sessions.begin() as later:
+    await commit(session, wired.engine)
+    async with transaction(wired.sessions, wired.engine) as later:
         checked = await checking.check(later, wired, viewer.principal, connection_id, now=now)
     told, tone = checked_words(checked)
     return led_on(request, wired.keys, path, f"{row.name} has a new token. {told}", tone=tone)
