@@ -51,7 +51,9 @@ async def pool(database_url: str) -> AsyncIterator[ConnectionPool]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with create_client(timeout=30.0, allowed_hosts={"127.0.0.1"}) as client:
+    async with create_client(
+        timeout=30.0, allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}
+    ) as client:
         yield client
 
 
@@ -111,6 +113,7 @@ async def test_a_200_mib_recording_through_every_step(
             "executor",
             SWEEP_AFTER="1",
             OUTBOUND_ALLOWED_HOSTS="127.0.0.1",
+            RECEIVER_ALLOWED_HOSTS="127.0.0.1",
             TRANSCRIPTION_BASE_URL=listener.url.partition("/files")[0],
             TRANSCRIPTION_MAX_BYTES=str(FILM),
             **environment,

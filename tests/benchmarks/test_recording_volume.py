@@ -35,7 +35,9 @@ async def world(database_url: str, encryption_keys: str) -> AsyncIterator[World]
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with create_client(timeout=30.0, allowed_hosts={"127.0.0.1"}) as client:
+    async with create_client(
+        timeout=30.0, allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}
+    ) as client:
         yield client
 
 

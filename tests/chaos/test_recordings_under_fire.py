@@ -70,6 +70,7 @@ class Archive:
             **vendors
             | {
                 "OUTBOUND_ALLOWED_HOSTS": allowed,
+                "RECEIVER_ALLOWED_HOSTS": allowed,
                 "RECORDING_STORE_URL": self.folder.as_uri(),
                 "LEASE_SECONDS": str(LEASE_SECONDS),
                 "SWEEP_AFTER": "2",

@@ -18,7 +18,9 @@ from tests.support.stack import Service
 async def outbound(sandbox_server: Service) -> AsyncIterator[httpx.AsyncClient]:
     """The client services use, less patient."""
     async with create_client(
-        timeout=httpx.Timeout(PATIENCE), allowed_hosts={f"127.0.0.1:{sandbox_server.port}"}
+        timeout=httpx.Timeout(PATIENCE),
+        allowed_hosts={f"127.0.0.1:{sandbox_server.port}"},
+        receiver_hosts={f"127.0.0.1:{sandbox_server.port}"},
     ) as client:
         yield client
 

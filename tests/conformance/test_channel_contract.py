@@ -162,7 +162,11 @@ async def test_a_lost_answer_is_of_unknown_outcome(
 async def test_the_whole_exchange_has_a_deadline(receiving: Receiving, sandbox: Sandbox) -> None:
     await sandbox.fault(kind="slow", seconds=30, match=receiving.match)
     patient = httpx.Timeout(30)
-    async with create_client(timeout=patient, allowed_hosts={sandbox.url.removeprefix("http://")}) as client:
+    async with create_client(
+        timeout=patient,
+        allowed_hosts={sandbox.url.removeprefix("http://")},
+        receiver_hosts={sandbox.url.removeprefix("http://")},
+    ) as client:
         url = httpx.URL(f"{sandbox.url}/{receiving.path}")
         with pytest.raises(OutcomeUnknown, match=r"no answer within 0\.3 s; it may have been delivered"):
             await post(client, url, content=b"{}", headers={}, timeout=0.3)
@@ -182,7 +186,9 @@ async def test_a_connection_that_is_never_made_delivered_nothing(receiving: Rece
 
 async def test_a_receiver_that_is_down_got_nothing(receiving: Receiving) -> None:
     port = free_port()
-    async with create_client(allowed_hosts={f"127.0.0.1:{port}"}) as client:
+    async with create_client(
+        allowed_hosts={f"127.0.0.1:{port}"}, receiver_hosts={f"127.0.0.1:{port}"}
+    ) as client:
         channel, parcel = receiving.elsewhere(f"http://127.0.0.1:{port}", client)
         with pytest.raises(ChannelError) as error:
             await channel.send(parcel, now=datetime.now(UTC))

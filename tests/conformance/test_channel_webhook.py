@@ -182,7 +182,9 @@ async def test_tls_is_checked_against_the_name_though_the_connection_goes_to_an_
 ) -> None:
     async with tls_receiver(tmp_path, "hooks.example.com") as (port, trust, called):
         hosts = {f"hooks.example.com:{port}", f"other.example.com:{port}"}
-        async with create_client(allowed_hosts=hosts, ssl_context=trust, resolver=loopback) as client:
+        async with create_client(
+            allowed_hosts=hosts, receiver_hosts=hosts, ssl_context=trust, resolver=loopback
+        ) as client:
             channel = WebhookChannel(client)
             right = webhook.parcel(config={"url": f"https://hooks.example.com:{port}/"})
             assert (await channel.send(right, now=datetime.now(UTC))).status_code == 204
@@ -197,7 +199,7 @@ async def test_tls_is_checked_against_the_name_though_the_connection_goes_to_an_
 async def test_a_certificate_nobody_vouches_for_is_refused(webhook: WebhookReceiving, tmp_path: Path) -> None:
     async with tls_receiver(tmp_path, "hooks.example.com") as (port, _trust, _called):
         hosts = {f"hooks.example.com:{port}"}
-        async with create_client(allowed_hosts=hosts, resolver=loopback) as client:
+        async with create_client(allowed_hosts=hosts, receiver_hosts=hosts, resolver=loopback) as client:
             parcel = webhook.parcel(config={"url": f"https://hooks.example.com:{port}/"})
             with pytest.raises(ChannelError, match="CERTIFICATE_VERIFY_FAILED"):
                 await WebhookChannel(client).send(parcel, now=datetime.now(UTC))

@@ -120,7 +120,9 @@ def stored_of(kind: ConnectionKind, tokens: TokenSet) -> Stored:
 @pytest.fixture
 async def harness(own_sandbox: Service) -> AsyncIterator[GrantHarness]:
     hosts = {f"127.0.0.1:{own_sandbox.port}"}
-    async with create_client(timeout=httpx.Timeout(PATIENCE), allowed_hosts=hosts) as http:
+    async with create_client(
+        timeout=httpx.Timeout(PATIENCE), allowed_hosts=hosts, receiver_hosts=hosts
+    ) as http:
         yield GrantHarness(own_sandbox, http, grants(http, settings_for(own_sandbox)))
         await http.post(f"{own_sandbox.url}/_sandbox/reset")
 

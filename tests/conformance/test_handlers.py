@@ -120,6 +120,7 @@ def _settings(sandbox_server: Service, store_url: str, encryption_keys: str) -> 
         {
             **vendors,
             "outbound_allowed_hosts": hosts,
+            "receiver_allowed_hosts": hosts,
             "database_url": SecretStr("postgresql://nobody@localhost/none"),
             "kafka_bootstrap_servers": "localhost:1",
             "encryption_keys": encryption_keys,
@@ -152,7 +153,9 @@ async def build(
         async def make(*, broken: bool = False) -> HandlerHarness:
             await driver.set_up(environment, broken=broken)
             line = create_client(
-                timeout=httpx.Timeout(30.0), allowed_hosts={f"127.0.0.1:{sandbox_server.port}"}
+                timeout=httpx.Timeout(30.0),
+                allowed_hosts={f"127.0.0.1:{sandbox_server.port}"},
+                receiver_hosts={f"127.0.0.1:{sandbox_server.port}"},
             )
             transport = CuttableTransport(await opened.enter_async_context(line))
             http = await opened.enter_async_context(httpx.AsyncClient(transport=transport))

@@ -78,7 +78,9 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 async def anywhere() -> AsyncIterator[httpx.AsyncClient]:
     """A client for sandboxes of the test's own, on whatever port."""
-    async with create_client(timeout=httpx.Timeout(10.0), allowed_hosts={"127.0.0.1"}) as http:
+    async with create_client(
+        timeout=httpx.Timeout(10.0), allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}
+    ) as http:
         yield http
 
 

@@ -37,7 +37,9 @@ def zoom_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with create_client(timeout=httpx.Timeout(10.0), allowed_hosts={"127.0.0.1"}) as client:
+    async with create_client(
+        timeout=httpx.Timeout(10.0), allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}
+    ) as client:
         yield client
 
 

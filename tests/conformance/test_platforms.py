@@ -50,7 +50,9 @@ def fleeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 async def elsewhere(fleeting: Service) -> AsyncIterator[Site]:
-    async with create_client(timeout=httpx.Timeout(PATIENCE), allowed_hosts={"127.0.0.1"}) as http:
+    async with create_client(
+        timeout=httpx.Timeout(PATIENCE), allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}
+    ) as http:
         yield Site(http, fleeting.url)
 
 

@@ -82,7 +82,9 @@ def sandboxes() -> Callable[[Rule], SandboxApp]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """The product's own HTTP client."""
-    async with create_client(timeout=httpx.Timeout(5), allowed_hosts={"127.0.0.1"}) as client:
+    async with create_client(
+        timeout=httpx.Timeout(5), allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}
+    ) as client:
         yield client
 
 

@@ -59,7 +59,9 @@ RENEWERS = pytest.mark.parametrize(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """The product's own HTTP client, impatient."""
-    async with create_client(timeout=httpx.Timeout(0.5), allowed_hosts={"127.0.0.1"}) as client:
+    async with create_client(
+        timeout=httpx.Timeout(0.5), allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}
+    ) as client:
         yield client
 
 

@@ -143,7 +143,10 @@ async def watched(
         **apps,
         "LOG_LEVEL": "DEBUG",
         "PUBLIC_URL": CONSOLE,
-        "OUTBOUND_ALLOWED_HOSTS": ",".join(urlsplit(url).netloc.rpartition("@")[2] for url in allowed),
+        **dict.fromkeys(
+            ("OUTBOUND_ALLOWED_HOSTS", "RECEIVER_ALLOWED_HOSTS"),
+            ",".join(urlsplit(url).netloc.rpartition("@")[2] for url in allowed),
+        ),
         "RECORDING_STORE_URL": f"file://{tmp_path}/store",
         "TRANSCRIPTION_BASE_URL": f"{sandbox_server.url}/transcription",
         "TRANSCRIPTION_API_KEY": planted.new("TRANSCRIPTION_API_KEY"),

@@ -427,7 +427,10 @@ async def test_the_sink_of_the_sandbox_accepts_the_signatures(
     url = f"{sandbox_server.url}/hooks/{hook}"
     await world.webhook(team, url, SECRET)
     sync.config = {**CONFIG, "webhook_url": url}
-    async with create_client(allowed_hosts={f"127.0.0.1:{sandbox_server.port}"}) as client:
+    async with create_client(
+        allowed_hosts={f"127.0.0.1:{sandbox_server.port}"},
+        receiver_hosts={f"127.0.0.1:{sandbox_server.port}"},
+    ) as client:
         sandbox = Sandbox(sandbox_server.url, client)
         await sandbox.put(f"hooks/{hook}", secret=SECRET, reject_invalid=True)
         await sandbox.fault(kind="status", status=503, stage="answer", match={"hook": hook})

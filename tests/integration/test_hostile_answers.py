@@ -77,7 +77,9 @@ def answering(body: bytes, coding: str) -> Talk:
 
 
 async def get(port: int, **kwargs: bytes) -> httpx.Response:
-    async with create_client(allowed_hosts=[f"127.0.0.1:{port}"]) as http:
+    async with create_client(
+        allowed_hosts=[f"127.0.0.1:{port}"], receiver_hosts=[f"127.0.0.1:{port}"]
+    ) as http:
         return await http.get(f"http://127.0.0.1:{port}/")
 
 

@@ -35,7 +35,7 @@ def executor_settings(encryption_keys: str, *allowed_hosts: str) -> ExecutorSett
         database_url=SecretStr("postgresql://nobody@localhost/none"),
         kafka_bootstrap_servers="localhost:1",
         encryption_keys=SecretStr(encryption_keys),
-        outbound_allowed_hosts=frozenset(allowed_hosts),
+        receiver_allowed_hosts=frozenset(allowed_hosts),
     )
 
 

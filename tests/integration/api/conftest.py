@@ -48,6 +48,7 @@ def settings(database_url: str, encryption_keys: str) -> ApiSettings:
         encryption_keys=SecretStr(encryption_keys),
         database_pool_size=5,
         outbound_allowed_hosts=frozenset({"127.0.0.1:9"}),
+        receiver_allowed_hosts=frozenset({"127.0.0.1:9"}),
         public_url="http://carillon",
         facebook_base_url=NO_VENDOR,
         tiktok_base_url=NO_VENDOR,

@@ -39,7 +39,9 @@ def zoom_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 async def zoom(zoom_server: Service) -> AsyncIterator[SandboxZoom]:
-    async with create_client(timeout=httpx.Timeout(10.0), allowed_hosts={"127.0.0.1"}) as http:
+    async with create_client(
+        timeout=httpx.Timeout(10.0), allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}
+    ) as http:
         sandbox = SandboxZoom(zoom_server, http)
         await sandbox.reset()
         yield sandbox

@@ -28,6 +28,7 @@ def environment(harness: RecordingHarness, tmp_path: Path) -> dict[str, str]:
         "TRANSCRIPTION_BASE_URL": f"{harness.origin}/transcription",
         "TRANSCRIPTION_API_KEY": "sandbox-transcription-key",
         "OUTBOUND_ALLOWED_HOSTS": "127.0.0.1",
+        "RECEIVER_ALLOWED_HOSTS": "127.0.0.1",
         "DRAIN_TIMEOUT": str(DRAIN),
         "LEASE_SECONDS": "3",
         "SWEEP_AFTER": "60",

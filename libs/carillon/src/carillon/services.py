@@ -72,6 +72,7 @@ def vendors_at(sandbox_port: int) -> dict[str, str]:
         "TRANSCRIPTION_BASE_URL": f"{origin}/transcription",
         "TRANSCRIPTION_API_KEY": SANDBOX_TRANSCRIPTION_KEY,
         "OUTBOUND_ALLOWED_HOSTS": f"{LOOPBACK}:{sandbox_port}",
+        "RECEIVER_ALLOWED_HOSTS": f"{LOOPBACK}:{sandbox_port}",
     }
 
 

@@ -118,10 +118,16 @@ class OutboundSettings(BaseSettings):
     telegram_base_url: str = Field("https://api.telegram.org", description="Telegram Bot API")
     outbound_allowed_hosts: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(),
-        description="`host[:port],…` that the SSRF guard lets through although they are private addresses",
+        description="`host[:port],…` of the operator's own services (vendors' addresses in this section, "
+        "`TRANSCRIPTION_BASE_URL`) that the SSRF guard lets through although they are private addresses",
+    )
+    receiver_allowed_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(),
+        description="`host[:port],…` of private addresses that every team may name as a webhook, a warehouse "
+        "or a bucket",
     )
 
-    @field_validator("outbound_allowed_hosts", mode="before")
+    @field_validator("outbound_allowed_hosts", "receiver_allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -34,8 +34,8 @@ from platforms.oauth.base import Grant
 log = structlog.get_logger()
 
 SERVICE = "api"
-ALLOWED_HOSTS = "outbound_allowed_hosts"
-"""Under this name a request's session says which private hosts the operator lets through, for what checks
+RECEIVER_HOSTS = "receiver_allowed_hosts"
+"""Under this name a request's session says which private hosts teams may name, for what checks
 addresses deep inside what it stores."""
 
 _READING = frozenset({"GET", "HEAD"})
@@ -76,7 +76,7 @@ async def _transaction(request: Request, wired: Wired) -> AsyncIterator[AsyncSes
         except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
             log.warning("database unavailable", error=type(error).__name__)
             raise Unavailable("The database does not answer. Nothing was changed; try again.") from error
-        session.info[ALLOWED_HOSTS] = wired.settings.outbound_allowed_hosts
+        session.info[RECEIVER_HOSTS] = wired.settings.receiver_allowed_hosts
         yield session  # an error ends the session, which rolls back
         if request.method in _READING:
             await session.commit()

@@ -92,7 +92,9 @@ async def executing(
         usage = SharedUsageStore(pool)
         async with (
             create_client(
-                timeout=settings.platform_timeout, allowed_hosts=settings.outbound_allowed_hosts
+                timeout=settings.platform_timeout,
+                allowed_hosts=settings.outbound_allowed_hosts,
+                receiver_hosts=settings.receiver_allowed_hosts,
             ) as http,
             background(completions.run(), name="completions"),
             background(usage.run(), name="usage"),

@@ -57,7 +57,9 @@ async def notifying(
         await producer.start()
         outcomes = GroupWriter(Outcomes(pool, worker=instance), name="outcomes")
         async with (
-            create_client(allowed_hosts=settings.outbound_allowed_hosts) as http,
+            create_client(
+                allowed_hosts=settings.outbound_allowed_hosts, receiver_hosts=settings.receiver_allowed_hosts
+            ) as http,
             background(outcomes.run(), name="outcomes"),
             kept_by(partial(database_time, pool), faults=TRANSIENT_DATABASE_ERRORS),
         ):

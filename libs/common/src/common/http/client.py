@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
 import httpcore
 import httpx
@@ -17,6 +18,8 @@ from common.http.decoding import ACCEPTED, Decoder
 from common.http.guard import GuardedBackend
 from common.http.resolver import Resolver
 
+RECEIVER: Mapping[str, Any] = {"receiver": True}
+"""Extensions of a request to an address that a team chose."""
 DEFAULT_TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 # A receiver that closes an idle connection just when it is used again makes the outcome unknown: idle
 # connections are given up before most servers do so.
@@ -159,11 +162,34 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             await self._backend.aclose()
 
 
+class _ByPurpose(httpx.AsyncBaseTransport):
+    """Addresses that teams chose go one way, those of the operator's own services another.
+
+    Each has its pool: a connection that is open to one of the operator's services must not serve a team's
+    address that happens to spell the same host.
+    """
+
+    def __init__(self, services: GuardedTransport, receivers: GuardedTransport) -> None:
+        self._services = services
+        self._receivers = receivers
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request the way its purpose has."""
+        chosen = self._receivers if request.extensions.get("receiver") else self._services
+        return await chosen.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._services.aclose()
+        await self._receivers.aclose()
+
+
 def create_client(
     *,
     timeout: httpx.Timeout | float = DEFAULT_TIMEOUT,
     limits: httpx.Limits = DEFAULT_LIMITS,
     allowed_hosts: Collection[str] = (),
+    receiver_hosts: Collection[str] = (),
     user_agent: str = "Carillon",
     guard: bool = True,
     max_body: int = DEFAULT_MAX_BODY,
@@ -180,22 +206,27 @@ def create_client(
         timeout: for each step of a request, in seconds; not for the request as a whole.
         limits: of the connection pool.
         allowed_hosts: `OUTBOUND_ALLOWED_HOSTS`, let through although their addresses are private.
+        receiver_hosts: `RECEIVER_ALLOWED_HOSTS`, the same for requests with the extensions `RECEIVER`, which
+            all requests to addresses that teams chose must have.
         user_agent: sent with every request.
         guard: False lets every address through. For tools a person runs; no service does so.
         max_body: bytes of an answer, on the wire and decompressed, beyond which ResponseTooLarge is raised.
         ssl_context: another trust store.
         resolver: another way to resolve names.
     """
-    backend = GuardedBackend(allowed_hosts, resolver=resolver) if guard else httpcore.AnyIOBackend()
-    transport = GuardedTransport(
-        backend,
-        limits=limits,
-        ssl_context=ssl_context or httpx.create_ssl_context(),
-        allowed_hosts=frozenset(allowed_hosts) if guard else None,
-        max_body=max_body,
-    )
+    context = ssl_context or httpx.create_ssl_context()
+
+    def transport(hosts: Collection[str]) -> GuardedTransport:
+        return GuardedTransport(
+            GuardedBackend(hosts, resolver=resolver) if guard else httpcore.AnyIOBackend(),
+            limits=limits,
+            ssl_context=context,
+            allowed_hosts=frozenset(hosts) if guard else None,
+            max_body=max_body,
+        )
+
     return httpx.AsyncClient(
-        transport=transport,
+        transport=_ByPurpose(transport(allowed_hosts), transport(receiver_hosts)),
         timeout=timeout,
         headers={"user-agent": user_agent, "accept-encoding": ACCEPTED},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),

@@ -14,7 +14,7 @@ from sqlmodel import col
 from api.automations.schemas import AutomationCreate, AutomationPatch
 from api.automations.slots import edit, first_slot, in_words, read_schedule
 from api.automations.types import check_config, known_types
-from api.context import ALLOWED_HOSTS, announce
+from api.context import RECEIVER_HOSTS, announce
 from api.pagination import PageRequest
 from api.problems import PreconditionFailed, unacceptable
 from api.quotas.service import require_interval, require_room
@@ -66,7 +66,7 @@ async def create(
         wanted.type,
         wanted.automation_config,
         await known_types(session),
-        allowed_hosts=session.info.get(ALLOWED_HOSTS),
+        allowed_hosts=session.info.get(RECEIVER_HOSTS),
     )
     faults += await _check_destination(session, principal.tenant_id, wanted.destination_id)
     if faults:
@@ -217,7 +217,7 @@ async def change(
             given.get("type", automation.type),
             given.get("automation_config", automation.automation_config),
             await known_types(session),
-            allowed_hosts=session.info.get(ALLOWED_HOSTS),
+            allowed_hosts=session.info.get(RECEIVER_HOSTS),
         )
     if "destination_id" in given:
         faults += await _check_destination(session, principal.tenant_id, given["destination_id"])

@@ -40,7 +40,7 @@ _NAMED = 5
 def check_address(url: str, wired: Collaborators) -> None:
     """Raise Unprocessable for an address that webhooks may not go to."""
     try:
-        check_url(url, allowed_hosts=wired.settings.outbound_allowed_hosts)
+        check_url(url, allowed_hosts=wired.settings.receiver_allowed_hosts)
     except BlockedAddress as error:
         raise unacceptable([FieldError("/config/url", error.detail)]) from error
 

@@ -48,7 +48,7 @@ class DataSync(Handler[DataSyncConfig]):
     ) -> None:
         self._sources: Sources = sources or AdSources(settings)
         self._ring = KeyRing.parse(settings.encryption_keys.get_secret_value())
-        self._guard = AddressGuard(settings.outbound_allowed_hosts)
+        self._guard = AddressGuard(settings.receiver_allowed_hosts)
         self._sleep = sleep
 
     async def run(self, context: RunContext, config: DataSyncConfig) -> Outcome:

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from common import telemetry
 from common.errors import BlockedAddress, ChannelError, Consequence
-from common.http import ResponseTooLarge, parse_retry_after, port_of
+from common.http import RECEIVER, ResponseTooLarge, parse_retry_after, port_of
 from common.http.standard_webhooks import signed_headers
 from common.secrets.redaction import hide_secrets
 from executor.sync.endpoints import WebhookEndpoint
@@ -61,7 +61,7 @@ async def post(
 async def _exchange(
     http: httpx.AsyncClient, url: httpx.URL, body: bytes, headers: Mapping[str, str]
 ) -> tuple[int, str, Mapping[str, str]]:
-    request = http.build_request("POST", url, content=body, headers=headers)
+    request = http.build_request("POST", url, content=body, headers=headers, extensions=dict(RECEIVER))
     try:
         async with asyncio.timeout(TIMEOUT):
             response = await http.send(request, stream=True, follow_redirects=False)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -48,6 +49,7 @@ async def post(
     content: bytes,
     headers: Mapping[str, str],
     timeout: float = TOTAL_TIMEOUT,
+    extensions: Mapping[str, Any] = MappingProxyType({}),
 ) -> Answer:
     """Send one POST and read the answer. Follows no redirect.
 
@@ -66,7 +68,7 @@ async def post(
             url,
             content=content,
             headers={"accept-encoding": "identity", **headers},
-            extensions={"trace": sending},
+            extensions={"trace": sending, **extensions},
         )
         async with asyncio.timeout_at(deadline):
             response = await client.send(request, stream=True, follow_redirects=False)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import httpx
 
 from common.errors import ChannelError, Consequence
-from common.http import parse_retry_after
+from common.http import RECEIVER, parse_retry_after
 from common.http.standard_webhooks import signed_headers, signing_keys
 from common.messages import Message
 from common.retry import WEBHOOK_SCHEDULE, RetrySchedule
@@ -56,6 +56,7 @@ class WebhookChannel:
                 url,
                 content=body,
                 headers={name: value for name, value in headers.items() if value},
+                extensions=RECEIVER,
             )
             current.set_attribute("http.response.status_code", answer.status)
             if not 200 <= answer.status < 300:

@@ -10,7 +10,7 @@ import httpx
 from opentelemetry.trace import SpanKind
 
 from common.errors import BlockedAddress, Consequence
-from common.http import ResponseTooLarge, port_of
+from common.http import RECEIVER, ResponseTooLarge, port_of
 from common.telemetry import span, traceparent_of
 from executor.recordings.targets.base import UploadFailed
 
@@ -54,6 +54,7 @@ async def send(
             content=content,
             headers={**headers, "accept-encoding": "identity", "traceparent": traceparent_of(current)},
             timeout=httpx.Timeout(patience, connect=CONNECT_SECONDS),
+            extensions=dict(RECEIVER),
         )
         try:
             response = await http.send(request, stream=True, follow_redirects=False)
