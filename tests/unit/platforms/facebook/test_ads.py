@@ -224,6 +224,18 @@ class TestCampaigns:
         ]
         assert facebook.asked[0].params["fields"] == "campaign_id,campaign_name,spend"
 
+    async def test_deleted_and_archived_campaigns_are_asked_for(
+        self, ads: FacebookAds, facebook: FakeGraph
+    ) -> None:
+        facebook.on(INSIGHTS, page())
+        await ads.rows(ACCOUNT, ["spend"], [WEEK], level=Level.CAMPAIGN)
+        await ads.rows(ACCOUNT, ["spend"], [WEEK])
+        of_campaigns, of_account = facebook.asked
+        (condition,) = json.loads(of_campaigns.params["filtering"])
+        assert (condition["field"], condition["operator"]) == ("campaign.effective_status", "IN")
+        assert {"ACTIVE", "PAUSED", "DELETED", "ARCHIVED"} <= set(condition["value"])
+        assert "filtering" not in of_account.params
+
     async def test_a_row_of_none_is_told(self, ads: FacebookAds, facebook: FakeGraph) -> None:
         facebook.on(INSIGHTS, page(_row(WEEK, spend="2")))
         with pytest.raises(PlatformError) as refused:

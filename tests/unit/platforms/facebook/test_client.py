@@ -260,6 +260,23 @@ class TestAskingForLess:
             await client.account_insights("act_1", WEEK)
         assert refused.value.consequence is Consequence.TRANSIENT
 
+    async def test_a_report_that_was_just_made_is_asked_for_again_until_it_is_found(
+        self, facebook: FakeGraph, client: FacebookClient, naps: Naps
+    ) -> None:
+        facebook.on(
+            "act_1/insights",
+            lambda asked: (
+                httpx.Response(200, json={"report_run_id": "99"}) if asked.method == "POST" else TOO_BIG
+            ),
+        )
+        missing = failure(100, "Unsupported get request. Object does not exist", subcode=33)
+        done = httpx.Response(200, json={"async_status": "Job Completed", "async_percent_completion": 100})
+        facebook.on("99", missing, missing, done)
+        facebook.on("99/insights", page(_row(WEEK, spend="5.00")))
+        (figures,) = await client.account_insights("act_1", WEEK)
+        assert figures.spend == 5
+        assert len(naps.taken) == 3
+
     @pytest.mark.parametrize("run_id", [None, 99, "../me", ""])
     async def test_a_report_without_a_usable_id_is_an_error(
         self, facebook: FakeGraph, client: FacebookClient, run_id: object

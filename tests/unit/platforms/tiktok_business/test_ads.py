@@ -240,6 +240,7 @@ class TestTooMuchAtOnce:
         assert row.metrics == {"spend": Decimal("2.5")}
         (created,) = tiktok.calls(CREATE)
         assert (created.body["advertiser_id"], created.body["dimensions"]) == ("7001", ["advertiser_id"])
+        assert created.body["enable_report_title_translation"] is False, "or the columns have human titles"
         assert tiktok.calls(DOWNLOAD)[0].params == {"advertiser_id": 7001, "task_id": 99}
         assert time.naps == list(POLL_SECONDS[:3])
 
@@ -308,7 +309,17 @@ class TestCampaigns:
             ("4", "4"),
         ]
         (asked,) = tiktok.calls("campaign/get/")
-        assert asked.params["filtering"] == {"campaign_ids": ["3", "4"]}
+        assert asked.params["filtering"] == {"campaign_ids": ["3", "4"], "primary_status": "STATUS_ALL"}
+
+    async def test_deleted_campaigns_are_asked_for(self, ads: TikTokAds, tiktok: FakeTikTok) -> None:
+        tiktok.on(REPORT, page())
+        await ads.rows(ACCOUNT, ["spend"], [WEEK], level=Level.CAMPAIGN)
+        await ads.rows(ACCOUNT, ["spend"], [WEEK])
+        of_campaigns, of_account = tiktok.calls(REPORT)
+        assert of_campaigns.params["filtering"] == [
+            {"field_name": "campaign_status", "filter_type": "IN", "filter_value": '["STATUS_ALL"]'}
+        ]
+        assert "filtering" not in of_account.params
 
     async def test_names_are_asked_for_a_hundred_at_a_time(self, ads: TikTokAds, tiktok: FakeTikTok) -> None:
         tiktok.on(REPORT, page(*(_row(owner=("campaign_id", str(n)), spend="1.000") for n in range(201))))

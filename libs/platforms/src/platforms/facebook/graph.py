@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import structlog
 from opentelemetry.trace import SpanKind
 
 from common.errors import Consequence, PlatformError
@@ -18,12 +19,16 @@ from platforms.calls.exchange import NoAnswer, Reply, server_attributes
 from platforms.calls.usage import Usage, UsageLimiter
 from platforms.facebook import PLATFORM, usage
 from platforms.facebook.batching import Batcher
-from platforms.facebook.refusals import GraphFault, read
+from platforms.facebook.refusals import RETIRED_VERSION, GraphFault, read
 from platforms.facebook.wire import Call, Endpoint, Wire
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 MAX_PAGES = 500
 SMALLEST_PAGE = 5
 MAX_DETAIL = 300
+_WRONG_PROOF = ("100", "Invalid appsecret_proof")
+"""Code and words of the refusal of a proof."""
 _ANY_TOKEN = re.compile(r"\bEAA[A-Za-z0-9]{16,}")
 
 Params = Mapping[str, str]
@@ -144,6 +149,16 @@ class Graph:
         )
 
     async def _perform(self, method: str, target: Target, send: Send, call: Call) -> Json:
+        try:
+            return await self._attempt(method, target, send, call)
+        except PlatformError as error:
+            if not _refuses_the_proof(error):
+                raise
+        # The token was pasted and is another app's, so that our secret proves nothing about it.
+        self._wire.stop_proving()
+        return await self._attempt(method, target, send, call)
+
+    async def _attempt(self, method: str, target: Target, send: Send, call: Call) -> Json:
         template = f"/{self._version}/{target.template}"
         attributes = {"http.request.method": method, "url.template": template, **self._server}
         with span(f"{method} {template}", kind=SpanKind.CLIENT, attributes=attributes) as current:
@@ -170,6 +185,8 @@ class Graph:
 
     def _refused(self, fault: GraphFault, reply: Reply, call: Call) -> PlatformError:
         limited = fault.consequence is Consequence.RATE
+        if fault.code.partition("/")[0] == RETIRED_VERSION:
+            log.error("facebook_api_version_retired", version=self._version)
         return self.error(
             (fault.message or f"error {fault.code}").replace(call.token, "[hidden]"),
             fault.consequence,
@@ -193,6 +210,10 @@ class Graph:
         for bucket, value in seen.items():
             if value is not None:
                 await self._limiter.note(bucket, value)
+
+
+def _refuses_the_proof(error: PlatformError) -> bool:
+    return error.code == _WRONG_PROOF[0] and _WRONG_PROOF[1] in error.detail
 
 
 def _cursor_after(page: Json) -> str | None:

@@ -5,8 +5,6 @@ There is no refresh token. https://developers.facebook.com/docs/facebook-login/g
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +18,7 @@ from common.errors import Consequence, PlatformError
 from common.models import ConnectionKind
 from platforms.calls.answers import Refusal
 from platforms.facebook import FACEBOOK_USER, PLATFORM
+from platforms.facebook.proof import proof_of
 from platforms.facebook.refusals import GraphFault, read
 from platforms.facebook.settings import FacebookSettings
 from platforms.oauth.base import MAX_ACCOUNTS, Discovered, Need, Stored, TokenSet
@@ -272,7 +271,7 @@ class FacebookUser:
         return rows[:room]
 
     async def _get(self, path: str, token: str, params: Mapping[str, str], facts: _Facts) -> Json:
-        proof = {"appsecret_proof": self._proof(token)} if facts.ours else {}
+        proof = proof_of(self._secret if facts.ours else "", token)
         call = Call(
             "GET",
             f"{self._graph}/{path}",
@@ -282,9 +281,6 @@ class FacebookUser:
             secrets=(token, self._secret),
         )
         return await self._endpoint.ask(call, _read)
-
-    def _proof(self, token: str) -> str:
-        return hmac.new(self._secret.encode(), token.encode(), hashlib.sha256).hexdigest()
 
 
 class _Foreign(Exception):

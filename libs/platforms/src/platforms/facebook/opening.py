@@ -16,7 +16,11 @@ async def graph(access: Access) -> Graph:
     settings = settings_of(access.settings, FacebookSettings)
     return Graph(
         access.http,
-        Endpoint(settings.facebook_base_url, settings.facebook_api_version),
+        Endpoint(
+            settings.facebook_base_url,
+            settings.facebook_api_version,
+            settings.facebook_app_secret.get_secret_value() if settings.facebook_app_secret else "",
+        ),
         await access.credential.current(),
         limiter=access.limiter,
         scope=access.scope,

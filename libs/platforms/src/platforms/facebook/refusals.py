@@ -50,6 +50,8 @@ BY_CODE: Mapping[int, Consequence] = {
     960: _T,
     2500: _INVALID,
     2601: _INVALID,
+    2635: _INVALID,  # the API's version is no longer served
+    2642: _T,  # the cursor of a list has expired: the next attempt begins the list again
     2650: _T,
     3001: _INVALID,
     3018: _INVALID,  # beyond 37 months
@@ -63,6 +65,7 @@ _BY_STATUS: Mapping[int, Consequence] = {
     HTTPStatus.REQUEST_TIMEOUT: _T,
     HTTPStatus.TOO_MANY_REQUESTS: _RATE,
 }
+RETIRED_VERSION = "2635"
 APP_WIDE = frozenset({4, 341})
 """Codes of limits that the whole app has reached, not one account or page."""
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import httpx
 
 from platforms.calls.exchange import Reply, Request, exchange
+from platforms.facebook.proof import proof_of
 
 MAX_IN_FLIGHT = 4
 """Requests one run has open at a time."""
@@ -18,10 +19,14 @@ MAX_IN_FLIGHT = 4
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the Graph API is: `https://graph.facebook.com`, `v26.0`."""
+    """Where the Graph API is: `https://graph.facebook.com`, `v26.0`; and the secret of the app that asks it.
+
+    `app_secret` proves each token; empty where it is not known, or where the token is another app's.
+    """
 
     base_url: str
     version: str
+    app_secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +47,32 @@ class Wire:
     def __init__(self, http: httpx.AsyncClient, endpoint: Endpoint) -> None:
         self._http = http
         self._base = f"{endpoint.base_url.rstrip('/')}/{endpoint.version}/"
+        self._secret = endpoint.app_secret
         self._turn = asyncio.Semaphore(MAX_IN_FLIGHT)
+
+    def stop_proving(self) -> None:
+        """Send no more proofs: the token is not this app's."""
+        self._secret = ""
 
     async def get(self, call: Call) -> Reply:
         """One call."""
-        return await self._send("GET", call.path, call.token, params=call.params)
+        return await self._send("GET", call.path, call.token, params=self._proven(call))
 
     async def post(self, call: Call) -> Reply:
         """One form."""
-        return await self._send("POST", call.path, call.token, form=call.params)
+        return await self._send("POST", call.path, call.token, form=self._proven(call))
 
     async def batch(self, calls: Sequence[Call], token: str) -> list[Reply | None] | Reply:
         """Up to 50 calls in one request: their answers in order, None for those not finished in time; or the
         one answer of a batch that was refused as a whole."""
-        parts = [{"method": "GET", "relative_url": _relative_url(call, token)} for call in calls]
-        form = {"batch": json.dumps(parts, separators=(",", ":")), "include_headers": "true"}
+        parts = [{"method": "GET", "relative_url": self._relative_url(call, token)} for call in calls]
+        # Facebook documents the token of a batch as a field of its form.
+        form = {
+            "access_token": token,
+            **proof_of(self._secret, token),
+            "batch": json.dumps(parts, separators=(",", ":")),
+            "include_headers": "true",
+        }
         reply = await self._send("POST", "", token, form=form)
         answers = _answers(reply.body)
         return reply if answers is None or len(answers) != len(calls) else answers
@@ -75,10 +91,13 @@ class Wire:
         async with self._turn:
             return await exchange(self._http, request)
 
+    def _relative_url(self, call: Call, token: str) -> str:
+        own = {} if call.token == token else {"access_token": call.token}
+        return f"{call.path}?{urlencode({**self._proven(call), **own})}"
 
-def _relative_url(call: Call, token: str) -> str:
-    own = {} if call.token == token else {"access_token": call.token}
-    return f"{call.path}?{urlencode({**call.params, **own})}"
+    def _proven(self, call: Call) -> Mapping[str, str]:
+        """Its parameters, with the proof of the token it is made with."""
+        return {**call.params, **proof_of(self._secret, call.token)}
 
 
 def _answers(body: bytes) -> list[Reply | None] | None:

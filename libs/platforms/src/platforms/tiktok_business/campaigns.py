@@ -11,13 +11,17 @@ MOST_IDS = 100
 
 
 async def names(business: Business, advertiser: str, ids: Sequence[str]) -> dict[str, str]:
-    """The names of those of the campaigns that TikTok still lists, by id; raises PlatformError."""
+    """The names of the campaigns by id, of deleted ones too; raises PlatformError."""
     found: dict[str, str] = {}
     for start in range(0, len(ids), MOST_IDS):
         params = {
             "advertiser_id": advertiser,
             "fields": ("campaign_id", "campaign_name"),
-            "filtering": {"campaign_ids": ids[start : start + MOST_IDS]},
+            # Those that were deleted have names too, and are listed only when asked for.
+            "filtering": {
+                "campaign_ids": ids[start : start + MOST_IDS],
+                "primary_status": "STATUS_ALL",
+            },
         }
         async for row in business.rows("campaign/get/", params, advertiser=advertiser):
             if name := row.get("campaign_name"):

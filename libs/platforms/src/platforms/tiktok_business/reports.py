@@ -26,6 +26,8 @@ _LEVELS = {
     Level.ACCOUNT: ("AUCTION_ADVERTISER", "advertiser_id"),
     Level.CAMPAIGN: ("AUCTION_CAMPAIGN", "campaign_id"),
 }
+# Deleted campaigns are left out unless they are asked for, although the advertiser's own total has them.
+_OF_EVERY_STATUS = [{"field_name": "campaign_status", "filter_type": "IN", "filter_value": '["STATUS_ALL"]'}]
 _DAY_DIMENSION = "stat_time_day"
 
 Sleep = Callable[[float], Awaitable[object]]
@@ -50,6 +52,7 @@ class ReportQuery:
         """The query as parameters of a report."""
         data_level, id_dimension = _LEVELS[self.level]
         return {
+            **({"filtering": _OF_EVERY_STATUS} if self.level is Level.CAMPAIGN else {}),
             "advertiser_id": self.advertiser,
             "report_type": "BASIC",
             "service_type": "AUCTION",
