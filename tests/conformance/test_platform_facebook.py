@@ -37,6 +37,7 @@ WEEK = Days.ending((datetime.now(UTC) - timedelta(days=3)).date(), 7)
 T, RATE, SPLIT, REAUTH = Consequence.TRANSIENT, Consequence.RATE, Consequence.SPLIT, Consequence.REAUTH
 PERM, GONE, INVALID, BLOCKED = Consequence.PERM, Consequence.GONE, Consequence.INVALID, Consequence.BLOCKED
 
+APP_SECRET = "the-secret-of-the-app"
 MakeGraph = Callable[..., Graph]
 Started = Callable[..., Service]
 
@@ -67,6 +68,13 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def asynchronous(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A Facebook that answers insights by reports only."""
     yield from _service("asynchronous", {"FACEBOOK_SYNC_ROWS": "0"}, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A Facebook whose app requires its secret with every call."""
+    app = {"FACEBOOK_APP_ID": "123", "FACEBOOK_APP_SECRET": APP_SECRET, "FACEBOOK_REQUIRE_PROOF": "true"}
+    yield from _service("secured", app, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -278,6 +286,21 @@ class TestLimits:
         assert (refused.consequence, refused.code) == (RATE, "80000")
         assert refused.retry_after is not None
         assert refused.retry_after > 60
+
+
+async def test_an_app_that_requires_its_secret_is_shown_the_proof_of_every_token(
+    anywhere: httpx.AsyncClient, secured: Service, token: str
+) -> None:
+    endpoint = Endpoint(secured.url, "v26.0", APP_SECRET)
+    graph = Graph(anywhere, endpoint, token, limiter=UsageLimiter(), scope=token)
+    client = FacebookClient(graph)
+    accounts, pages = await asyncio.gather(client.ad_accounts(), client.pages())
+    assert accounts
+    readings = await asyncio.gather(*(client.page_insights(page, ("page_follows",), WEEK) for page in pages))
+    assert len(readings) == len(pages) > 1, "one batch with a token for each page"
+    await client.account_insights(accounts[0].id, WEEK)
+    unproven = await _refused(_graph(anywhere, secured, token), ME)
+    assert "require an appsecret_proof" in unproven.detail
 
 
 class TestHeavyQueries:
