@@ -12,13 +12,14 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import pytest
+import structlog
 
-from common.database.pool import ConnectionPool, create_pool
+from common.database.pool import TRANSIENT_DATABASE_ERRORS, ConnectionPool, create_pool
 from common.secrets.crypto import KeyRing
 from common.work.places import Stopping
 from common.work.stopping import SET_ASIDE, blame
 from tests.factories import Team, World
-from tests.support.claimed_work import KINDS, Bench, Gate, Kind
+from tests.support.claimed_work import KINDS, Bench, Gate, Kind, lose_answer
 from tests.support.polling import eventually
 from tests.support.tcp_proxy import TcpProxy, proxy_to
 
@@ -423,3 +424,130 @@ async def test_what_stopped_two_processes_is_set_aside_with_its_reason(
     row = await kind.world.row(kind.table, item_id)
     assert SET_ASIDE in " ".join(str(value) for value in dict(row).values())
     assert (await kind.world.row(kind.table, other_id))["stopped_workers"] == 0
+
+
+async def test_a_claim_whose_answer_was_lost_is_read_back_and_started(kind: Kind, gate: Gate) -> None:
+    """It was committed: otherwise it would wait for its lease, and have failed in its last attempt."""
+    item_id = await kind.add(max_attempts=1)
+    gate.open()
+    async with kind.working(gate, lease_seconds=4.0) as bench:
+        lose_answer(bench.machine.kind, "claim")
+        with pytest.raises(ConnectionResetError):
+            await bench.take(item_id)
+        await bench.take(item_id)
+        await all_done(kind, item_id)
+        await eventually(lambda: bench.used == 0)
+    row = await kind.row(item_id)
+    assert (row.attempt, gate.begun) == (1, [item_id])
+
+
+async def test_a_sweep_whose_answer_was_lost_is_read_back_and_started(kind: Kind, gate: Gate) -> None:
+    ids = [await kind.add(max_attempts=1, age=timedelta(minutes=1)) for _ in range(3)]
+    gate.open()
+    async with kind.working(gate, lease_seconds=4.0) as bench:
+        lose_answer(bench.machine.kind, "claim_waiting")
+        with pytest.raises(ConnectionResetError):
+            await bench.sweep()
+        await eventually(lambda: len(gate.begun) >= 1)
+        await bench.sweep()
+        await all_done(kind, *ids)
+        await eventually(lambda: bench.used == 0)
+    assert sorted(gate.begun) == sorted(ids)
+    assert {row.attempt for row in await kind.rows(ids)} == {1}
+
+
+async def test_a_claim_that_comes_after_it_was_read_back_starts_nothing(
+    kind: Kind, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer was only late: reading back has found, finished and recorded it before."""
+    item_id = await kind.add()
+    gate.open()
+    async with kind.working(gate, lease_seconds=4.0) as bench:
+        committed, answered = slow_answers(bench, monkeypatch)
+        taking = asyncio.create_task(bench.take(item_id))
+        async with asyncio.timeout(5):
+            await committed.wait()
+        lose_answer(bench.machine.kind, "claim_waiting")
+        other = await kind.add(age=timedelta(minutes=1))
+        with pytest.raises(ConnectionResetError):
+            await bench.sweep()
+        await all_done(kind, item_id, other)
+        answered.set()
+        await taking
+        await eventually(lambda: bench.used == 0)
+    assert sorted(gate.begun) == sorted([item_id, other])
+
+
+async def test_what_was_claimed_without_an_answer_is_handed_back_at_drain(kind: Kind, gate: Gate) -> None:
+    item_id = await kind.add(max_attempts=1)
+    async with kind.working(gate, lease_seconds=60.0) as bench:
+        lose_answer(bench.machine.kind, "claim")
+        with pytest.raises(ConnectionResetError):
+            await bench.take(item_id)
+        bench.close()
+        await bench.drain(0.1)
+        row = await kind.row(item_id)
+    assert row.status in kind.waiting
+    assert (row.worker, row.attempt, row.uncounted, gate.begun) == (None, 1, 1, [])
+
+
+async def test_a_record_whose_answer_was_lost_was_made_once_and_is_not_told_to_be_late(
+    kind: Kind, gate: Gate
+) -> None:
+    item_id = await kind.add()
+    gate.open()
+    with structlog.testing.capture_logs() as logs:
+        async with kind.working(gate) as bench:
+            bench.lose_the_answer_of_the_record()
+            await bench.take(item_id)
+            await all_done(kind, item_id)
+            await eventually(lambda: bench.used == 0)
+    events = [entry["event"] for entry in logs]
+    assert not [event for event in events if "late" in event], events
+    row = await kind.row(item_id)
+    assert (row.status, row.attempt, row.worker) == (kind.done, 1, None)
+    assert gate.begun == [item_id]
+
+
+async def test_a_commit_whose_answer_the_network_lost_is_read_back(
+    gate: Gate, world: World, team: Team, ring: KeyRing, proxy: TcpProxy, proxied_pool: ConnectionPool
+) -> None:
+    """The only attempt of a run, on the wire: the claim, and then the result."""
+    runs = next(kind for kind in KINDS if kind.name == "runs")(world, team, proxied_pool, ring)
+    item_id = await runs.add(max_attempts=1)
+    async with runs.working(gate, lease_seconds=4.0) as bench:
+        proxy.lose_commit_answers()
+        with pytest.raises(TRANSIENT_DATABASE_ERRORS):
+            await bench.take(item_id)
+        await eventually(lambda: gate.begun)
+        proxy.lose_commit_answers()
+        gate.open()
+        await all_done(runs, item_id)
+        await eventually(lambda: bench.used == 0)
+    row = await runs.row(item_id)
+    assert (row.attempt, row.status, gate.begun) == (1, "completed", [item_id])
+
+
+async def test_a_silent_worker_takes_nothing_until_it_is_answered_again(
+    kind: Kind, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item_id = await kind.add()
+    gate.open()
+    async with kind.working(gate, lease_seconds=1.0) as bench:
+        failed = asyncio.Event()
+        original = bench.machine._leases.extend
+
+        async def broken(*_args: Any) -> Any:
+            failed.set()
+            raise ConnectionResetError
+
+        monkeypatch.setattr(bench.machine._leases, "extend", broken)
+        async with asyncio.timeout(5):
+            await failed.wait()
+        taking = asyncio.create_task(bench.take(item_id))
+        await asyncio.wait([taking], timeout=0.6)
+        assert not taking.done()
+        assert (await kind.row(item_id)).attempt == 0
+        monkeypatch.setattr(bench.machine._leases, "extend", original)
+        await taking
+        await all_done(kind, item_id)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import httpx
@@ -15,8 +17,10 @@ import pytest
 from common.ids import new_id
 from common.secrets.crypto import new_webhook_secret
 from tests.factories import Team, World
+from tests.support.backends import Broker
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack
+from tests.support.tcp_proxy import proxy_to
 
 DRAIN = 2.5
 SERVICES = ("scheduler", "executor", "notifier")
@@ -92,3 +96,45 @@ async def test_runs_in_progress_are_handed_back_and_finished_by_successors(
     await eventually(all_delivered, within=30)
     run = await world.row("automation_run", run_id)
     assert (run["status"], run["attempt"]) == ("completed", 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("silent", ["database", "broker"])
+async def test_services_leave_in_time_although_a_server_is_silent(
+    silent: str,
+    stack: Stack,
+    world: World,
+    team: Team,
+    sandbox_server: Service,
+    broker: Broker,
+    database_url: str,
+) -> None:
+    """While they are in the middle of something: a server that answers no more keeps nobody from leaving."""
+    token = f"sandbox-fb-{new_id().hex}"
+    await world.facebook(team, token)
+    await world.automations(team, None, next_run=datetime.now(UTC))
+    parts = urlsplit(database_url)
+    async with (
+        proxy_to(parts.port or 5432) as proxy,
+        slow(sandbox_server, match={"platform": "facebook", "token": token}) as platform_was_asked,
+    ):
+        netloc = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}"
+        services = await stack.start(
+            "executor", "notifier", DATABASE_URL=urlunsplit(parts._replace(netloc=netloc))
+        )
+        await stack.start("scheduler")
+        await eventually(platform_was_asked, within=20)
+        if silent == "database":
+            proxy.silence()
+        else:
+            broker.pause()
+        try:
+            began = time.monotonic()
+            for service in services:
+                service.terminate()
+            ended = await asyncio.gather(*(service.exited(within=30) for service in services))
+            assert time.monotonic() - began <= 20
+            assert set(ended) == {0}
+        finally:
+            if silent == "broker":
+                broker.resume()

@@ -77,6 +77,8 @@ class Bench(ABC):
 
     claims: Any
     """Has `claim`, which tests may slow down or break."""
+    machine: Any
+    """The worker of `common.work.worker`."""
 
     @abstractmethod
     async def take(self, *ids: UUID) -> None:
@@ -102,6 +104,10 @@ class Bench(ABC):
     @abstractmethod
     def used(self) -> int:
         """Places that are taken."""
+
+    @abstractmethod
+    def lose_the_answer_of_the_record(self) -> None:
+        """Break the connection after the COMMIT of the next last write of an attempt."""
 
     @abstractmethod
     def delay_the_record(self, reached: asyncio.Event, go_on: asyncio.Event) -> None:
@@ -211,6 +217,7 @@ class _Runs(Kind):
 class _RunBench(Bench):
     def __init__(self, worker: Any) -> None:
         self.claims = worker.claims
+        self.machine = worker.execution
         self._worker = worker
 
     async def take(self, *ids: UUID) -> None:
@@ -235,6 +242,9 @@ class _RunBench(Bench):
 
     def delay_the_record(self, reached: asyncio.Event, go_on: asyncio.Event) -> None:
         _delay(self._worker.completions, "write", reached, go_on)
+
+    def lose_the_answer_of_the_record(self) -> None:
+        lose_answer(self._worker.completions, "write")
 
 
 class _Recordings(Kind):
@@ -303,6 +313,7 @@ class _NoStep:
 class _RecordingBench(Bench):
     def __init__(self, claims: Any, processing: Any, outcomes: Any) -> None:
         self.claims = claims
+        self.machine = processing
         self._processing = processing
         self._outcomes = outcomes
 
@@ -328,6 +339,20 @@ class _RecordingBench(Bench):
 
     def delay_the_record(self, reached: asyncio.Event, go_on: asyncio.Event) -> None:
         _delay(self._outcomes, "finish", reached, go_on)
+
+    def lose_the_answer_of_the_record(self) -> None:
+        # Only the last write of an attempt is about an event that is announced.
+        announce, is_lost = self._outcomes._announce, False
+
+        async def announced_and_committed(db: Any, *args: Any) -> None:
+            nonlocal is_lost
+            await announce(db, *args)
+            if not is_lost:
+                is_lost = True
+                await db.execute("COMMIT")
+                raise ConnectionResetError
+
+        self._outcomes._announce = announced_and_committed
 
 
 class _Deliveries(Kind):
@@ -367,6 +392,7 @@ class _Deliveries(Kind):
 class _DeliveryBench(Bench):
     def __init__(self, notifier: Any) -> None:
         self.claims = notifier.claims
+        self.machine = notifier.delivering
         self._notifier = notifier
 
     async def take(self, *ids: UUID) -> None:
@@ -392,6 +418,9 @@ class _DeliveryBench(Bench):
     def delay_the_record(self, reached: asyncio.Event, go_on: asyncio.Event) -> None:
         _delay(self._notifier.outcomes, "write", reached, go_on)
 
+    def lose_the_answer_of_the_record(self) -> None:
+        lose_answer(self._notifier.outcomes, "write")
+
 
 def _delay(of: Any, name: str, reached: asyncio.Event, go_on: asyncio.Event) -> None:
     original = getattr(of, name)
@@ -402,6 +431,21 @@ def _delay(of: Any, name: str, reached: asyncio.Event, go_on: asyncio.Event) -> 
         return await original(*args, **named)
 
     setattr(of, name, delayed)
+
+
+def lose_answer(of: Any, name: str) -> None:
+    """Let the next call of a method that does something raise as if its answer had been lost."""
+    original, is_lost = getattr(of, name), False
+
+    async def losing(*args: Any, **named: Any) -> Any:
+        nonlocal is_lost
+        answer = await original(*args, **named)
+        if is_lost or not answer:
+            return answer
+        is_lost = True
+        raise ConnectionResetError
+
+    setattr(of, name, losing)
 
 
 KINDS: tuple[type[Kind], ...] = (_Runs, _Recordings, _Deliveries)

@@ -18,6 +18,7 @@ from common.database.pool import TRANSIENT_DATABASE_ERRORS, create_pool, databas
 from common.http import create_client
 from common.process.checks import database_check, require_current_schema
 from common.process.serving import background
+from common.process.stopping import stop
 from common.process.worker import Health, run
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
@@ -28,7 +29,7 @@ from common.work.leases import RUNS, Leases
 from common.work.patience import Patience
 from common.work.places import LanePlaces, lanes
 from common.work.stopping import blame
-from common.work.worker import Worker
+from common.work.worker import DRAIN_MARGIN, Worker
 from common.work.writing import GroupWriter
 from executor.aftermath.application import AftermathWriter
 from executor.announcement import announce
@@ -162,14 +163,16 @@ async def executing(
                     runs.close()
                     reminders.close()
                     recordings.close()
-                    await broker.stop()
-                    await asyncio.gather(
+                    await stop("consumers", broker.stop())
+                    drains = asyncio.gather(
                         runs.drain(settings.drain_timeout), recordings.drain(settings.drain_timeout)
                     )
+                    await stop("work in progress", drains, within=settings.drain_timeout + DRAIN_MARGIN)
                     await keeper.close(STOP_RENEWING_SECONDS)
     finally:
-        await producer.stop()
-        await pool.close()
+        await stop("producer", producer.stop())
+        if not await stop("database", pool.close()):
+            pool.terminate()
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from common.database.pool import TRANSIENT_DATABASE_ERRORS, create_pool, databas
 from common.http import create_client
 from common.process.checks import database_check, require_current_schema
 from common.process.serving import background
+from common.process.stopping import stop
 from common.process.worker import Health, run
 from common.secrets.crypto import KeyRing
 from common.work.broker_watch import BrokerWatch
@@ -24,7 +25,7 @@ from common.work.leases import DELIVERIES, Leases
 from common.work.patience import Patience
 from common.work.places import Places
 from common.work.stopping import blame
-from common.work.worker import Worker
+from common.work.worker import DRAIN_MARGIN, Worker
 from common.work.writing import GroupWriter
 from notifier.channels import build_channels
 from notifier.consumers import subscribe
@@ -96,11 +97,13 @@ async def notifying(
                         yield deliveries
                 finally:
                     deliveries.close()
-                    await broker.stop()
-                    await deliveries.drain(settings.drain_timeout)
+                    await stop("consumers", broker.stop())
+                    drain = deliveries.drain(settings.drain_timeout)
+                    await stop("work in progress", drain, within=settings.drain_timeout + DRAIN_MARGIN)
     finally:
-        await producer.stop()
-        await pool.close()
+        await stop("producer", producer.stop())
+        if not await stop("database", pool.close()):
+            pool.terminate()
 
 
 def main() -> None:

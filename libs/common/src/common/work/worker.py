@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 STOP_GRACE = 2.0
 """Seconds that stopped work may take to end and to be recorded."""
+DRAIN_MARGIN = 1.0
+"""Seconds a drain may take beyond its time, before the process goes on without it."""
 READ_BACK_LEASES = 2
 """For how many leases after a claim without an answer it is read back: its COMMIT may still be on its way."""
 
@@ -404,6 +406,7 @@ class Worker(Generic[ItemT, PlacesT]):
             # Its answer comes too late to begin anything, and in time to be handed back.
             await asyncio.wait(self._claiming, timeout=STOP_GRACE)
         if asyncio.get_running_loop().time() < self._read_back_until:
+            self._hands_back = True
             await asyncio.wait([asyncio.create_task(self._read_back())], timeout=STOP_GRACE)
         left = [held.task for held in self._held.values() if held.task is not None]
         if not left:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import asyncpg
 import structlog
@@ -70,8 +70,11 @@ UPDATE recording
  WHERE {_MINE}
 RETURNING available_at
 """
-
-T = TypeVar("T")
+_ENDED = """
+SELECT EXISTS (SELECT FROM recording
+                WHERE id = $1 AND attempt = $2 AND worker IS NULL AND status = coalesce($3, status)
+                  AND error_code IS NOT DISTINCT FROM $4)
+"""
 
 
 class Superseded(CarillonError):
@@ -85,6 +88,25 @@ class Failure:
     step: str
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How the row looks once this attempt has been recorded: without a worker, and with its number still.
+
+    `status` is None where the attempt leaves it as it is.
+    """
+
+    recording: ClaimedRecording
+    status: str | None
+    error_code: str | None
+
+    async def is_found(self, db: DbSession) -> bool:
+        """Whether it looks so now: then a write without an answer was committed."""
+        found: bool = await db.fetchval(
+            _ENDED, self.recording.id, self.recording.attempt, self.status, self.error_code
+        )
+        return found
 
 
 class Condemnation(Protocol):
@@ -131,7 +153,7 @@ class RecordingOutcomes:
             )
             await self._announce(db, recording, event)
 
-        await self._insist(write)
+        await self._insist(write, _Ended(recording, status.value, None))
 
     async def fail(
         self,
@@ -154,7 +176,7 @@ class RecordingOutcomes:
             following = await self._aftermath.condemn(db, condemned, now=utc_now())
             await self._announce(db, recording, _failed(recording, failure, None), *following)
 
-        await self._insist(write)
+        await self._insist(write, _Ended(recording, RecordingStatus.FAILED.value, failure.code))
 
     async def postpone(
         self,
@@ -166,7 +188,7 @@ class RecordingOutcomes:
     ) -> datetime:
         """It will be tried again after `delay`; answers when."""
 
-        async def write(db: DbSession) -> datetime:
+        async def write(db: DbSession) -> None:
             row = await self._mine(
                 db,
                 _POSTPONE,
@@ -177,11 +199,10 @@ class RecordingOutcomes:
                 failure.message[:ERROR_LENGTH],
                 delay.total_seconds(),
             )
-            again: datetime = row["available_at"]
-            await self._announce(db, recording, _failed(recording, failure, again))
-            return again
+            await self._announce(db, recording, _failed(recording, failure, row["available_at"]))
 
-        return await self._insist(write)
+        await self._insist(write, _Ended(recording, None, failure.code))
+        return utc_now() + delay
 
     async def hand_back(self, recording: ClaimedRecording, retries: Retries, uncounted: int) -> None:
         """Another executor shall go on with it at once."""
@@ -197,7 +218,7 @@ class RecordingOutcomes:
             )
             await self._announce(db, recording, event)
 
-        await self._insist(write)
+        await self._insist(write, _Ended(recording, None, None))
 
     async def _mine(
         self, db: DbSession, statement: str, recording: ClaimedRecording, *values: object
@@ -213,13 +234,24 @@ class RecordingOutcomes:
         record = to_record(event, source="executor", time=utc_now(), traceparent=recording.traceparent)
         await outbox.write(db, [record, *more])
 
-    async def _insist(self, write: Callable[[DbSession], Awaitable[T]]) -> T:
+    async def _insist(
+        self, write: Callable[[DbSession], Awaitable[None]], ended: _Ended | None = None
+    ) -> None:
+        """Write until it is committed. `ended` is how to tell that it was, when the answer was lost."""
+        is_doubtful = False
         while True:
             try:
-                async with self._pool.acquire() as db, db.transaction():
-                    return await write(db)
+                async with self._pool.acquire() as db:
+                    try:
+                        async with db.transaction():
+                            return await write(db)
+                    except Superseded:
+                        if is_doubtful and ended is not None and await ended.is_found(db):
+                            return None
+                        raise
             except TRANSIENT_DATABASE_ERRORS as error:
                 end_if_cancelled()
+                is_doubtful = True
                 log.warning("recording's progress not recorded yet", error=type(error).__name__)
                 await asyncio.sleep(RETRY_PAUSE)
 
