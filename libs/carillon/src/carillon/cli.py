@@ -121,7 +121,8 @@ def new_key(name: Annotated[str, typer.Argument(help="What to call it.")] = "k1"
 
 @keys.command("rotate")
 def rotate_keys() -> None:
-    """Seal every secret in DATABASE_URL anew with the first of ENCRYPTION_KEYS; then the others may go."""
+    """Seal every secret in DATABASE_URL again with the first of ENCRYPTION_KEYS; then the others can be
+    removed."""
     operate(["keys", "rotate"])
 
 

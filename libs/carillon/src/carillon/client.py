@@ -25,7 +25,7 @@ class Refused(Obstacle):
 
 
 class Unreachable(Obstacle):
-    """Nobody answers there; the message says what to do."""
+    """The server cannot be reached; the message says what to do."""
 
 
 class Api:

@@ -24,7 +24,7 @@ DEFAULT_PORT = 8000
 SERVICES = ("api", "scheduler", "executor-1", "executor-2", "notifier")
 
 _SANDBOX_PORT = 8090
-"""A person opens its page; nobody types the ports of the others."""
+"""People open its page, so its port is fixed; the other ports are free ones."""
 _INTERNAL = ("scheduler", "executor-1", "executor-2", "notifier", "postgres", "broker", "controller")
 _DRAIN_SECONDS = "4"
 
@@ -182,7 +182,7 @@ def _broker(options: Options, ports: Mapping[str, int]) -> tuple[Program, KafkaS
         return kafka.program(create_topics), settings
     tansu = Tansu(ports["broker"])
     settings = _settings(tansu.bootstrap_servers, KafkaProfile.EMBEDDED)
-    # It forgets its topics with its life, and nobody may meet it before it has them again.
+    # It loses its topics when it ends, and no client may connect before they are created again.
     return tansu.program(create_topics, holds=frozenset(SERVICES)), settings
 
 

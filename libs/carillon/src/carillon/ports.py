@@ -27,7 +27,7 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 def free_port(preferred: int | None = None) -> int:
     """The preferred port where it is free, otherwise one of those we use.
 
-    Never the same one twice in this process, although nobody listens on it yet.
+    Never the same one twice in this process, although it has no listener yet.
     """
     if preferred is not None and preferred not in _handed_out and is_free(preferred):
         _handed_out.add(preferred)

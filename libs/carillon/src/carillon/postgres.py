@@ -187,7 +187,7 @@ def _initdb(data: Path, password: Path, identity: Identity | None, *, sync: bool
 
 
 def _end(server: psutil.Process) -> None:
-    """Stop a server nobody watches any more: politely, then by having it recover at its next start."""
+    """Stop a server without a supervisor: orderly, else by force with recovery at its next start."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         server.send_signal(number)
         with contextlib.suppress(psutil.TimeoutExpired):

@@ -74,7 +74,7 @@ def describe(message: Document) -> tuple[str, str] | None:
 
 
 def notable(incident: Incident) -> str | None:
-    """An incident in a line; None where nobody needs to know."""
+    """An incident in a line; None where it need not be shown."""
     if incident.change is Change.READY:
         return None
     if incident.change is Change.RESTARTED:

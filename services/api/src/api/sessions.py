@@ -64,7 +64,7 @@ def cookie_name(request: Request, plain: str) -> str:
 def set_cookie(request: Request, response: Response, name: str, value: str, *, seconds: int) -> None:
     """Keep a value in the browser, out of reach of scripts and of forms on other sites.
 
-    `Lax`, not `Strict`: a link in a chat must open the page it names for somebody who is signed in.
+    `Lax`, not `Strict`: a link in a chat must open its page for a signed-in user.
     """
     response.set_cookie(
         cookie_name(request, name),

@@ -24,7 +24,7 @@ class RunLog:
     """What a run did, kept with the run and written to the service's log at the same time."""
 
     def __init__(self, logger: structlog.stdlib.BoundLogger, *, secrets: Sequence[str] = ()) -> None:
-        """`secrets` are what the run was given and nobody may read here."""
+        """`secrets` are those the run was given; they are redacted here."""
         self._logger = logger
         self._secrets = secrets
         self.entries: list[dict[str, Any]] = []
@@ -57,7 +57,7 @@ class Account:
     """A connection a run may use. What its `credential` answers is in clear and must stay in this process.
 
     `kind` is a `common.models.ConnectionKind`. `token_version` says which token the credential began with, so
-    that whoever finds it dead does not condemn its successor.
+    that an error about it does not condemn its successor.
     """
 
     connection_id: UUID

@@ -21,7 +21,7 @@ BATCH = 500
 
 # Of each automation as many as its policy allows beside those that go on, and one backfill at a time; of each
 # team as many as its limit leaves, the higher lanes first; the teams take turns. Only the leader does this,
-# so nobody else counts the same room; a run cancelled meanwhile is not 'waiting' any more.
+# so no other transaction counts the same room; a run cancelled meanwhile is not 'waiting' any more.
 _ADMIT = f"""
 WITH waiting AS (
     SELECT r.id, r.tenant_id, r.automation_id, r.trigger = 'backfill' AS backfill,

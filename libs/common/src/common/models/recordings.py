@@ -85,8 +85,9 @@ class Recording(SQLModel, table=True):
 
     `external_id` is the platform's for this occurrence. `files` are the platform's files, without a token.
     `processing` is what the template and its job decided when it was taken; `artifacts` is what has been
-    stored so far, so that a step that is done again finds its own work. While somebody works on it, `worker`,
-    `attempt` and `lease_expires_at` say who and until when, and every write is conditional on the first two.
+    stored so far, so that a step that is done again finds its own work. While it is being processed,
+    `worker`, `attempt` and `lease_expires_at` say by whom and until when, and every write is conditional on
+    the first two.
     `uncounted` of the attempts do not count as failures of the present step. `available_at` is when the
     next step may be taken; NULL when there is none to take.
     """

@@ -56,7 +56,7 @@ class GroupWriter(Generic[T]):
         """
         recorded: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self._has_ended:
-            # Nobody will ever write it; waiting would keep the process from ending.
+            # It will never be written, and waiting for it would keep the process from ending.
             recorded.cancel()
             return await recorded
         self._waiting.add(recorded)
@@ -65,9 +65,10 @@ class GroupWriter(Generic[T]):
         return await recorded
 
     async def run(self) -> None:
-        """Write groups until cancelled. The first of a group waits for nobody; the rest came meanwhile.
+        """Write groups until cancelled. The first entry is written at once; entries that arrive meanwhile
+        form the next group.
 
-        Whoever still waits at the end, and whoever comes later, is cancelled.
+        Callers that still wait at the end, and later callers, are cancelled.
         """
         try:
             while True:

@@ -1,4 +1,4 @@
-"""Advertising as every platform has it: the same names for the same metrics, whoever reports them."""
+"""Advertising metrics under the same names for every platform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer says, whoever gave it: the object it carries, or the refusal it is."""
+"""Parsing a platform's response: the object it carries, or the refusal it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from common.errors import Consequence
 
 UNREADABLE = "unreadable"
-"""Code of an answer that is not what the platform speaks: cut short, or somebody else's page."""
+"""Code of a response in another format than the platform's: truncated, or a proxy's page."""
 
 _SPACE = re.compile(r"\s+")
 _DOWN = b"Service Unavailable"
@@ -52,7 +52,7 @@ def object_in(body: bytes) -> Mapping[str, Any] | None:
 
 
 def unreadable(status: int, body: bytes = b"") -> Refusal:
-    """The refusal an answer is that nobody can read: INVALID unless its status says more.
+    """The refusal for an unreadable response: INVALID unless its status says more.
 
     But a success without a body, that was cut short, or that is a proxy's "Service Unavailable", is worth
     another try.
@@ -61,7 +61,7 @@ def unreadable(status: int, body: bytes = b"") -> Refusal:
     if consequence not in (Consequence.TRANSIENT, Consequence.RATE):
         start = body[:_LOOKED_AT].lstrip()
         is_cut_short = not start or start[:1] in b"{[" or _DOWN in start
-        # Whoever answered was not the platform, so that the status says nothing about the account.
+        # The response is not the platform's, so its status says nothing about the account.
         is_worth_a_try = status < HTTPStatus.MULTIPLE_CHOICES and is_cut_short
         consequence = Consequence.TRANSIENT if is_worth_a_try else Consequence.INVALID
     return Refusal(consequence, UNREADABLE, f"HTTP {status} with a body that is not what was asked for")

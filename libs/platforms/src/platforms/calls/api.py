@@ -191,7 +191,7 @@ class Api(ABC, Generic[A]):
         )
 
     async def _hold(self, call: Call, fault: Fault, wait: float) -> None:
-        """Let those wait whom the limit concerns, and nobody else."""
+        """Delay only the calls that the limit applies to."""
         buckets = self._buckets(call)
         bucket = buckets[0] if fault.app_wide else buckets[-1]
         if wait > SHORT_WAIT:

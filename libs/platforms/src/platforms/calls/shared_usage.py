@@ -107,7 +107,7 @@ class SharedUsageStore:
         """Send what is new here, and fetch what is new elsewhere."""
         await self._push()
         asked = self._clock()
-        # What was seen while nobody called can no longer be of interest when it is as old as a wait can be.
+        # An observation older than the longest wait is no longer relevant.
         since = MAX_WAIT if self._fetched_at is None else min(asked - self._fetched_at + OVERLAP, MAX_WAIT)
         rows = await self._pool.fetch(_PULL, since)
         now = self._clock()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page with its own token; without one nobody gave Carillon the right to its insights."""
+    """A page with its own token; without one Carillon has no permission for its insights."""
 
     id: str
     name: str

@@ -16,13 +16,13 @@ import httpx
 from common.models import ConnectionKind
 
 ANSWER_LOST = "answer_lost"
-"""Code of an error after which the platform may have done what it was asked, and nobody learnt of it."""
+"""Code of an error after which the platform may have fulfilled the request although its response was lost."""
 NOT_CONFIGURED = "not_configured"
 """Code of an error for want of the app's credentials in this process's settings."""
 NO_TOKEN = "no_token"  # noqa: S105 - a code, not a secret
 """Code of an error for want of the token, or of the refresh token, that would be needed."""
 MAX_ACCOUNTS = 1_000
-"""Accounts kept of one connection; whoever reaches more reads the rest from the platform."""
+"""Accounts stored for one connection; the rest are read from the platform when needed."""
 
 Need = tuple[str, ...]
 """Scopes of which any one will do, the usual name first."""

@@ -27,7 +27,7 @@ _NOT_SENT: Final = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-"""Failures before the first byte of the request left; after any other one nobody knows what was done."""
+"""Failures before the first byte of the request was sent; after any other one the outcome is unknown."""
 
 Json = Mapping[str, Any]
 Read = Callable[[int, bytes], Json | Refusal]

@@ -19,7 +19,7 @@ def challenge_of(verifier: str) -> str:
 
 
 def new_state() -> str:
-    """A `state` nobody can guess: 256 random bits. Only its hash is ever stored."""
+    """An unguessable `state`: 256 random bits. Only its hash is ever stored."""
     return secrets.token_urlsafe(32)
 
 

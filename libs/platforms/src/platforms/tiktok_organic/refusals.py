@@ -78,6 +78,6 @@ def _refusal(status: int, error: object) -> Refusal:
 
 
 def _unknown(status: int) -> Consequence:
-    """An error of the token endpoint nobody has described: about the request, unless its status says more."""
+    """An undocumented error of the token endpoint: about the request, unless its status says more."""
     consequence = by_status(status)
     return consequence if consequence in (Consequence.TRANSIENT, Consequence.RATE) else _INVALID

@@ -133,7 +133,7 @@ class ZoomUser(_Zoom):
         return self._tokens(await self._token_call(form), now)
 
     async def discover(self, stored: Stored, *, now: datetime) -> Discovered:
-        """The person: an app with one person's consent may ask about nobody else."""
+        """The person: an app with one person's consent may not read others."""
         if not stored.access_token:
             raise self._endpoint.needs_token("access token")
         me = await self._get("users/me", stored.access_token, {})
@@ -185,7 +185,7 @@ class ZoomServer(_Zoom):
         return ()
 
     def authorize_url(self, *, state: str, redirect_uri: str, challenge: str | None) -> str:
-        """Refused: nobody is asked."""
+        """Refused: server-to-server apps have no consent page."""
         raise self._endpoint.error("a server-to-server app has no dialog", Consequence.INVALID)
 
     async def exchange(
@@ -195,7 +195,7 @@ class ZoomServer(_Zoom):
         raise self._endpoint.error("a server-to-server app has no codes", Consequence.INVALID)
 
     async def renew(self, stored: Stored, *, now: datetime) -> TokenSet:
-        """A token of its own for whoever asks."""
+        """A new token for each request."""
         account_id, client_id, client_secret = self._credentials(stored)
         form = {"grant_type": "account_credentials", "account_id": account_id}
         return self._tokens(await self._post("token", (client_id, client_secret), form), now)

@@ -67,7 +67,7 @@ def _is_daily(text: str) -> bool:
 
 
 def _until_midnight(now: datetime) -> float:
-    """Seconds until the day's calls are counted anew, at 00:00 UTC."""
+    """Seconds until the day's call count resets, at 00:00 UTC."""
     tomorrow = datetime.combine(now.astimezone(UTC).date() + _DAY, time(), UTC)
     return (tomorrow - now).total_seconds()
 

@@ -24,7 +24,8 @@ async def resume_waiting(
 ) -> int:
     """Resume what waits for this connection, and answer how many automations that were.
 
-    What passed meanwhile is made up for as each automation's own policy has it: nobody chose this pause. One
+    What passed meanwhile is made up for by each automation's own policy, because this pause was not chosen.
+    One
     that cannot be resumed, because its plan is full or its schedule has ended, stays paused and says so.
     """
     query = (
@@ -34,7 +35,7 @@ async def resume_waiting(
             col(Automation.tenant_id) == principal.tenant_id,
             col(Automation.status) == AutomationStatus.PAUSED,
         )
-        # All at once and by id, as whoever pauses them locks them.
+        # All at once and by id, the order in which pausing locks them.
         .order_by(col(Automation.id))
         .with_for_update(key_share=True)
     )

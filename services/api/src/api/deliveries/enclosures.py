@@ -1,6 +1,6 @@
 """What clients may see of the pictures and files that come with messages: their names and sizes.
 
-Contents stay in the database: they can be megabytes, and whoever may read a run need not get its files.
+Contents stay in the database: they can be megabytes, and reading a run need not load its files.
 Only the chart of a message is shown, by the console.
 """
 

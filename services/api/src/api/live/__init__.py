@@ -1,1 +1,1 @@
-"""What is happening now: events from Kafka, to whoever watches."""
+"""The live feed: events from Kafka to connected consoles."""

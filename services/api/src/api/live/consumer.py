@@ -1,7 +1,7 @@
 """Reading the run and delivery topics for the live feed.
 
 Every instance of the API reads everything, in a consumer group of its own, from the end, and commits
-nothing: what nobody watched is in the database. Kafka may be absent at any time; the feed then pauses.
+nothing: unwatched events are in the database. Kafka may be absent at any time; the feed then pauses.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class LiveFeed:
             self._forget(tenant_id, subscription)
 
     def watched(self) -> frozenset[UUID]:
-        """The tenants somebody watches."""
+        """The tenants with a connected console."""
         return frozenset(self._readers)
 
     def publish(self, events: Sequence[LiveEvent]) -> None:

@@ -1,4 +1,4 @@
-"""Keeping a team within its quota, whoever asks at the same time."""
+"""Keeping a team within its quota, also under concurrent requests."""
 
 from __future__ import annotations
 

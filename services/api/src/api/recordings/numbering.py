@@ -12,7 +12,7 @@ from common.models import RecordingSource, RecordingTemplate, Tenant
 
 
 async def take_turns(session: AsyncSession, tenant_id: UUID) -> None:
-    """Wait until nobody else of the team adds or renames what is numbered; it lasts for the transaction."""
+    """Serialise adding and renaming numbered things within the team, for the transaction."""
     await session.execute(
         select(col(Tenant.id)).where(col(Tenant.id) == tenant_id).with_for_update(key_share=True)
     )

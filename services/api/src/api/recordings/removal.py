@@ -1,4 +1,4 @@
-"""Deleting recordings with what Carillon keeps of them: without their rows nobody would find their files."""
+"""Deleting recordings with what Carillon keeps of them: without their rows their files could not be found."""
 
 from __future__ import annotations
 

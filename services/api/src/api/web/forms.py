@@ -98,7 +98,7 @@ def refuse_other_sites(request: Request) -> None:
 
 
 async def _of_session(viewer: SignedIn, form: Annotated[Form, Depends(_read)]) -> Form:
-    """FastAPI dependency: the form of somebody signed in; raises Forbidden without the session's token."""
+    """FastAPI dependency: the form of a signed-in user; raises Forbidden without the session's token."""
     if not viewer.sent(form.text(TOKEN)):
         raise Forbidden("This page was opened in an earlier session. Go back, reload it, and try again.")
     return form
@@ -107,7 +107,7 @@ async def _of_session(viewer: SignedIn, form: Annotated[Form, Depends(_read)]) -
 OpenForm = Annotated[Form, Depends(_read)]
 """A form anybody may send: the one for signing in."""
 SentForm = Annotated[Form, Depends(_of_session)]
-"""A form of somebody signed in."""
+"""A form of a signed-in user."""
 
 
 class Faults:

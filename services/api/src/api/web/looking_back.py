@@ -18,7 +18,7 @@ _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def reading(text: str, zone: str, now: datetime) -> datetime:
-    """What somebody entered as `2026-11-21T09:00`, on the clock of a zone; the present for anything else."""
+    """The instant of input such as `2026-11-21T09:00` in a zone; the present for anything else."""
     try:
         entered = datetime.fromisoformat(text)
         local = entered if entered.tzinfo is not None else entered.replace(tzinfo=ZoneInfo(zone))

@@ -181,7 +181,7 @@ def _subjects(
 
 
 def _is_judged(rule: Rule, days: Days, rows: _Rows) -> bool:
-    """A campaign that somebody has switched off breaks no promise: what must be reached is expected of those
+    """A campaign that was switched off breaches no rule: what must be reached is expected of those
     that deliver, and silence is told of those that delivered just before."""
     if rule.level is Level.ACCOUNT:
         return True

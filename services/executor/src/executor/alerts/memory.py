@@ -2,7 +2,7 @@
 
 A breach is told once, told again after a while as long as it lasts, and its end is told. What cannot be
 judged this time is left as it was: a platform's silence is neither a breach nor its end. What is looked at
-day by day begins anew with each day: that a new day has spent little yet is no recovery.
+day by day restarts with each day: that a new day has spent little yet is no recovery.
 """
 
 from __future__ import annotations

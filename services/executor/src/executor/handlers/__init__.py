@@ -21,11 +21,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 def load_handlers(settings: ExecutorSettings) -> dict[str, Handler[Any]]:
     """Every installed handler by its name.
 
-    A handler that cannot be loaded is logged and left out: somebody else's package must not stop the
-    executor.
+    A handler that cannot be loaded is logged and left out: a user's package must not stop the executor.
 
     Raises:
-        ConfigurationError: two packages declare the same name, so that nobody can say whose code would run.
+        ConfigurationError: two packages declare the same name, so that it is undefined whose code would run.
     """
     handlers: dict[str, Handler[Any]] = {}
     for name, entry in sorted(_by_name(entry_points(group=GROUP)).items()):

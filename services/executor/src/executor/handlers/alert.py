@@ -171,7 +171,7 @@ class _Keeps:
     def __init__(self, rules: Sequence[Rule], listing: Listing, refused: Sequence[Refusal]) -> None:
         self._rules = {UNREADABLE, *(rule.key for rule in rules)}
         self._accounts = {(refusal.platform, refusal.account_id) for refusal in refused}
-        # Which accounts a connection has that cannot be listed, nobody knows.
+        # The accounts of a connection that cannot be listed are unknown.
         self._platforms = {refusal.platform for refusal in listing.refusals if refusal.account_id is None}
 
     def __call__(self, key: str) -> bool:

@@ -199,7 +199,8 @@ def failed(
 
 
 def retry_after(run: ClaimedRun, error: Exception, *, now: datetime, random: float) -> timedelta | None:
-    """How long until the next attempt; None when there is none. Somebody waits for a dry run: one try.
+    """How long until the next attempt; None when there is none. A dry run has one attempt, because a user
+    waits for it.
 
     A platform's limit delays the run without using up an attempt, up to its last chance.
     """

@@ -147,7 +147,7 @@ class ClaimedRun:
         return self.attempt - self.uncounted
 
     def blamed_version(self, connection_id: UUID) -> int | None:
-        """The version of the token that an error with this connection is about; None when nobody knows."""
+        """The version of the token that an error with this connection is about; None when it is unknown."""
         credential = self.credentials.get(connection_id)
         return None if credential is None else credential.blamed
 

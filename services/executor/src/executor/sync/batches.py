@@ -15,7 +15,7 @@ from common.database.pool import ConnectionPool
 from common.errors import CarillonError
 from executor.sync.chunks import Chunk
 
-# The row is locked until the commit, so that nobody takes the run over in between.
+# The row is locked until the commit, so that the run cannot be claimed in between.
 _HELD = """
 SELECT 1 FROM automation_run
  WHERE id = $1 AND tenant_id = $2 AND attempt = $3 AND status = 'running' FOR SHARE
@@ -52,14 +52,14 @@ UPDATE sync_chunk c SET accepted_at = clock_timestamp(), body = NULL
 
 
 class Superseded(CarillonError):
-    """Another attempt has this run by now; nobody will record what this one makes of it."""
+    """Another attempt has this run by now; this one's result will not be recorded."""
 
     permanent = False
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was prepared. `left` are the numbers of the chunks nobody has accepted yet, from 1 to `chunks`."""
+    """What was prepared. `left` are the numbers of the chunks not accepted yet, from 1 to `chunks`."""
 
     facts: Mapping[str, Any]
     prepared_at: datetime

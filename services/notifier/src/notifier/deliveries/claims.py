@@ -79,7 +79,7 @@ class ClaimedDelivery:
 
     @property
     def secrets(self) -> list[str]:
-        """What the receiver may repeat and nobody may read."""
+        """The secrets a receiver may echo, for redaction."""
         return self.parcel.target.secrets
 
     @property

@@ -24,7 +24,7 @@ def before_sending(
         return _without_trying(delivery, delivery.unsendable)
     if delivery.attempt - delivery.uncounted > schedule.max_attempts:
         return _without_trying(delivery, "every attempt ended without an outcome")
-    # A test message is wanted now, by somebody who waits for it.
+    # A test message is sent at once, because a user waits for it.
     if delivery.quiet_hours is None or delivery.is_test:
         return None
     until = delivery.quiet_hours.until(now)

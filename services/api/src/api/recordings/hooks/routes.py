@@ -118,7 +118,7 @@ def zoom_events_router() -> APIRouter:
 async def _authentic(wired: Collaborators, connection_id: str, sent: _Sent) -> Receiver | None:
     """The connection an event is for, if the event was signed with its secret.
 
-    One that is not there is verified like any other, so that nobody learns which there are.
+    An unknown one is verified like any other, so that their existence is not revealed.
     """
     try:
         wanted = UUID(connection_id)

@@ -141,7 +141,7 @@ def _own_names(row: asyncpg.Record) -> frozenset[str] | None:
 async def take(
     session: AsyncSession, keys: KeyRing, receiver: Receiver, event: ZoomEvent, *, now: datetime
 ) -> None:
-    """Do what an event asks for; nothing when it is about nobody whose recordings are taken.
+    """Handle an event; does nothing when its user is no recording source.
 
     Raises UnreadableRecording.
     """
@@ -159,7 +159,7 @@ async def _take_in(db: DbSession, keys: KeyRing, receiver: Receiver, event: Zoom
     told = read_meeting(event.meeting)
     sources = await _sources(db, receiver, event)
     if not sources:
-        log.info("zoom event about nobody", zoom_event=event.event, connection_id=str(receiver.id))
+        log.info("zoom event without a source", zoom_event=event.event, connection_id=str(receiver.id))
         return
     if event.event == zoom_events.RECOVERED:
         await db.execute(_BACK, [source.id for source in sources], told.external_id, GONE)

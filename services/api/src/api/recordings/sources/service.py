@@ -40,7 +40,7 @@ async def create(
     """Store a source under the next number. Raises Unprocessable, or Conflict when there is one like it."""
     connection = await _zoom_connection(session, principal.tenant_id, wanted.connection_id)
     _check_person(connection, wanted.external_user)
-    # Before the look for a twin: whoever else of the team might add the same person waits.
+    # Lock before looking for a duplicate, so that concurrent requests of the team wait.
     number = await next_number(session, principal.tenant_id, RecordingSource)
     await _refuse_twin(session, wanted.connection_id, wanted.external_user)
     source = RecordingSource(

@@ -144,7 +144,7 @@ async def change_automation(
     form: SentForm,
     now: Now,
 ) -> Response:
-    """Change one as the form says, unless somebody else did meanwhile."""
+    """Update one from the form, unless it was changed meanwhile."""
     row = await owned(session, Automation, viewer.tenant_id, automation_id)
     faults = Faults()
     document, fields = await _document(session, form, faults, AutomationPolicy.read(row.policy))

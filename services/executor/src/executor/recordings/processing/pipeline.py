@@ -74,7 +74,7 @@ def needed(
 ) -> list[Needed]:
     """What to download: what the settings ask for, and what the transcript is made of.
 
-    That is the platform's own transcript, or, where there is none and somebody could listen, the sound.
+    That is the platform's own transcript, or, where there is none and transcription is configured, the audio.
     """
     wanted = chosen(files, settings.file_types)
     result = [Needed(file, is_wanted=True) for file in wanted]

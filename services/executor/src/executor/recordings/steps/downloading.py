@@ -24,7 +24,7 @@ class AccountCredential(Credential, Protocol):
 
     @property
     def blamed(self) -> int | None:
-        """The version of the token an error is about; None when nobody knows."""
+        """The version of the token an error is about; None when it is unknown."""
         ...
 
 
@@ -33,7 +33,7 @@ Credentials = Callable[[SourceAccount], AccountCredential]
 
 
 class Downloading:
-    """Brings every file that is needed into the store. `can_transcribe`: somebody could listen to it."""
+    """Brings every file that is needed into the store. `can_transcribe`: transcription is configured."""
 
     def __init__(
         self,

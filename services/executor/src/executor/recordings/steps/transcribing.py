@@ -1,6 +1,6 @@
 """The second step: what was said, from the platform's own transcript or by listening.
 
-No transcript is not a failure: where nobody asks for one, or nothing and nobody could give it, the recording
+A missing transcript is no failure: where none is wanted, or none can be made, the recording
 goes on with a note that says so.
 """
 

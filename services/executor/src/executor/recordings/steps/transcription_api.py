@@ -1,4 +1,4 @@
-"""Speech to text behind the interface of OpenAI's `POST /v1/audio/transcriptions`, whoever runs it."""
+"""Speech to text by any server with the interface of OpenAI's `POST /v1/audio/transcriptions`."""
 
 from __future__ import annotations
 

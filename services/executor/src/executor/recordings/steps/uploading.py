@@ -37,7 +37,7 @@ class Uploading:
         key = key_of(settings)
         places = target.places(work.recording, files)
         upload = _planned(work.artifacts.uploads.get(key), settings.type, files, dict(places), now)
-        # Before the first byte leaves: what a crash leaves behind must be known to whoever cleans up.
+        # Recorded before the first byte is sent, because clean-up must find what a crash leaves behind.
         await work.save(work.artifacts.with_upload(key, upload))
         parcel = Parcel(work.recording, work.artifacts, files, places, upload.begun_at)
         if not upload.announced:
@@ -54,7 +54,7 @@ class Uploading:
 
 
 def _is_complete(artifacts: Artifacts, key: str, files: list[OutgoingFile]) -> bool:
-    """Whether the target has all of these files: a recording that is started anew may have others."""
+    """Whether the target has all of these files: a restarted recording may have others."""
     upload = artifacts.uploads.get(key)
     if upload is None or upload.completed_at is None:
         return False
@@ -73,7 +73,7 @@ def _planned(
         else Sent(place=places[file.name], bytes=file.bytes)
         for file in files
     }
-    # What went elsewhere before is still there, and is to be found by whoever cleans up: under its name, or
+    # What went elsewhere before is still there, and must be found by clean-up: under its name, or
     # under its place where the name stands for another one now, as after a meeting was renamed.
     kept = {
         name if name not in planned else sent.place: sent

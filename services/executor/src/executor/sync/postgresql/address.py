@@ -83,7 +83,7 @@ def parse_dsn(dsn: str, *, connection_id: str | None = None) -> DatabaseAddress:
     if parameters.pop("sslrootcert", "system") != "system":
         raise invalid("sslrootcert can only be system: files of this machine are not read")
     if parameters.pop("channel_binding", "prefer") == "require":
-        # Meant against somebody in the middle: what our driver's authentication cannot prove, the certificate
+        # Against a man in the middle: what our driver's authentication cannot prove, the certificate
         # can.
         tls = Tls.VERIFY_FULL
     options = parameters.pop("options", None)

@@ -79,7 +79,7 @@ async def _connect_to(host: str, address: DatabaseAddress) -> UserConnection:
     try:
         return await _open(host, address, context)
     except ConnectionError as error:
-        # The server answered that it has no TLS; whoever prefers it takes what there is.
+        # The server has no TLS: `prefer` connects without it.
         if address.tls is not Tls.PREFER or type(error) is not ConnectionError:
             raise
     return await _open(host, address, False)

@@ -47,7 +47,7 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of ours in somebody's database, for these metrics."""
+    """A table of ours in a user's database, for these metrics."""
 
     schema: str
     name: str
