@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from common.database.address import unsupported
 from common.errors import ConfigurationError
 
 _HOST = re.compile(r"(?:\[[^\[\]]+\]|[^:\[\]]*)(?::[0-9]{1,5})?")
@@ -50,7 +51,10 @@ class ServiceSettings(TelemetrySettings):
 
     host: str = Field("127.0.0.1", description="Address the service's HTTP port listens on")
     port: int = Field(8000, ge=1, le=65535, description="Port for the API, `/healthz`, `/readyz`, `/metrics`")
-    database_url: SecretStr = Field(description="`postgresql://user:password@host:port/database`")
+    database_url: SecretStr = Field(
+        description="`postgresql://user:password@host:port/database`, with libpq's parameters for TLS, such "
+        "as `?sslmode=verify-full&sslrootcert=…`"
+    )
     database_pool_size: int = Field(10, ge=2, le=100, description="Connections each process may open")
     drain_timeout: float = Field(8.0, gt=0, description="Seconds a stopping service gives work in progress")
     event_loop_stall_limit: float = Field(
@@ -68,6 +72,8 @@ class ServiceSettings(TelemetrySettings):
             raise ValueError("must start with postgresql://")
         if not _names_hosts(url):
             raise ValueError("has no host and port that can be read: is its password percent-encoded?")
+        if reason := unsupported(url):
+            raise ValueError(reason)
         return value
 
 

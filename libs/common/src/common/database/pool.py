@@ -6,7 +6,6 @@ import asyncio
 import json
 from datetime import datetime
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -14,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import Pool
 
+from common.database.address import connect_arguments
 from common.database.session import SERVER_SETTINGS, Session
 
 DbSession: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -64,7 +64,7 @@ async def create_pool(
     `command_timeout` how long a command may take; a server that is silent then is given up a second later.
     """
     return await asyncpg.create_pool(
-        database_url,
+        **connect_arguments(database_url),
         # None are kept open for their own sake: asyncpg would log each failure to do so, with its traceback.
         min_size=0,
         max_size=size,
@@ -86,7 +86,7 @@ async def connect(
 ) -> asyncpg.Connection[asyncpg.Record]:
     """One connection outside any pool, for LISTEN and for tools."""
     db = await asyncpg.connect(
-        database_url,
+        **connect_arguments(database_url),
         timeout=CONNECT_TIMEOUT,
         command_timeout=command_timeout,
         connection_class=Session,
@@ -109,19 +109,23 @@ def create_engine(
     command_timeout: float | None = COMMAND_TIMEOUT,
 ) -> AsyncEngine:
     """A SQLAlchemy engine over asyncpg for the same database; `command_timeout` is in seconds."""
-    parts = urlsplit(database_url)
-    url = urlunsplit(parts._replace(scheme="postgresql+asyncpg"))
+
+    async def connected() -> asyncpg.Connection[asyncpg.Record]:
+        # Not by SQLAlchemy's own reading of the address, which knows none of libpq's parameters.
+        return await asyncpg.connect(
+            **connect_arguments(database_url),
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=command_timeout,
+            connection_class=Session,
+            server_settings={**SERVER_SETTINGS, "application_name": application_name, "timezone": "UTC"},
+        )
+
     options: dict[str, Any] = (
         {"poolclass": poolclass} if poolclass else {"pool_size": size, "max_overflow": 0}
     )
     return create_async_engine(
-        url,
-        connect_args={
-            "connection_class": Session,
-            "server_settings": {**SERVER_SETTINGS, "application_name": application_name, "timezone": "UTC"},
-            "timeout": CONNECT_TIMEOUT,
-            "command_timeout": command_timeout,
-        },
+        "postgresql+asyncpg://",
+        async_creator=connected,
         pool_pre_ping=poolclass is None,
         **options,
     )
