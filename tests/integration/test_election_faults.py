@@ -65,7 +65,7 @@ async def test_a_term_ends_while_a_duty_is_in_a_transaction_whose_connection_is_
         await eventually(lambda: broker.sent, what="the relay is within its transaction")
         proxy.refuse()
         await eventually(lambda: scheduler.term is None, within=LEASE + 1)
-        assert REGISTRY.get_sample_value("carillon_leader_term") == 0
+        await eventually(lambda: REGISTRY.get_sample_value("carillon_leader_term") == 0, within=1)
         proxy.mend()
         term = await eventually(lambda: scheduler.term, within=BACK_WITHIN)
         assert term is not None

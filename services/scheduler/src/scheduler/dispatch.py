@@ -180,7 +180,7 @@ class Dispatcher:
         return len(rows) == self._batch_size
 
     async def dispatch_batch(self, term: Term) -> bool:
-        """Dispatch up to one batch; True when there may be more. Raises StaleTerm when the reign is over."""
+        """Dispatch up to one batch; True when there may be more. Raises StaleTerm when the term is over."""
         async with self._pool.acquire() as db, db.transaction():
             rows = await db.fetch(_DUE, self._batch_size, HORIZON)
             if not rows:

@@ -105,12 +105,12 @@ class Duties:
         return {
             "wake-ups": self._wakeups.listen(),
             "dispatch": self._dispatch_by_current_rules(term),
-            "relay": _duty("relay", self._publish),
-            "rescue": _duty("rescue", lambda: self._rescue_lost(term)),
-            "admission": _duty("admission", lambda: self._admit(term)),
-            "cleanup": _duty("cleanup", lambda: self._clean_up(term)),
-            "token refresh": _duty("token refresh", lambda: self._remind(term)),
-            "observe": _duty("observe", self._observe),
+            "relay": self._duty("relay", self._publish),
+            "rescue": self._duty("rescue", lambda: self._rescue_lost(term)),
+            "admission": self._duty("admission", lambda: self._admit(term)),
+            "cleanup": self._duty("cleanup", lambda: self._clean_up(term)),
+            "token refresh": self._duty("token refresh", lambda: self._remind(term)),
+            "observe": self._duty("observe", self._observe),
         }
 
     def stalled(self) -> str | None:
@@ -133,7 +133,7 @@ class Duties:
             on_fault=lambda fault: _delayed("zone rules", fault),
         )
         self._dispatching.beat()
-        await _duty("dispatch", lambda: self._dispatch(term))
+        await self._duty("dispatch", lambda: self._dispatch(term))
 
     async def _dispatch(self, term: Term) -> None:
         wake = self._wakeups.schedule_changed
@@ -147,6 +147,21 @@ class Duties:
         self._dispatching.beat(delay)
         await _wait(wake, delay)
         self._dispatching.beat()
+
+    async def _duty(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        async def attempt() -> None:
+            try:
+                await work()
+            except TRANSIENT_DATABASE_ERRORS:
+                # Sessions that are idle may be as dead as this one: the next try gets a new one.
+                await self.forget_sessions()
+                raise
+
+        await repeat(attempt, faults=FAULTS, on_fault=lambda fault: _delayed(name, fault))
+
+    async def forget_sessions(self) -> None:
+        """Use no session again that is open now: the network may have forgotten them."""
+        await self._pool.expire_connections()
 
     async def _publish(self) -> None:
         self._wakeups.outbox_written.clear()
@@ -182,10 +197,6 @@ class Duties:
             telemetry.QUEUE_DEPTH.labels(lane.value).set(depth)
         telemetry.OUTBOX_AGE.set(max(0.0, await self._pool.fetchval(_OUTBOX_AGE) or 0.0))
         await asyncio.sleep(OBSERVE_INTERVAL)
-
-
-async def _duty(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    await repeat(work, faults=FAULTS, on_fault=lambda fault: _delayed(name, fault))
 
 
 def _delayed(duty: str, fault: BaseException) -> None:

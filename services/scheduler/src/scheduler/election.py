@@ -118,6 +118,7 @@ class Elector:
             if resigns:
                 await self._resign(term)
         await self._lease.forget_sessions()
+        await self._duties.forget_sessions()
         if stalled:
             self._turned_at = time.monotonic()
             await asyncio.sleep(STEP_ASIDE)

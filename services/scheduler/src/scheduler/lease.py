@@ -61,12 +61,12 @@ ROLE = "scheduler"
 
 
 class StaleTerm(CarillonError):
-    """Another leader reigns; whatever this one was about to write is rolled back."""
+    """Another leader's term has begun; whatever this one was about to write is rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A reign. `trusted_until` is on this process's monotonic clock."""
+    """The time one process leads, by its number. `trusted_until` is on this process's monotonic clock."""
 
     number: int
     trusted_until: float
@@ -89,13 +89,13 @@ class Lease:
         return None if number is None else Term(number, asked + self.seconds)
 
     async def renew(self, term: Term) -> Term | None:
-        """Extend the reign; None when it is over."""
+        """Extend the lease; None when the term is over."""
         asked = time.monotonic()
         number = await self._pool.fetchval(_RENEW, ROLE, self.holder, term.number, self.seconds)
         return None if number is None else Term(number, asked + self.seconds)
 
     async def resign(self, term: Term) -> None:
-        """End the reign now, so that a successor need not wait for the lease to expire."""
+        """End the term now, so that a successor need not wait for the lease to expire."""
         await self._pool.execute(_RESIGN, ROLE, self.holder, term.number)
 
     async def forget_sessions(self) -> None:

@@ -6,7 +6,7 @@ from common.settings import FileStoreSettings, KafkaSettings, ServiceSettings
 
 
 class SchedulerSettings(ServiceSettings, KafkaSettings, FileStoreSettings):
-    """How the leader reigns and how much it does at a time."""
+    """How a leader is elected, and how much it does at a time."""
 
     automation_check_interval: int = Field(
         60,
