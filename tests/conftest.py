@@ -134,14 +134,31 @@ def kafka(broker: Broker) -> KafkaSettings:
 
 
 @pytest.fixture(scope="session")
-def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The imitation of the vendors, shared by the session: give your tokens and hooks names of your own."""
-    service = Service("sandbox", "sandbox", {}, tmp_path_factory.mktemp("sandbox"))
-    asyncio.run(service.start())
-    try:
-        yield service
-    finally:
+def start_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
+    """Starts the sandbox under a name and with settings of its own; each is ended with the session."""
+    started: dict[str, Service] = {}
+
+    def start(name: str, **environment: str) -> Service:
+        if name not in started:
+            service = started[name] = Service("sandbox", name, environment, tmp_path_factory.mktemp(name))
+            asyncio.run(service.start())
+        return started[name]
+
+    yield start
+    for service in started.values():
         service.kill()
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(start_sandbox: Callable[..., Service]) -> Service:
+    """The sandbox that all tests share: give your tokens and hooks names of your own."""
+    return start_sandbox("sandbox")
+
+
+@pytest.fixture(scope="session")
+def zoom_server(start_sandbox: Callable[..., Service]) -> Service:
+    """A sandbox for tests that reset it and say who records what."""
+    return start_sandbox("sandbox-zoom")
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -12,15 +11,6 @@ from common.http import create_client
 from tests.factories import World
 from tests.support.stack import Service
 from tests.support.zoom_sandbox import SandboxZoom
-
-
-@pytest.fixture(scope="session")
-def zoom_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A sandbox of these tests' own: they say who records what."""
-    service = Service("sandbox", "sandbox-chaos", {}, tmp_path_factory.mktemp("zoom"))
-    asyncio.run(service.start())
-    yield service
-    service.kill()
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -52,14 +51,9 @@ TYPES: Mapping[ConnectionKind, set[str]] = {
 
 
 @pytest.fixture(scope="module")
-def own_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def own_sandbox(start_sandbox: Callable[..., Service]) -> Service:
     """A sandbox that knows its apps' secrets, whose clock may be moved."""
-    service = Service("sandbox", "sandbox-grants", SANDBOX_APPS, tmp_path_factory.mktemp("grants"))
-    asyncio.run(service.start())
-    try:
-        yield service
-    finally:
-        service.kill()
+    return start_sandbox("sandbox-grants", **SANDBOX_APPS)
 
 
 def settings_for(service: Service, app: Mapping[str, str] = SANDBOX_APPS) -> VendorSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -59,28 +59,28 @@ def client(graph: Graph) -> FacebookClient:
 
 
 @pytest.fixture(scope="module")
-def heavy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def heavy(start_sandbox: Callable[..., Service]) -> Service:
     """A Facebook that finds every synchronous query of more than three rows too big."""
-    yield from _service("heavy", {"FACEBOOK_SYNC_ROWS": "3"}, tmp_path_factory)
+    return start_sandbox("facebook-heavy", **{"FACEBOOK_SYNC_ROWS": "3"})
 
 
 @pytest.fixture(scope="module")
-def asynchronous(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def asynchronous(start_sandbox: Callable[..., Service]) -> Service:
     """A Facebook that answers insights by reports only."""
-    yield from _service("asynchronous", {"FACEBOOK_SYNC_ROWS": "0"}, tmp_path_factory)
+    return start_sandbox("facebook-asynchronous", **{"FACEBOOK_SYNC_ROWS": "0"})
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def secured(start_sandbox: Callable[..., Service]) -> Service:
     """A Facebook whose app requires its secret with every call."""
     app = {"FACEBOOK_APP_ID": "123", "FACEBOOK_APP_SECRET": APP_SECRET, "FACEBOOK_REQUIRE_PROOF": "true"}
-    yield from _service("secured", app, tmp_path_factory)
+    return start_sandbox("facebook-secured", **app)
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def strict(start_sandbox: Callable[..., Service]) -> Service:
     """A Facebook that allows forty calls an hour for an account."""
-    yield from _service("strict", {"FACEBOOK_ACCOUNT_CALLS_PER_HOUR": "40"}, tmp_path_factory)
+    return start_sandbox("facebook-strict", **{"FACEBOOK_ACCOUNT_CALLS_PER_HOUR": "40"})
 
 
 @pytest.fixture
@@ -90,17 +90,6 @@ async def anywhere() -> AsyncIterator[httpx.AsyncClient]:
         timeout=httpx.Timeout(10.0), allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}
     ) as http:
         yield http
-
-
-def _service(
-    name: str, environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    service = Service("sandbox", name, environment, tmp_path_factory.mktemp(name))
-    asyncio.run(service.start())
-    try:
-        yield service
-    finally:
-        service.kill()
 
 
 def _graph(

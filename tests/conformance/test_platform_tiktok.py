@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -38,16 +38,16 @@ def token() -> str:
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def strict(start_sandbox: Callable[..., Service]) -> Service:
     """A TikTok that takes three calls a second from an app."""
     limits = {"TIKTOK_APP_PER_SECOND": "3"}
-    yield from _service("strict", limits, tmp_path_factory)
+    return start_sandbox("tiktok-strict", **limits)
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def patient(start_sandbox: Callable[..., Service]) -> Service:
     """A TikTok whose clock a test may move."""
-    yield from _service("patient", {}, tmp_path_factory)
+    return start_sandbox("tiktok-patient")
 
 
 @pytest.fixture
@@ -57,17 +57,6 @@ async def anywhere() -> AsyncIterator[httpx.AsyncClient]:
         timeout=httpx.Timeout(10.0), allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}
     ) as http:
         yield http
-
-
-def _service(
-    name: str, environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    service = Service("sandbox", name, environment, tmp_path_factory.mktemp(name))
-    asyncio.run(service.start())
-    try:
-        yield service
-    finally:
-        service.kill()
 
 
 def _business(site: Site, token: str, limiter: UsageLimiter | None = None) -> Business:

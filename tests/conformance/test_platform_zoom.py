@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -24,15 +24,6 @@ from tests.support.stack import Service
 from tests.support.zoom_sandbox import SandboxZoom
 
 ME = Target("users/me", "users/{userId}", Category.LIGHT)
-
-
-@pytest.fixture(scope="module")
-def zoom_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A sandbox of these tests' own, whose habits and clock they change."""
-    service = Service("sandbox", "sandbox-zoom", {}, tmp_path_factory.mktemp("zoom"))
-    asyncio.run(service.start())
-    yield service
-    service.kill()
 
 
 @pytest.fixture

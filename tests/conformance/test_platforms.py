@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -38,14 +38,9 @@ COUNTED_BY_THE_SECOND = _driving(*(each for each in DRIVINGS if each.moment is n
 
 
 @pytest.fixture(scope="module")
-def fleeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def fleeting(start_sandbox: Callable[..., Service]) -> Service:
     """A sandbox whose clock a test may move."""
-    service = Service("sandbox", "fleeting", {}, tmp_path_factory.mktemp("fleeting"))
-    asyncio.run(service.start())
-    try:
-        yield service
-    finally:
-        service.kill()
+    return start_sandbox("fleeting")
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,15 +31,6 @@ from tests.support.statements import counted_pool
 from tests.support.zoom_sandbox import SandboxZoom
 
 ALL = {"patterns": ["."]}
-
-
-@pytest.fixture(scope="module")
-def zoom_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A sandbox of these tests' own: they say who records what."""
-    service = Service("sandbox", "sandbox-zoom", {}, tmp_path_factory.mktemp("zoom"))
-    asyncio.run(service.start())
-    yield service
-    service.kill()
 
 
 @pytest.fixture

@@ -56,9 +56,13 @@ class ScriptedServer:
     url: str
     responses: list[Response]
     received: list[Received] = field(default_factory=list)
+    _open: dict[asyncio.Task[Any], asyncio.StreamWriter] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 request = await _request(head, reader)
@@ -75,7 +79,15 @@ class ScriptedServer:
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
+            del self._open[task]
             writer.close()
+
+    async def hang_up(self) -> None:
+        """Close every connection that clients keep open."""
+        tasks = list(self._open)
+        for writer in self._open.values():
+            writer.close()
+        await asyncio.gather(*tasks)
 
 
 async def _request(head: bytes, reader: asyncio.StreamReader) -> Received:
@@ -108,3 +120,4 @@ async def scripted_server(*responses: Response) -> AsyncIterator[ScriptedServer]
     script.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     async with listening:
         yield script
+        await script.hang_up()

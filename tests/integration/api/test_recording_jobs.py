@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -26,15 +25,6 @@ from tests.support.stack import Service
 from tests.support.zoom_sandbox import SandboxZoom
 
 PATH = "/api/v1/automation/jobs"
-
-
-@pytest.fixture(scope="module")
-def zoom_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A sandbox of these tests' own: they say what was recorded."""
-    service = Service("sandbox", "sandbox-zoom", {}, tmp_path_factory.mktemp("zoom"))
-    asyncio.run(service.start())
-    yield service
-    service.kill()
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -17,15 +16,6 @@ from tests.factories import Team, World
 from tests.support.recording_harness import RecordingHarness
 from tests.support.stack import Service
 from tests.support.zoom_sandbox import SandboxZoom
-
-
-@pytest.fixture(scope="session")
-def zoom_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A sandbox of these tests' own: they say who records what."""
-    service = Service("sandbox", "sandbox-recordings", {}, tmp_path_factory.mktemp("zoom"))
-    asyncio.run(service.start())
-    yield service
-    service.kill()
 
 
 @pytest.fixture
