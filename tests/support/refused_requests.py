@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from api.connections.kinds import ALL_KINDS
+from api.connection_kinds import ALL_KINDS
 from tests.support import team_actions
 from tests.support.console_browser import Fields
 from tests.support.watched_services import WatchedServices

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from api.connections.kinds import ALL_KINDS
+from api.connection_kinds import ALL_KINDS
 from api.settings import ApiSettings
 from common.events import TokenRefreshDue
 from common.models import ConnectionKind

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from pydantic import SecretStr
 
-from api.connections.kinds import ALL_KINDS, PASTED, Secrets, unusable
+from api.connection_kinds import ALL_KINDS, PASTED, Secrets, unusable
 from common.models import ConnectionKind
 from platforms.zoom import ZOOM_SERVER
 

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from api.connections.kinds import SourcePlatform
+from api.connection_kinds import SourcePlatform
 from api.fields import UNSET, Input, Moment, Name, Patch
 from common.automation_policy import AutomationPolicy
 from common.models import AutomationStatus, Lane

@@ -73,13 +73,13 @@ async def create(
         raise unacceptable(faults)
     await require_room(session, automation, now=now)
     await start(session, automation, slot, now=now)
-    await announce(session, changed(automation, "created"), at=now)
+    await announce(session, changed_event(automation, "created"), at=now)
     return automation
 
 
 async def start(session: AsyncSession, automation: Automation, slot: Slot | None, *, now: datetime) -> None:
     """Store a new automation and the beginning of its schedule's history."""
-    place(automation, slot)
+    set_next_slot(automation, slot)
     session.add(automation)
     await session.flush()
     session.add(
@@ -240,9 +240,9 @@ async def change(
     elif moved:
         await require_interval(session, automation, now=now)
     if handover is not None:
-        place(automation, handover.next_slot)
-    edited(automation, now)
-    await announce(session, *events, changed(automation, "updated"), at=now)
+        set_next_slot(automation, handover.next_slot)
+    count_edit(automation, now)
+    await announce(session, *events, changed_event(automation, "updated"), at=now)
     return automation
 
 
@@ -250,7 +250,7 @@ async def remove(session: AsyncSession, principal: Principal, automation_id: UUI
     """Delete it with its history."""
     automation = await owned(session, Automation, principal.tenant_id, automation_id, lock=Lock.EDIT)
     automation.version += 1
-    event = changed(automation, "deleted")
+    event = changed_event(automation, "deleted")
     await session.execute(delete(Automation).where(col(Automation.id) == automation_id))
     session.expunge(automation)
     await announce(session, event, at=now)
@@ -262,7 +262,7 @@ async def skip_page(session: AsyncSession, automation_id: UUID, wanted: PageRequ
     return (await session.scalars(newest_first(query, SlotSkip, wanted, by="last_slot"))).all()
 
 
-def changed(automation: Automation, change: str) -> AutomationChanged:
+def changed_event(automation: Automation, change: str) -> AutomationChanged:
     """The event that says so."""
     return AutomationChanged(
         automation_id=automation.id,
@@ -295,13 +295,13 @@ def stored_policy(policy: AutomationPolicy) -> dict[str, Any]:
     return policy.model_dump(mode="json", exclude_defaults=True)
 
 
-def place(automation: Automation, slot: Slot | None) -> None:
+def set_next_slot(automation: Automation, slot: Slot | None) -> None:
     """Set the slot the scheduler decides about next."""
     automation.next_slot = slot.nominal if slot else None
     automation.next_run = slot.fire_at if slot else None
 
 
-def edited(automation: Automation, now: datetime) -> None:
+def count_edit(automation: Automation, now: datetime) -> None:
     """Count an edit."""
     automation.version += 1
     automation.updated_at = now

@@ -11,9 +11,9 @@ from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.automations.waiting import resume_waiting
 from api.connections import service
 from api.connections.sealing import seal_granted
-from api.connections.waiting import resume_waiting
 from api.security import Principal
 from common.ids import new_id
 from common.models import Connection, ConnectionKind, OAuthAttempt, platform_of

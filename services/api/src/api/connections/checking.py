@@ -12,11 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.automations.waiting import resume_waiting
 from api.commits import transaction
 from api.connections.adoption import show
 from api.connections.schemas import CheckOutcome
 from api.connections.sealing import open_stored, seal_granted
-from api.connections.waiting import resume_waiting
 from api.context import Collaborators, announce
 from api.rows import Lock, owned
 from api.security import Principal

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
+from api.connection_kinds import PlatformName
 from api.connections import checking, consents, service
-from api.connections.kinds import PlatformName
 from api.connections.schemas import (
     AuthorizeOut,
     AuthorizeRequest,

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from api.connection_kinds import KindName, PlatformName, Secrets
 from api.connections.health import HealthState
-from api.connections.kinds import KindName, PlatformName, Secrets
 from api.fields import UNSET, Input, Moment, Name, Patch, Secret
 from common.models import ConnectionStatus, RefreshOutcome
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from api.connections.kinds import Secrets
+from api.connection_kinds import Secrets
 from common.models import Connection
 from common.secrets.crypto import KeyRing
 from platforms.oauth.base import Stored, TokenSet

@@ -11,8 +11,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.connections.health import health_of, missing_of
-from api.connections.kinds import (
+from api.automations.waiting import resume_waiting
+from api.connection_kinds import (
     ALL_KINDS,
     PASTED,
     STORE_TITLES,
@@ -22,6 +22,7 @@ from api.connections.kinds import (
     Secrets,
     unusable,
 )
+from api.connections.health import health_of, missing_of
 from api.connections.schemas import (
     ConnectionCreate,
     ConnectionOut,
@@ -31,7 +32,6 @@ from api.connections.schemas import (
     PastedFieldOut,
 )
 from api.connections.sealing import open_stored, seal_pasted
-from api.connections.waiting import resume_waiting
 from api.pagination import PageRequest
 from api.problems import unacceptable
 from api.rows import Lock, newest_first, owned

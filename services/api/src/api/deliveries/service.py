@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.context import announce, current_trace
-from api.deliveries.enclosures import picture, without_contents
+from api.deliveries.attachments import picture, without_contents
 from api.deliveries.schemas import DeliveryAttemptOut, DeliveryOut, DeliverySummary
 from api.pagination import PageRequest
 from api.rows import newest_first

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api.connections.kinds import AdPlatform
+from api.connection_kinds import AdPlatform
 from common.automation_config.values import Zone, unique
 from common.strict import WholeNumber
 

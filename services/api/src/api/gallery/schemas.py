@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.connections.kinds import PlatformName
+from api.connection_kinds import PlatformName
 from api.fields import Input, Name
 from api.gallery.base import Category
 

@@ -56,7 +56,7 @@ async def create(
             raise unacceptable(faults)
         await require_room(session, job, now=now)
     await automations.start(session, job, slot, now=now)
-    await announce(session, automations.changed(job, "created"), at=now)
+    await announce(session, automations.changed_event(job, "created"), at=now)
     return job
 
 

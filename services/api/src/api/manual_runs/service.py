@@ -10,11 +10,11 @@ from fastapi import Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.automations import lifecycle
 from api.automations.schemas import RunRequest
 from api.commits import commit
 from api.context import Collaborators
 from api.manual_runs import dry_runs
+from api.manual_runs.queueing import run_now
 from api.runs.schemas import RunSummary
 from api.runs.service import summary_of
 from api.security import Principal
@@ -37,7 +37,7 @@ async def run_and_answer(
 
     A dry run ends the request's transaction before it waits. Raises NotFound or Unprocessable.
     """
-    run = await lifecycle.run_now(session, caller, automation_id, wanted, now=now)
+    run = await run_now(session, caller, automation_id, wanted, now=now)
     location = f"/api/runs/{run.id}"
     response.headers["Location"] = location
     summary = await summary_of(session, caller.tenant_id, run.id)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.context import announce
-from api.deliveries.enclosures import picture, result_without_contents
+from api.deliveries.attachments import picture, result_without_contents
 from api.deliveries.service import deliveries_of_run
 from api.pagination import PageRequest
 from api.rows import newest_first

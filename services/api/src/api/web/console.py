@@ -8,14 +8,12 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-from api.web.browsers import Browsers
 from api.web.pages import (
     automation_forms,
     automations,
     connections,
     consents,
     destinations,
-    entrance,
     gallery,
     overview,
     recording_sources,
@@ -23,12 +21,14 @@ from api.web.pages import (
     recordings,
     reference,
     runs,
+    sign_in,
 )
 from api.web.rendering import STATIC, render
+from api.web.security_headers import SecurityHeaders
 
 # Forms come first: `/automations/new` must not be taken for an automation.
 _PAGES = (
-    entrance,
+    sign_in,
     overview,
     automation_forms,
     gallery,
@@ -51,7 +51,7 @@ def install(app: FastAPI) -> None:
         router.include_router(module.router)
     app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.add_middleware(Browsers, show=_show_problem)
+    app.add_middleware(SecurityHeaders, show=_show_problem)
 
 
 def _show_problem(request: Request, problem: dict[str, Any]) -> Response:

@@ -24,7 +24,7 @@ class Flash:
     secret: str | None = None
 
 
-def led_on(
+def redirect_with_flash(
     request: Request, keys: KeyRing, path: str, text: str, *, tone: str = "good", secret: str | None = None
 ) -> RedirectResponse:
     """To another page, which says `text`. The cookie in between is sealed, so it may carry a secret."""

@@ -24,7 +24,7 @@ from api.schedules.schemas import SchedulePreviewOut, SchedulePreviewRequest
 from api.schedules.service import look_ahead
 from api.sessions import SignedIn, Viewer
 from api.web import schedule_form, schema_form
-from api.web.flashes import led_on
+from api.web.flashes import redirect_with_flash
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render, timezones
 from common.automation_policy import AutomationPolicy
@@ -88,7 +88,9 @@ async def create_automation(
         except (RequestError, ValidationError) as error:
             faults.take(error, fields)
         else:
-            return led_on(request, wired.keys, f"/automations/{made.id}", f"{made.name} is set up.")
+            return redirect_with_flash(
+                request, wired.keys, f"/automations/{made.id}", f"{made.name} is set up."
+            )
     kind, values = form.text("type"), _shown(form)
     return await _form(request, viewer, session, kind=kind, values=values, faults=faults, now=now)
 
@@ -165,7 +167,9 @@ async def change_automation(
             faults.take(error, fields)
             await session.refresh(row)
         else:
-            return led_on(request, wired.keys, f"/automations/{automation_id}", "Your changes are saved.")
+            return redirect_with_flash(
+                request, wired.keys, f"/automations/{automation_id}", "Your changes are saved."
+            )
     values = _shown(form)
     kind = form.text("type")
     return await _form(request, viewer, session, kind=kind, values=values, faults=faults, now=now, row=row)

@@ -14,17 +14,18 @@ from api.automations import lifecycle, service
 from api.automations.schemas import RunRequest
 from api.automations.slots import in_words, read_schedule
 from api.context import Now, Transaction, Wired
+from api.manual_runs import queueing
 from api.pagination import PageRequest, WantedPage, next_cursor
 from api.rows import newest_first, owned
 from api.runs.service import run_page
 from api.sessions import SignedIn
 from api.slots.service import read_slots
-from api.web import activity, looking_back
-from api.web.browsers import safe_next
-from api.web.flashes import led_on
+from api.web import activity, past_slots
+from api.web.flashes import redirect_with_flash
 from api.web.forms import SentForm
 from api.web.outcomes import strip, strip_in_words
 from api.web.rendering import render
+from api.web.security_headers import safe_next
 from api.web.times import in_zone
 from common.automation_policy import AutomationPolicy
 from common.models import Automation, AutomationStatus, Destination
@@ -117,11 +118,9 @@ async def automation(
     row = await owned(session, Automation, viewer.tenant_id, automation_id)
     zone = zone_of(row)
     why = tab == "why"
-    until = looking_back.reading(at, zone, now)
-    first, until = looking_back.stretch(row, until) if why else (until, until)
-    found = (
-        await read_slots(session, row, first, until, limit=2 * looking_back.SHOWN, now=now) if why else None
-    )
+    until = past_slots.reading(at, zone, now)
+    first, until = past_slots.stretch(row, until) if why else (until, until)
+    found = await read_slots(session, row, first, until, limit=2 * past_slots.SHOWN, now=now) if why else None
     skips = await service.skip_page(session, automation_id, _SKIPS) if why else []
     page = PageRequest(ON_PAGE, wanted.after)
     runs = [] if why else await run_page(session, viewer.tenant_id, page, automation_id=automation_id)
@@ -171,9 +170,9 @@ async def run_now(
 ) -> Response:
     """Run it now, and watch the run."""
     wanted = RunRequest(dry_run=bool(form.text("dry_run")))
-    run = await lifecycle.run_now(session, viewer.principal, automation_id, wanted, now=now)
+    run = await queueing.run_now(session, viewer.principal, automation_id, wanted, now=now)
     text = "Dry run queued: it does the work and delivers nothing." if wanted.dry_run else "Run queued."
-    return led_on(request, wired.keys, f"/runs/{run.id}", text)
+    return redirect_with_flash(request, wired.keys, f"/runs/{run.id}", text)
 
 
 @router.post("/{automation_id:uuid}/pause")
@@ -188,7 +187,7 @@ async def pause(
 ) -> Response:
     """Pause it."""
     row = await lifecycle.pause(session, viewer.principal, automation_id, until=None, now=now)
-    return led_on(request, wired.keys, _back(form, row), f"{row.name} is paused.")
+    return redirect_with_flash(request, wired.keys, _back(form, row), f"{row.name} is paused.")
 
 
 @router.post("/{automation_id:uuid}/resume")
@@ -203,7 +202,7 @@ async def resume(
 ) -> Response:
     """Resume it, from its next slot."""
     row = await lifecycle.resume(session, viewer.principal, automation_id, catch_up="none", now=now)
-    return led_on(request, wired.keys, _back(form, row), f"{row.name} is active again.")
+    return redirect_with_flash(request, wired.keys, _back(form, row), f"{row.name} is active again.")
 
 
 @router.post("/{automation_id:uuid}/delete")
@@ -220,10 +219,12 @@ async def delete(
     row = await owned(session, Automation, viewer.tenant_id, automation_id)
     if form.text("name") != row.name:
         path = f"/automations/{automation_id}#delete"
-        return led_on(request, wired.keys, path, "Type the automation's name to delete it.", tone="bad")
+        return redirect_with_flash(
+            request, wired.keys, path, "Type the automation's name to delete it.", tone="bad"
+        )
     name = row.name
     await service.remove(session, viewer.principal, automation_id, now=now)
-    return led_on(request, wired.keys, "/automations", f"{name} and its history are deleted.")
+    return redirect_with_flash(request, wired.keys, "/automations", f"{name} and its history are deleted.")
 
 
 def _back(form: SentForm, row: Automation) -> str:

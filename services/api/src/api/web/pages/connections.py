@@ -11,16 +11,16 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from api.commits import commit, transaction
+from api.connection_kinds import ALL_KINDS, PASTED, KindName
 from api.connections import checking, service
 from api.connections.health import health_of, missing_of
-from api.connections.kinds import ALL_KINDS, PASTED, KindName
 from api.connections.schemas import ConnectionCreate, ConnectionPatch
 from api.context import Collaborators, Now, Transaction, Wired
 from api.pagination import MAX_LIMIT, PageRequest
 from api.rows import owned, owned_page
 from api.sessions import SignedIn, Viewer
 from api.web.connection_words import checked_words, grouped, reached
-from api.web.flashes import led_on
+from api.web.flashes import redirect_with_flash
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render
 from common.errors import Conflict, RequestError
@@ -83,13 +83,15 @@ async def create_connection(
     except (RequestError, ValidationError) as error:
         return _refused(request, viewer, wired, form, error, kind, None)
     if kind in STORES:
-        return led_on(request, wired.keys, f"/connections/{made.id}", f"{made.name} is connected.")
+        return redirect_with_flash(
+            request, wired.keys, f"/connections/{made.id}", f"{made.name} is connected."
+        )
     # Stored first, whatever the platform says: nobody pastes a secret twice because a platform stumbles.
     await commit(session, wired.engine)
     async with transaction(wired.sessions, wired.engine) as later:
         checked = await checking.check(later, wired, viewer.principal, made.id, now=now)
     told, tone = checked_words(checked)
-    return led_on(
+    return redirect_with_flash(
         request, wired.keys, f"/connections/{made.id}", f"{made.name} is connected. {told}", tone=tone
     )
 
@@ -153,14 +155,14 @@ async def change_connection(
         return _refused(request, viewer, wired, form, error, kind, row)
     path = f"/connections/{connection_id}"
     if not patch.secrets().grants:
-        return led_on(request, wired.keys, path, "Your changes are saved.")
+        return redirect_with_flash(request, wired.keys, path, "Your changes are saved.")
     if kind in STORES:
-        return led_on(request, wired.keys, path, f"{row.name} has new credentials.")
+        return redirect_with_flash(request, wired.keys, path, f"{row.name} has new credentials.")
     await commit(session, wired.engine)
     async with transaction(wired.sessions, wired.engine) as later:
         checked = await checking.check(later, wired, viewer.principal, connection_id, now=now)
     told, tone = checked_words(checked)
-    return led_on(request, wired.keys, path, f"{row.name} has a new token. {told}", tone=tone)
+    return redirect_with_flash(request, wired.keys, path, f"{row.name} has a new token. {told}", tone=tone)
 
 
 @router.post("/{connection_id:uuid}/check")
@@ -176,7 +178,7 @@ async def check(
     """Ask the platform now how the account is."""
     checked = await checking.check(session, wired, viewer.principal, connection_id, now=now)
     told, tone = checked_words(checked)
-    return led_on(request, wired.keys, f"/connections/{connection_id}", told, tone=tone)
+    return redirect_with_flash(request, wired.keys, f"/connections/{connection_id}", told, tone=tone)
 
 
 @router.post("/{connection_id:uuid}/delete")
@@ -193,8 +195,10 @@ async def delete(
     try:
         granted = await service.remove(session, wired.keys, viewer.principal, connection_id)
     except Conflict as refused:
-        return led_on(request, wired.keys, f"/connections/{connection_id}", refused.detail, tone="bad")
-    response = led_on(
+        return redirect_with_flash(
+            request, wired.keys, f"/connections/{connection_id}", refused.detail, tone="bad"
+        )
+    response = redirect_with_flash(
         request, wired.keys, "/connections", "The account is disconnected and its secrets forgotten."
     )
     if granted is not None:

@@ -16,11 +16,11 @@ from api.connections.consents import CALLBACK, LIFE, Answer, ConsentFailed
 from api.connections.schemas import AuthorizeRequest
 from api.context import Now, Transaction, Wired
 from api.sessions import MaybeSignedIn, SignedIn, Viewer, cookie_name, open_cookie, seal_cookie, set_cookie
-from api.web.browsers import SIGN_IN
 from api.web.connection_words import adopted_words
-from api.web.flashes import led_on
+from api.web.flashes import redirect_with_flash
 from api.web.forms import SentForm
 from api.web.rendering import render
+from api.web.security_headers import SIGN_IN
 from common.errors import RequestError
 from common.models import ConnectionKind
 
@@ -43,10 +43,10 @@ async def connect(
         wanted = AuthorizeRequest.model_validate(form.given("kind", "connection_id"))
         begun = await consents.begin(session, wired, viewer.principal, wanted, now=now)
     except ValidationError:
-        return led_on(request, wired.keys, _LIST, "Choose what to connect.", tone="bad")
+        return redirect_with_flash(request, wired.keys, _LIST, "Choose what to connect.", tone="bad")
     except RequestError as error:
         told = error.errors[0].detail if error.errors else error.detail
-        return led_on(request, wired.keys, _LIST, f"It cannot be connected: {told}", tone="bad")
+        return redirect_with_flash(request, wired.keys, _LIST, f"It cannot be connected: {told}", tone="bad")
     title = wired.grants[ConnectionKind(wanted.kind)].title
     return render(request, "leaving.html", viewer, title=title, address=begun.authorize_url)
 
@@ -96,6 +96,6 @@ async def _finished(
         adopted = await consents.finish(session, wired, viewer.principal, answer, now=now)
     except ConsentFailed as failed:
         path = _LIST if failed.connection_id is None else f"{_LIST}/{failed.connection_id}"
-        return led_on(request, wired.keys, path, failed.words, tone="bad")
+        return redirect_with_flash(request, wired.keys, path, failed.words, tone="bad")
     told, tone = adopted_words(adopted)
-    return led_on(request, wired.keys, f"{_LIST}/{adopted.connection.id}", told, tone=tone)
+    return redirect_with_flash(request, wired.keys, f"{_LIST}/{adopted.connection.id}", told, tone=tone)

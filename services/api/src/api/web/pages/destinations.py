@@ -19,7 +19,7 @@ from api.destinations.schemas import DestinationCreate, DestinationPatch
 from api.pagination import MAX_LIMIT, PageRequest, WantedPage, next_cursor
 from api.rows import owned, owned_page
 from api.sessions import SignedIn, Viewer
-from api.web.flashes import led_on
+from api.web.flashes import redirect_with_flash
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render, timezones
 from common.errors import RequestError
@@ -100,7 +100,7 @@ async def create_destination(
         faults.take(error, _FIELDS)
         return _form(request, viewer, kind=kind, values=_shown(form), faults=faults)
     told = f"{made.name} is set up. Send it a test message to be sure."
-    return led_on(request, wired.keys, f"/destinations/{made.id}", told, secret=secret)
+    return redirect_with_flash(request, wired.keys, f"/destinations/{made.id}", told, secret=secret)
 
 
 @router.get("/{destination_id:uuid}")
@@ -170,7 +170,9 @@ async def change_destination(
         faults.take(error, _FIELDS)
         await session.refresh(row)
         return _form(request, viewer, kind=row.type, values=_shown(form), faults=faults, row=row)
-    return led_on(request, wired.keys, f"/destinations/{destination_id}", "Your changes are saved.")
+    return redirect_with_flash(
+        request, wired.keys, f"/destinations/{destination_id}", "Your changes are saved."
+    )
 
 
 @router.post("/{destination_id:uuid}/enable")
@@ -186,7 +188,9 @@ async def enable(
     """Deliver there again."""
     patch = DestinationPatch.model_validate({"status": "active"})
     row = await service.change(session, wired, viewer.principal, destination_id, patch, now=now)
-    return led_on(request, wired.keys, f"/destinations/{row.id}", f"{row.name} takes deliveries again.")
+    return redirect_with_flash(
+        request, wired.keys, f"/destinations/{row.id}", f"{row.name} takes deliveries again."
+    )
 
 
 @router.post("/{destination_id:uuid}/test")
@@ -201,7 +205,9 @@ async def test(
 ) -> Response:
     """Send a test message, and watch its way."""
     delivery = await service.send_test(session, viewer.principal, destination_id, now=now)
-    return led_on(request, wired.keys, f"/deliveries/{delivery.id}", "A test message is on its way.")
+    return redirect_with_flash(
+        request, wired.keys, f"/deliveries/{delivery.id}", "A test message is on its way."
+    )
 
 
 @router.post("/{destination_id:uuid}/rotate-secret")
@@ -217,7 +223,7 @@ async def rotate_secret(
     """Give a webhook a new signing secret, shown once on the next page."""
     row, secret = await service.rotate_secret(session, wired, viewer.principal, destination_id, now=now)
     told = "This is the new signing secret; the old one stopped just now."
-    return led_on(request, wired.keys, f"/destinations/{row.id}", told, secret=secret)
+    return redirect_with_flash(request, wired.keys, f"/destinations/{row.id}", told, secret=secret)
 
 
 @router.post("/{destination_id:uuid}/delete")
@@ -231,7 +237,7 @@ async def delete(
 ) -> Response:
     """Delete one that no automation uses."""
     await service.remove(session, viewer.principal, destination_id)
-    return led_on(request, wired.keys, "/destinations", "The destination is deleted.")
+    return redirect_with_flash(request, wired.keys, "/destinations", "The destination is deleted.")
 
 
 def _document(form: Form, kind: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from api.gallery.schemas import FromTemplate
 from api.gallery.templates import TEMPLATES, AnyTemplate
 from api.sessions import SignedIn, Viewer
 from api.web import schema_form
-from api.web.flashes import led_on
+from api.web.flashes import redirect_with_flash
 from api.web.forms import Faults, SentForm
 from api.web.pages.automation_forms import destinations_of
 from api.web.rendering import render, timezones
@@ -78,7 +78,7 @@ async def create_of_template(
         entered = {name: values[0] if len(values) == 1 else list(values) for name, values in form.items()}
         values = {**_BLANK, **entered}
         return await _form(request, viewer, session, template, values=values, faults=faults)
-    return led_on(request, wired.keys, f"/automations/{made.id}", f"{made.name} is set up.")
+    return redirect_with_flash(request, wired.keys, f"/automations/{made.id}", f"{made.name} is set up.")
 
 
 def _fields(template: AnyTemplate) -> list[schema_form.Field]:

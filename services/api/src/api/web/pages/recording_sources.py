@@ -19,7 +19,7 @@ from api.recordings.sources import service
 from api.recordings.sources.schemas import ME, SourceCreate, SourcePatch
 from api.rows import owned, owned_page
 from api.sessions import SignedIn, Viewer
-from api.web.flashes import led_on
+from api.web.flashes import redirect_with_flash
 from api.web.forms import Faults, Form, SentForm
 from api.web.rendering import render
 from common.errors import Conflict, RequestError
@@ -71,7 +71,7 @@ async def create_source(
         faults.take(error, _FIELDS)
         return await _form(request, viewer, session, values=_entered(form), faults=faults)
     told = f"{made.name} is source {made.number}. Recording jobs look for its recordings from now on."
-    return led_on(request, wired.keys, "/recordings/sources", told)
+    return redirect_with_flash(request, wired.keys, "/recordings/sources", told)
 
 
 @router.get("/{source_id:uuid}")
@@ -110,7 +110,7 @@ async def change_source(
         await session.refresh(row)
         values = {**_entered(form), "connection_id": str(row.connection_id)}
         return await _form(request, viewer, session, values=values, faults=faults, row=row)
-    return led_on(request, wired.keys, "/recordings/sources", "Your changes are saved.")
+    return redirect_with_flash(request, wired.keys, "/recordings/sources", "Your changes are saved.")
 
 
 @router.post("/{source_id:uuid}/enable")
@@ -154,14 +154,16 @@ async def delete(
     row = await owned(session, RecordingSource, viewer.tenant_id, source_id)
     path = f"/recordings/sources/{source_id}#delete"
     if form.text("name") != row.name:
-        return led_on(request, wired.keys, path, "Type the source's name to delete it.", tone="bad")
+        return redirect_with_flash(
+            request, wired.keys, path, "Type the source's name to delete it.", tone="bad"
+        )
     name = row.name
     try:
         await service.remove(session, wired.store, viewer.principal, source_id)
     except Conflict as refused:
-        return led_on(request, wired.keys, path, refused.detail, tone="bad")
+        return redirect_with_flash(request, wired.keys, path, refused.detail, tone="bad")
     told = f"{name} and its recordings are deleted."
-    return led_on(request, wired.keys, "/recordings/sources", told)
+    return redirect_with_flash(request, wired.keys, "/recordings/sources", told)
 
 
 async def _switched(
@@ -176,7 +178,7 @@ async def _switched(
     patch = SourcePatch.model_validate({"status": status})
     row = await service.change(session, viewer.principal, source_id, patch, now=now)
     told = f"Recordings of {row.name} are taken {'again' if status == 'active' else 'no more'}."
-    return led_on(request, wired.keys, "/recordings/sources", told)
+    return redirect_with_flash(request, wired.keys, "/recordings/sources", told)
 
 
 async def zoom_connections(session: AsyncSession, viewer: Viewer) -> list[Connection]:

@@ -20,7 +20,7 @@ from api.recordings.templates.schemas import TemplateCreate, TemplatePatch, Temp
 from api.rows import owned, owned_page
 from api.sessions import SignedIn, Viewer
 from api.web import template_form
-from api.web.flashes import led_on
+from api.web.flashes import redirect_with_flash
 from api.web.forms import Faults, SentForm
 from api.web.pages.recordings import sources_of
 from api.web.recording_words import KINDS, RULES
@@ -76,7 +76,7 @@ async def create_template(
             told = (
                 f"{made.name} is template {made.number}. It takes recordings once a recording job names it."
             )
-            return led_on(request, wired.keys, "/recordings/templates", told)
+            return redirect_with_flash(request, wired.keys, "/recordings/templates", told)
     return await _form(request, viewer, session, values=values, faults=faults)
 
 
@@ -117,7 +117,9 @@ async def change_template(
             faults.take(error, template_form.FIELDS)
             await session.refresh(row)
         else:
-            return led_on(request, wired.keys, "/recordings/templates", "Your changes are saved.")
+            return redirect_with_flash(
+                request, wired.keys, "/recordings/templates", "Your changes are saved."
+            )
     return await _form(request, viewer, session, values=values, faults=faults, row=row)
 
 
@@ -135,8 +137,8 @@ async def delete(
         await service.remove(session, viewer.principal, template_id)
     except Conflict as refused:
         path = f"/recordings/templates/{template_id}"
-        return led_on(request, wired.keys, path, refused.detail, tone="bad")
-    return led_on(request, wired.keys, "/recordings/templates", "The template is deleted.")
+        return redirect_with_flash(request, wired.keys, path, refused.detail, tone="bad")
+    return redirect_with_flash(request, wired.keys, "/recordings/templates", "The template is deleted.")
 
 
 async def _tried(

@@ -22,7 +22,7 @@ from api.recordings.service import PROCESSABLE, Sought
 from api.recordings.transcripts import TranscriptFormat
 from api.sessions import SignedIn
 from api.web import recording_words as words
-from api.web.flashes import led_on
+from api.web.flashes import redirect_with_flash
 from api.web.forms import SentForm
 from api.web.rendering import render
 from common.errors import CarillonError, Conflict, RequestError
@@ -138,13 +138,13 @@ async def process(
         async with session.begin_nested():
             await service.process(session, viewer.principal, recording_id, wanted, now=now)
     except ValidationError:
-        return led_on(request, wired.keys, path, "Choose a template of the list.", tone="bad")
+        return redirect_with_flash(request, wired.keys, path, "Choose a template of the list.", tone="bad")
     except RequestError as error:
         told = " ".join([error.detail, *(fault.detail for fault in error.errors)])
         if error.status_code == 404:
             raise
-        return led_on(request, wired.keys, path, told, tone="bad")
-    return led_on(request, wired.keys, path, "It is on its way.")
+        return redirect_with_flash(request, wired.keys, path, told, tone="bad")
+    return redirect_with_flash(request, wired.keys, path, "It is on its way.")
 
 
 @router.post("/{recording_id:uuid}/skip")
@@ -161,8 +161,8 @@ async def skip(
     try:
         await service.skip(session, viewer.principal, recording_id)
     except Conflict as refused:
-        return led_on(request, wired.keys, path, refused.detail, tone="bad")
-    return led_on(request, wired.keys, path, "It is skipped: jobs pass over it from now on.")
+        return redirect_with_flash(request, wired.keys, path, refused.detail, tone="bad")
+    return redirect_with_flash(request, wired.keys, path, "It is skipped: jobs pass over it from now on.")
 
 
 @router.post("/{recording_id:uuid}/delete")
@@ -178,8 +178,12 @@ async def delete(
     try:
         await removal.remove_recording(session, wired.store, viewer.principal, recording_id)
     except Conflict as refused:
-        return led_on(request, wired.keys, f"/recordings/{recording_id}", refused.detail, tone="bad")
-    return led_on(request, wired.keys, "/recordings", "The recording and its files here are deleted.")
+        return redirect_with_flash(
+            request, wired.keys, f"/recordings/{recording_id}", refused.detail, tone="bad"
+        )
+    return redirect_with_flash(
+        request, wired.keys, "/recordings", "The recording and its files here are deleted."
+    )
 
 
 def _wish(form: SentForm) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from fastapi.responses import Response
 
 from api.context import Now, Transaction, Wired
 from api.deliveries import service as deliveries
-from api.deliveries.enclosures import SHOWN_TYPE
+from api.deliveries.attachments import SHOWN_TYPE
 from api.pagination import PageRequest, WantedPage, next_cursor
 from api.runs import service
 from api.sessions import SignedIn
-from api.web.flashes import led_on
+from api.web.flashes import redirect_with_flash
 from api.web.forms import SentForm
 from api.web.rendering import render
 from api.web.timeline import spans, timeline
@@ -89,7 +89,7 @@ async def cancel(
     cancelled = await service.cancel(session, viewer.tenant_id, run_id, now=now)
     asked = cancelled.status is RunStatus.RUNNING
     text = "The run was asked to stop." if asked else "The run is cancelled."
-    return led_on(request, wired.keys, f"/runs/{run_id}", text)
+    return redirect_with_flash(request, wired.keys, f"/runs/{run_id}", text)
 
 
 @router.get("/deliveries/{delivery_id:uuid}")

@@ -64,7 +64,7 @@ def safe_next(target: str) -> str:
     return "/"
 
 
-class Browsers:
+class SecurityHeaders:
     """ASGI middleware around everything else."""
 
     def __init__(self, app: ASGIApp, show: ShowProblem) -> None:

@@ -12,10 +12,10 @@ from api import sessions
 from api.context import Now, Transaction, Wired
 from api.security import find_by_secret
 from api.sessions import MaybeSignedIn
-from api.web.browsers import SIGN_IN, safe_next
-from api.web.flashes import led_on
+from api.web.flashes import redirect_with_flash
 from api.web.forms import OpenForm, SentForm
 from api.web.rendering import render
+from api.web.security_headers import SIGN_IN, safe_next
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -59,6 +59,6 @@ async def sign_in(request: Request, form: OpenForm, session: Transaction, wired:
 @router.post("/sign-out")
 async def sign_out(request: Request, form: SentForm, session: Transaction, wired: Wired) -> Response:
     """End the session."""
-    response = led_on(request, wired.keys, SIGN_IN, "You are signed out.")
+    response = redirect_with_flash(request, wired.keys, SIGN_IN, "You are signed out.")
     await sessions.end(request, response, session, wired)
     return response
