@@ -33,7 +33,7 @@ def test_a_kind_is_named_after_its_platform_and_can_be_pasted(kind: ConnectionKi
     assert registry.KINDS[kind].title.startswith(registry.title_of(platform_of(kind)))
 
 
-def test_what_is_not_installed_is_called_by_its_name() -> None:
+def test_a_platform_that_is_not_installed_is_shown_by_its_name() -> None:
     assert registry.title_of("tiktok") == "TikTok"
     assert registry.title_of("uninstalled") == "uninstalled"
 

@@ -108,14 +108,14 @@ class TestDayByDay:
     def test_a_new_day_that_has_spent_little_yet_is_no_recovery(self) -> None:
         assert self._told([(SATURDAY, 120), (SUNDAY, 3), (SUNDAY, 90)]) == [(0, Change.BREACH)]
 
-    def test_each_day_is_told_anew(self) -> None:
+    def test_a_daily_breach_is_reported_each_day(self) -> None:
         told = self._told([(SATURDAY, 120), (SATURDAY, 130), (SUNDAY, 5), (SUNDAY, 101), (SUNDAY, 130)])
         assert told == [(0, Change.BREACH), (3, Change.BREACH)]
 
     def test_a_value_that_falls_within_its_day_is_a_recovery(self) -> None:
         assert self._told([(SATURDAY, 120), (SATURDAY, 80)]) == [(0, Change.BREACH), (1, Change.RECOVERY)]
 
-    def test_a_day_nobody_knows_anything_of_is_none(self) -> None:
+    def test_an_unknown_day_is_none(self) -> None:
         told = self._told([(SATURDAY, 120), (SUNDAY, None), (SUNDAY, 120)])
         assert told == [(0, Change.BREACH), (2, Change.BREACH)]
 
@@ -133,7 +133,7 @@ class TestForgetting:
         events, memory = advance([fine], memory, NOW + HOUR, DAILY, keeps=lambda _key: False)
         assert (events, memory.breaches) == ([], {})
 
-    def test_what_could_not_be_looked_at_is_remembered(self) -> None:
+    def test_state_survives_an_unreadable_account(self) -> None:
         _, memory = advance([_finding(120)], NOTHING, NOW, DAILY, keeps=_keeps_all)
         events, memory = advance([], memory, NOW + HOUR, DAILY, keeps=_keeps_all)
         assert (events, len(memory.breaches)) == ([], 1)
@@ -148,7 +148,7 @@ class TestForgetting:
             {"version": 1, "as_of": "2026-11-01T00:00:00", "breaches": []},
         ],
     )
-    def test_what_cannot_be_read_was_never_told(self, state: dict[str, object]) -> None:
+    def test_unreadable_state_counts_as_never_reported(self, state: dict[str, object]) -> None:
         assert Memory.read(state) == NOTHING
 
 
@@ -163,7 +163,7 @@ _STEPS = st.lists(
 
 
 @given(steps=_STEPS, remind=st.sampled_from([None, 6, 24]), tell_recovery=st.booleans())
-def test_whatever_happens_breaches_and_their_ends_alternate(
+def test_breaches_and_recoveries_always_alternate(
     steps: list[tuple[int | None, int | None, int]], remind: int | None, tell_recovery: bool
 ) -> None:
     """Of two accounts: a breach only after an end, an end or a reminder only after a breach, a reminder never

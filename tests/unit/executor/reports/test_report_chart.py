@@ -121,7 +121,7 @@ def test_words_the_font_lacks_do_no_harm(note: str) -> None:
         )
     )
 )
-def test_whatever_there_is_can_be_drawn(given: tuple[list[Value], list[Value] | None, bool]) -> None:
+def test_any_chart_can_be_drawn(given: tuple[list[Value], list[Value] | None, bool]) -> None:
     values, previous, spotlight = given
     drawn = draw(made(values, previous, spotlight=spotlight, figure="9" * 40))
     assert len(drawn) < LARGEST

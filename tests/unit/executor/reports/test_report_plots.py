@@ -61,7 +61,7 @@ def test_an_account_whose_last_day_is_another_counts_from_its_own() -> None:
     assert chart.values == [Decimal(3 * day) for day in range(1, 8)]
 
 
-def test_a_day_of_which_one_account_is_silent_is_a_gap() -> None:
+def test_a_day_missing_from_one_account_is_a_gap() -> None:
     account = samples.account("A", "7.00")
     daily = dict(account.daily)
     del daily[samples.WEEK.since]

@@ -124,7 +124,7 @@ def test_no_name_is_a_formula(name: str, written: str) -> None:
 @pytest.mark.parametrize(
     "name", ["A;=1+1", 'A;"=1+1"', "A; @x", "A;\t+1", 'A";""=1+1', "A,=1+1", "A\t=1+1", ";;-1"]
 )
-def test_no_reader_finds_a_formula_whatever_separates_its_cells(name: str, separator: str) -> None:
+def test_no_cell_is_read_as_a_formula_with_any_separator(name: str, separator: str) -> None:
     text = table(samples.report([samples.account(name, "5.00")])).content.decode("utf-8-sig")
     for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
         assert not [cell for cell in row if cell.lstrip(' "').startswith(tuple("=+-@"))]

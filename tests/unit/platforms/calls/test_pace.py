@@ -98,7 +98,7 @@ async def test_other_calls_to_the_bucket_wait_too_and_those_to_another_do_not(
     assert time.slept == [1.0], "it is over"
 
 
-async def test_a_full_bucket_refuses_before_it_lets_anybody_wait(limiter: UsageLimiter, time: Time) -> None:
+async def test_a_full_bucket_refuses_before_any_call_waits(limiter: UsageLimiter, time: Time) -> None:
     limiter.hold("qps", 1.0)
     await limiter.note("qps", Usage(100))
     assert await limiter.admit("qps") == MIN_WAIT

@@ -31,7 +31,7 @@ def test_pieces_are_the_whole(days: Days, most: int) -> None:
 
 
 @given(st.lists(_DAYS, max_size=6))
-def test_what_is_joined_holds_every_day_once(periods: list[Days]) -> None:
+def test_joined_periods_hold_every_day_once(periods: list[Days]) -> None:
     found = joined(periods)
     days = [day for period in found for day in _each(period)]
     assert days == sorted({day for period in periods for day in _each(period)})

@@ -118,7 +118,7 @@ class TestMetrics:
             {"actions": [{"action_type": "purchase", "value": "x"}]},
         ],
     )
-    async def test_what_is_no_figure_is_told(
+    async def test_a_malformed_figure_is_an_error(
         self, ads: FacebookAds, facebook: FakeGraph, figures: dict[str, object]
     ) -> None:
         facebook.on(INSIGHTS, page(_row(WEEK, **figures)))
@@ -165,13 +165,11 @@ class TestPeriods:
         assert asked.params["time_increment"] == "1"
         assert json.loads(asked.params["time_range"]) == {"since": "2026-11-07", "until": "2026-11-20"}
 
-    async def test_none_is_no_call(self, ads: FacebookAds, facebook: FakeGraph) -> None:
+    async def test_no_period_makes_no_call(self, ads: FacebookAds, facebook: FakeGraph) -> None:
         assert await ads.rows(ACCOUNT, ["spend"], []) == []
         assert not facebook.asked
 
-    async def test_what_is_too_much_at_once_is_asked_in_parts(
-        self, ads: FacebookAds, facebook: FakeGraph
-    ) -> None:
+    async def test_a_query_that_is_too_large_is_split(self, ads: FacebookAds, facebook: FakeGraph) -> None:
         def answer(asked: Asked) -> httpx.Response:
             days = json.loads(asked.params["time_range"])
             if days["since"] != days["until"]:
@@ -199,7 +197,7 @@ class TestPeriods:
             [{"spend": "1", "date_start": "soon", "date_stop": None}],
         ],
     )
-    async def test_rows_of_other_days_are_told(
+    async def test_rows_of_other_days_are_an_error(
         self, ads: FacebookAds, facebook: FakeGraph, rows: list[dict[str, object]]
     ) -> None:
         facebook.on(INSIGHTS, page(*rows))
@@ -236,7 +234,7 @@ class TestCampaigns:
         assert {"ACTIVE", "PAUSED", "DELETED", "ARCHIVED"} <= set(condition["value"])
         assert "filtering" not in of_account.params
 
-    async def test_a_row_of_none_is_told(self, ads: FacebookAds, facebook: FakeGraph) -> None:
+    async def test_a_row_without_a_campaign_is_an_error(self, ads: FacebookAds, facebook: FakeGraph) -> None:
         facebook.on(INSIGHTS, page(_row(WEEK, spend="2")))
         with pytest.raises(PlatformError) as refused:
             await ads.rows(ACCOUNT, ["spend"], [WEEK], level=Level.CAMPAIGN)

@@ -79,7 +79,7 @@ class TestNumbers:
         assert number(told) == Decimal(parsed)
 
     @pytest.mark.parametrize("told", ["", "n/a", "NaN", "Infinity", True, [], {}, "1e400000", "1" * 40])
-    def test_what_is_no_sensible_number_is_refused(self, told: object) -> None:
+    def test_an_impossible_number_is_refused(self, told: object) -> None:
         with pytest.raises(ValueError, match="not a number"):
             number(told)
 
@@ -219,7 +219,7 @@ class TestAskingForLess:
         assert [row["date_start"] for row in rows] == [f"2026-11-{day}" for day in range(14, 21)]
         assert naps.taken == []
 
-    async def test_what_cannot_be_smaller_becomes_a_report(
+    async def test_a_query_that_cannot_be_split_becomes_an_asynchronous_report(
         self, facebook: FakeGraph, client: FacebookClient, naps: Naps
     ) -> None:
         facebook.on(
@@ -440,9 +440,7 @@ class TestPageInsights:
         with pytest.raises(PlatformError, match="unreadable"):
             await client.page_insights(self.PAGE, ("page_follows",), WEEK)
 
-    async def test_series_nobody_asked_for_are_ignored(
-        self, facebook: FakeGraph, client: FacebookClient
-    ) -> None:
+    async def test_unrequested_series_are_ignored(self, facebook: FakeGraph, client: FacebookClient) -> None:
         facebook.on(
             "1/insights", page(_series("other"), {"name": 7}, {"name": "page_follows", "values": None})
         )

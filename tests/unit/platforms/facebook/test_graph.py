@@ -61,7 +61,7 @@ class TestOneCall:
         facebook.on("act_1/insights", ResponseTooLarge(1000))
         assert (await _refused(graph)).consequence is Consequence.SPLIT
 
-    async def test_a_blocked_address_is_told_as_what_it_is(self, facebook: FakeGraph, graph: Graph) -> None:
+    async def test_a_blocked_address_keeps_its_error(self, facebook: FakeGraph, graph: Graph) -> None:
         facebook.on("act_1/insights", BlockedAddress("the host is a private address"))
         with pytest.raises(BlockedAddress):
             await graph.get(ACCOUNT, {})
@@ -111,7 +111,7 @@ class TestSecrets:
             assert secret not in told
         assert len(refused.detail) < 350
 
-    async def test_a_pages_token_is_not_told_either(self, facebook: FakeGraph, graph: Graph) -> None:
+    async def test_a_pages_token_is_hidden_too(self, facebook: FakeGraph, graph: Graph) -> None:
         facebook.on("1/insights", failure(190, "Malformed access token odd-page-token"))
         with pytest.raises(PlatformError) as refused:
             await graph.get(Target("1/insights", "", "1"), {}, token="odd-page-token")
@@ -239,7 +239,7 @@ class TestPages:
         assert len(facebook.asked) == MAX_PAGES
 
     @pytest.mark.parametrize("body", [{}, {"data": None}, {"data": {"id": "1"}}, {"data": ["1"]}])
-    async def test_what_is_no_list_is_not_taken_for_an_empty_one(
+    async def test_a_malformed_list_is_not_an_empty_list(
         self, facebook: FakeGraph, graph: Graph, body: dict[str, object]
     ) -> None:
         facebook.on("me/adaccounts", httpx.Response(200, json=body))
@@ -438,7 +438,7 @@ class TestBatches:
                 await task
             assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
 
-    async def test_a_call_cancelled_before_it_left_takes_its_companions_along_and_nobody_else(
+    async def test_cancelling_the_call_that_carries_a_batch_cancels_that_batch_only(
         self, facebook: FakeGraph, graph: Graph
     ) -> None:
         facebook.on("act_1/insights", OK)

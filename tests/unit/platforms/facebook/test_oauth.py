@@ -180,7 +180,7 @@ async def test_a_page_token_reaches_its_page(vendor: Vendor, grant: FacebookUser
     assert found.accounts == [{"id": "55", "name": "Page", "type": "page"}]
 
 
-async def test_a_dead_token_is_told_by_its_inspection(vendor: Vendor, grant: FacebookUser) -> None:
+async def test_inspection_finds_a_dead_token(vendor: Vendor, grant: FacebookUser) -> None:
     dead = {
         "code": 190,
         "message": f"Error validating access token {OLD}: Session has expired",
@@ -210,7 +210,7 @@ async def test_no_secret_is_in_an_error(vendor: Vendor, grant: FacebookUser) -> 
     assert "canary" not in repr(held) + repr(TokenSet("canary", "canary"))
 
 
-async def test_a_token_no_header_can_hold_is_refused_without_being_told(vendor: Vendor) -> None:
+async def test_a_token_unfit_for_a_header_is_refused_and_hidden(vendor: Vendor) -> None:
     grant = FacebookUser(vendor.client(), UNCONFIGURED)
     with pytest.raises(PlatformError) as caught:
         await grant.discover(Stored("tökén-canary"), now=NOW)

@@ -82,7 +82,7 @@ async def test_a_token_of_another_app_is_used_without_a_proof(facebook: FakeGrap
     assert proven == [True, False, False, False], "tried once, and not again"
 
 
-async def test_without_the_apps_secret_the_refusal_is_told(
+async def test_without_the_apps_secret_the_refusal_is_reported(
     facebook: FakeGraph, http: httpx.AsyncClient
 ) -> None:
     facebook.on("me", strict)

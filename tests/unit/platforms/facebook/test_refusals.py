@@ -71,7 +71,7 @@ def test_an_error_with_status_200_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("code", [4, 341])
-def test_a_limit_of_the_app_is_told_from_one_of_an_account(code: int) -> None:
+def test_app_limits_are_distinguished_from_account_limits(code: int) -> None:
     assert _fault(403, {"error": {"code": code}}).app_wide
     assert not _fault(403, {"error": {"code": 17}}).app_wide
 

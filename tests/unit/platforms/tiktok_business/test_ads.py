@@ -91,7 +91,7 @@ class TestNumbers:
         assert figure(told) == (None if read is None else Decimal(read))
 
     @pytest.mark.parametrize("told", ["--", "n/a", "NaN", True, [], {}])
-    def test_what_is_no_figure_is_refused(self, told: object) -> None:
+    def test_a_malformed_figure_is_refused(self, told: object) -> None:
         with pytest.raises(ValueError, match="not a number"):
             figure(told)
 
@@ -137,7 +137,7 @@ class TestMetrics:
         (read,) = await ads.rows(ACCOUNT, sorted(NAMES), [WEEK])
         assert read.metrics == dict.fromkeys(NAMES.keys() - PER.keys(), Decimal(0))
 
-    async def test_what_is_no_figure_is_told(self, ads: TikTokAds, tiktok: FakeTikTok) -> None:
+    async def test_a_malformed_figure_is_an_error(self, ads: TikTokAds, tiktok: FakeTikTok) -> None:
         tiktok.on(REPORT, page(_row(spend="much")))
         assert (await _refused(ads, WEEK)).consequence is Consequence.INVALID
 
@@ -205,13 +205,13 @@ class TestPeriods:
             {"metrics": {}},
         ],
     )
-    async def test_a_row_that_does_not_say_what_it_is_about_is_told(
+    async def test_a_row_without_dimensions_is_an_error(
         self, ads: TikTokAds, tiktok: FakeTikTok, row: object
     ) -> None:
         tiktok.on(REPORT, page(row))
         assert (await _refused(ads, WEEK, daily=True)).consequence is Consequence.INVALID
 
-    async def test_two_rows_of_one_day_are_told(self, ads: TikTokAds, tiktok: FakeTikTok) -> None:
+    async def test_two_rows_of_one_day_are_an_error(self, ads: TikTokAds, tiktok: FakeTikTok) -> None:
         tiktok.on(REPORT, page(_row("2026-11-15"), _row("2026-11-15")))
         assert (await _refused(ads, WEEK, daily=True)).consequence is Consequence.INVALID
 
@@ -273,7 +273,7 @@ class TestTooMuchAtOnce:
             (httpx.Response(502, text="bad gateway"), Consequence.TRANSIENT),
         ],
     )
-    async def test_a_download_that_is_no_report_is_told(
+    async def test_a_download_that_is_not_a_report_is_an_error(
         self, ads: TikTokAds, tiktok: FakeTikTok, download: httpx.Response, consequence: Consequence
     ) -> None:
         tiktok.on(REPORT, TOO_MUCH)
@@ -282,7 +282,7 @@ class TestTooMuchAtOnce:
         tiktok.on(DOWNLOAD, download)
         assert (await _refused(ads, WEEK)).consequence is consequence
 
-    async def test_a_task_without_an_id_is_told(self, ads: TikTokAds, tiktok: FakeTikTok) -> None:
+    async def test_a_task_without_an_id_is_an_error(self, ads: TikTokAds, tiktok: FakeTikTok) -> None:
         tiktok.on(REPORT, TOO_MUCH)
         tiktok.on(CREATE, success({}))
         assert (await _refused(ads, WEEK)).consequence is Consequence.INVALID
@@ -373,13 +373,15 @@ class TestAdvertisers:
         assert account.id == "5"
         assert tiktok.calls(GRANTED)[0].params == {"app_id": 42, "secret": APP_SECRET}
 
-    async def test_without_an_app_nobody_can_say(self, http: httpx.AsyncClient, tiktok: FakeTikTok) -> None:
+    async def test_advertisers_cannot_be_listed_without_the_app(
+        self, http: httpx.AsyncClient, tiktok: FakeTikTok
+    ) -> None:
         with pytest.raises(PlatformError) as refused:
             await TikTokAds(business(http)).ad_accounts()
         assert (refused.value.consequence, refused.value.code) == (Consequence.INVALID, "app_not_configured")
         assert not tiktok.asked
 
-    async def test_one_that_may_not_be_seen_spoils_none_of_the_others(
+    async def test_a_hidden_advertiser_does_not_hide_the_others(
         self, http: httpx.AsyncClient, tiktok: FakeTikTok
     ) -> None:
         tiktok.on(INFO, _info)

@@ -71,9 +71,7 @@ class TestSending:
         assert (asked.method, asked.body) == ("POST", {"dimensions": ["campaign_id"]})
         assert asked.headers["content-type"] == "application/json"
 
-    async def test_a_part_of_an_answer_is_no_answer(
-        self, http: httpx.AsyncClient, tiktok: FakeTikTok
-    ) -> None:
+    async def test_a_partial_answer_is_retried(self, http: httpx.AsyncClient, tiktok: FakeTikTok) -> None:
         tiktok.on(PATH, success({"list": []}, code=20001))
         refused = await _refused(business(http))
         assert (refused.consequence, refused.code) == (Consequence.TRANSIENT, "20001")
@@ -110,7 +108,7 @@ class TestPaging:
             {"list": [], "page_info": {"total_page": True}},
         ],
     )
-    async def test_what_is_no_list_is_told(
+    async def test_a_malformed_list_is_an_error(
         self, http: httpx.AsyncClient, tiktok: FakeTikTok, data: object
     ) -> None:
         tiktok.on(PATH, success(data))
@@ -173,7 +171,7 @@ class TestLimits:
             (40016, "Too many requests. Please retry later.", 60.0),
         ],
     )
-    async def test_a_limit_of_the_app_concerns_all_its_calls(
+    async def test_an_app_limit_holds_back_all_calls(
         self,
         http: httpx.AsyncClient,
         tiktok: FakeTikTok,
@@ -192,7 +190,7 @@ class TestLimits:
         elsewhere = await _refused(business(http, limiter=limiter, scope="another tenant"), "7001")
         assert elsewhere.code == str(code)
 
-    async def test_a_limit_of_an_advertiser_concerns_no_other(
+    async def test_an_advertisers_limit_holds_back_no_other(
         self, http: httpx.AsyncClient, tiktok: FakeTikTok, time: Timeline
     ) -> None:
         tiktok.on(PATH, failure(40132, "This value is limited."), success({}))

@@ -152,7 +152,7 @@ async def test_a_used_auth_code_is_a_dead_grant(vendor: Vendor, business: TikTok
     assert "canary" not in caught.value.detail
 
 
-async def test_a_token_that_reaches_nobody_lacks_a_permission(
+async def test_a_token_without_advertisers_lacks_a_permission(
     vendor: Vendor, business: TikTokBusiness
 ) -> None:
     vendor.on(ADVERTISERS, ok({"list": []}))
@@ -189,7 +189,7 @@ def test_the_creators_page_is_asked_for_scopes_with_a_challenge(organic: TikTokO
     }
 
 
-async def test_lifetimes_are_those_of_the_answer(vendor: Vendor, organic: TikTokOrganic) -> None:
+async def test_token_lifetimes_come_from_the_answer(vendor: Vendor, organic: TikTokOrganic) -> None:
     vendor.on(ORGANIC, PAIR, {**PAIR, "expires_in": 86400, "refresh_expires_in": 31536000})
     tokens = await organic.exchange(
         "code*1!4512", redirect_uri="https://c.test/cb", verifier="v" * 43, now=NOW
@@ -253,7 +253,7 @@ async def test_a_profile_is_discovered_with_what_may_be_seen_of_it(
         (401, "unheard_of", Consequence.REFRESH),
     ],
 )
-async def test_what_a_refused_discovery_asks_of_us(
+async def test_consequence_of_a_refused_discovery(
     vendor: Vendor, organic: TikTokOrganic, status: int, code: str, consequence: Consequence
 ) -> None:
     vendor.on(USER, says(status, {"data": {}, "error": {"code": code, "message": "no", "log_id": "l"}}))
@@ -262,6 +262,6 @@ async def test_what_a_refused_discovery_asks_of_us(
     assert (caught.value.consequence, caught.value.code) == (consequence, code)
 
 
-async def test_revoking_withdraws_nothing_of_a_creators(vendor: Vendor, organic: TikTokOrganic) -> None:
+async def test_revoking_keeps_a_creators_consent(vendor: Vendor, organic: TikTokOrganic) -> None:
     await organic.revoke(Stored("act.x", REFRESH))
     assert vendor.requests == []

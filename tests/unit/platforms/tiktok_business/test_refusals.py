@@ -57,7 +57,7 @@ class TestBusiness:
             (503, b"{}", T),
         ],
     )
-    def test_what_is_no_envelope_goes_by_status_and_looks(
+    def test_an_answer_without_an_envelope_is_judged_by_its_status(
         self, status: int, body: bytes, consequence: Consequence
     ) -> None:
         refusal = business.read(status, body)
@@ -105,7 +105,7 @@ class TestOrganic:
             (502, b"<html>bad gateway</html>", T),
         ],
     )
-    def test_what_is_no_envelope_goes_by_status_and_looks(
+    def test_an_answer_without_an_envelope_is_judged_by_its_status(
         self, status: int, body: bytes, consequence: Consequence
     ) -> None:
         refusal = organic.read(status, body)

@@ -88,7 +88,7 @@ class TestProfile:
         assert tiktok.asked[0].params == {"fields": f"{BASIC},{STATS}"}
 
     @pytest.mark.parametrize("refused", [MISSED, refusal("scope_not_authorized", 401)])
-    async def test_a_scope_nobody_granted_costs_the_others_nothing(
+    async def test_a_missing_scope_hides_only_its_own_fields(
         self, client: Organic, tiktok: FakeTikTok, refused: httpx.Response
     ) -> None:
         known = {BASIC: {"open_id": "o", "display_name": "Bright"}, STATS: {"follower_count": 7}}
@@ -110,7 +110,7 @@ class TestProfile:
     @pytest.mark.parametrize(
         "user", [None, {}, {"open_id": "o", "follower_count": "many"}, {"open_id": "o", "video_count": True}]
     )
-    async def test_what_is_no_profile_is_told(
+    async def test_a_malformed_profile_is_an_error(
         self, client: Organic, tiktok: FakeTikTok, user: object
     ) -> None:
         tiktok.on(USER, shown({"user": user}))

@@ -159,7 +159,7 @@ async def test_a_person_is_discovered(vendor: Vendor, user: ZoomUser) -> None:
         (401, 1, Consequence.REFRESH),
     ],
 )
-async def test_what_a_refused_discovery_asks_of_us(
+async def test_consequence_of_a_refused_discovery(
     vendor: Vendor, user: ZoomUser, status: int, code: int, consequence: Consequence
 ) -> None:
     vendor.on("/v2/users/me", says(status, {"code": code, "message": "no"}))

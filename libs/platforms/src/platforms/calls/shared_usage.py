@@ -1,4 +1,4 @@
-"""How full the platforms' limits are, as all executors know it together.
+"""Usage of the platforms' limits, shared by all executors.
 
 A platform call asks nothing of the database: it reads and writes this process's memory. A task in the
 background sends what this process saw and fetches what the others saw, each in one statement. That a limit
@@ -54,7 +54,7 @@ SELECT bucket, percent, regain_seconds,
 def standing(known: Sighting | None, news: Sighting) -> Sighting:
     """Which of two sightings of a bucket stands: the later one. Pure.
 
-    But a full bucket is full until its time, whatever a call that was already on its way saw afterwards.
+    But a full bucket stays full until its time: a call that was already under way may report less afterwards.
     """
     if known is None:
         return news
@@ -96,7 +96,7 @@ class SharedUsageStore:
                 await self.exchange()
             except TRANSIENT_DATABASE_ERRORS as error:
                 end_if_cancelled()
-                log.warning("usage of limits not shared", error=type(error).__name__)
+                log.warning("usage not shared", error=type(error).__name__)
                 await asyncio.sleep(PERIOD)
                 continue
             with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Holding back before a platform has to say so.
+"""Rate limiting by reported usage, before a platform has to refuse a call.
 
 Platforms tell how much of a limit is used, per bucket (an ad account, a page, an app). A call to a nearly
 full bucket waits; one to a full bucket fails with RATE before it is sent, and so spends nothing.
@@ -42,7 +42,7 @@ class Sighting:
 
 
 def pause_before_call(seen: Sighting | None, now: float) -> float:
-    """Seconds a call to a bucket waits for the others' sake; 0 below `SLOW_AT`."""
+    """Seconds a call waits so that others find room in the bucket; 0 below `SLOW_AT`."""
     if seen is None or seen.usage.percent < SLOW_AT or now - seen.at > STALE_AFTER:
         return 0.0
     fullness = min((seen.usage.percent - SLOW_AT) / (STOP_AT - SLOW_AT), 1.0)

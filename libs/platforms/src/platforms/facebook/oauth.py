@@ -236,7 +236,7 @@ class FacebookUser:
         ]
 
     async def _pages(self, token: str, facts: _Facts, room: int) -> list[dict[str, Any]]:
-        # Naming the fields leaves out the pages' own tokens, which are made anew whenever they are needed.
+        # Naming the fields leaves out the pages' own tokens, which each run fetches for itself.
         fields = {"fields": "id,name,category"}
         return [
             {"id": row["id"], "name": text_in(row, "name") or row["id"], "type": "page"}

@@ -117,7 +117,7 @@ def _daily(graph: Graph, series: Json, days: Days) -> dict[date, Decimal]:
 
 
 def _day_ending(text: str) -> date:
-    """The day that `text` is the end of. Half a day earlier is within it, whatever the clocks did."""
+    """The day that `text` is the end of. Half a day earlier is within it even on days with a clock change."""
     end = datetime.fromisoformat(text)
     if end.tzinfo is None:
         raise ValueError(f"an end without an offset: {text!r}")

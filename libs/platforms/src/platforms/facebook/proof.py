@@ -1,4 +1,4 @@
-"""The proof that whoever uses a token also knows the secret of the app it was granted to. Pure.
+"""The proof that the user of a token also knows the secret of the app it was granted to. Pure.
 
 Apps with "Require App Secret" refuse every call of a server without it, each part of a batch included.
 https://developers.facebook.com/docs/graph-api/guides/secure-requests

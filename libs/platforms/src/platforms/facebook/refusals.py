@@ -150,7 +150,7 @@ def _unreadable(status: int, *, cut_short: bool) -> GraphFault:
     if status < HTTPStatus.MULTIPLE_CHOICES and cut_short:
         consequence = _T
     elif consequence not in (_T, _RATE):
-        # Whoever answered was not Facebook, so that a status such as 404 says nothing about the object.
+        # A proxy answered and not Facebook, so a status such as 404 says nothing about the object.
         consequence = _INVALID
     return GraphFault(consequence, _UNREADABLE, f"HTTP {status} with a body that is not Graph JSON")
 

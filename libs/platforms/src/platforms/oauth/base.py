@@ -1,4 +1,4 @@
-"""What a grant is: the way one kind of account is connected, and its token renewed.
+"""A grant: the OAuth client by which one kind of account is connected and its token renewed.
 
 Both the API (a person comes back from a platform with a code) and the executors (a token is about to expire)
 speak to the platforms' OAuth endpoints; they do it here.
@@ -18,9 +18,9 @@ from common.models import ConnectionKind
 ANSWER_LOST = "answer_lost"
 """Code of an error after which the platform may have fulfilled the request although its response was lost."""
 NOT_CONFIGURED = "not_configured"
-"""Code of an error for want of the app's credentials in this process's settings."""
+"""Code of an error: the app's credentials are missing from this process's settings."""
 NO_TOKEN = "no_token"  # noqa: S105 - a code, not a secret
-"""Code of an error for want of the token, or of the refresh token, that would be needed."""
+"""Code of an error: the token, or the refresh token, that is needed is missing."""
 MAX_ACCOUNTS = 1_000
 """Accounts stored for one connection; the rest are read from the platform when needed."""
 

@@ -1,4 +1,4 @@
-"""HTTP to a platform about tokens: what was sent, whether an answer can have been lost, and no secrets."""
+"""HTTP to a platform's token endpoints; errors hold no secrets, and say if an answer may be lost."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ class Endpoint:
         return self.error(detail, Consequence.TRANSIENT, code=ANSWER_LOST, http_status=http_status)
 
     def needs_token(self, what: str) -> PlatformError:
-        """The error for want of a token, named in `what`."""
+        """The error for a missing token, named in `what`."""
         return self.error(f"there is no {what}", Consequence.REAUTH, code=NO_TOKEN)
 
     def needs_settings(self, names: tuple[str, ...]) -> PlatformError:
-        """The error for want of the app's credentials."""
+        """The error for missing app credentials."""
         return self.error(f"{' and '.join(names)} not set", Consequence.INVALID, code=NOT_CONFIGURED)
 
     async def _send(self, call: Call) -> httpx.Response:
@@ -128,7 +128,7 @@ class Endpoint:
 
     def _refused(self, refusal: Refusal, response: httpx.Response, call: Call) -> PlatformError:
         if refusal.code == UNREADABLE and response.status_code < HTTPStatus.MULTIPLE_CHOICES:
-            # It was granted, and what was granted did not arrive.
+            # The request succeeded, but the grant did not arrive.
             return self.lost(refusal.message, http_status=response.status_code)
         wait = None
         if refusal.consequence is Consequence.RATE:

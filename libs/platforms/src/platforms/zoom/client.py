@@ -46,7 +46,7 @@ class ZoomClient:
         return self._person(await self._api.get(Target("users/me", "users/{userId}", Category.LIGHT), {}))
 
     async def users(self) -> AsyncIterator[Sequence[Person]]:
-        """Everybody in the account, page by page; needs a scope that only an account's own app has."""
+        """All users of the account, page by page; needs a scope that only an account's own app has."""
         target = Target("users", "users", Category.MEDIUM)
         async for _, rows in self._pages(target, {}, "users", "id"):
             yield [self._person(row) for row in rows]

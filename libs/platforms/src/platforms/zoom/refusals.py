@@ -86,5 +86,5 @@ def _of_oauth(status: int, error: str, reason: str) -> Consequence:
         return by_status(status)
     if number := _NUMBER.search(reason):
         return OAUTH_NUMBERS.get(int(number[0].replace(",", "")), _INVALID)
-    # Whatever else it refuses is about the app or the request, not about the person's consent.
+    # Any other refusal is about the app or the request, not about the person's consent.
     return _INVALID

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 TOLERANCE = timedelta(minutes=5)
-"""How far from our clock an event's time may be: what is older may have been overheard and sent again."""
+"""How far from our clock an event's time may be: an older one may be a replay."""
 _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
@@ -29,7 +29,7 @@ class Claim:
     def read(cls, timestamp: str | None, signature: str | None, *, now: datetime) -> Self | None:
         """Of the headers `x-zm-request-timestamp` and `x-zm-signature`.
 
-        None when they cannot be right whatever the secret is: missing, misshapen, too old or too new.
+        None when no secret can make them right: missing, malformed, too old or too new.
         """
         if not timestamp or not signature:
             return None

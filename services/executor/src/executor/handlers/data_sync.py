@@ -162,7 +162,7 @@ def _store_of(context: RunContext, config: DataSyncConfig) -> Account:
         "connection_id: no PostgreSQL connection of yours has this id, or it must be connected again",
         Consequence.REAUTH,
         platform=POSTGRESQL,
-        # Without the id: a configuration may name anything, and nobody else must bear what follows.
+        # Without the id: a configuration may name any connection, and another team's must not be blamed.
         code="not_connected",
     )
 

@@ -1,8 +1,8 @@
 """Reading the ad accounts of a run's connections, each by itself.
 
-What one account or connection refuses for good is left out and told. What could still come (a limit, a
-time-out) fails the attempt instead, so that the next one brings everything; at the last attempt it is left
-out too.
+A permanent refusal of one account or connection leaves that one out, and is reported. What another attempt
+may still bring (after a limit, after a time-out) fails this one instead, so that the next one brings
+everything; at the last attempt it is left out too.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def latest_day(slot: datetime, zone: tzinfo, wanted_zone: tzinfo | None, *, full
 
 
 def storable(name: str) -> str:
-    """A name strangers chose, without what neither JSON nor PostgreSQL can hold."""
+    """A foreign name, without characters that JSON or PostgreSQL cannot store."""
     return name.replace("\x00", "").encode(errors="replace").decode()
 
 

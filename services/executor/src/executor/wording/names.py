@@ -1,4 +1,4 @@
-"""Names that strangers chose, made fit to stand in a message."""
+"""Foreign names, made safe to show in a message."""
 
 from __future__ import annotations
 

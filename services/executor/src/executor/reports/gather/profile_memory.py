@@ -17,7 +17,7 @@ Totals = Mapping[str, int]
 
 
 class Memory:
-    """The totals of profiles by day. Whatever of `state` is not such a thing is forgotten."""
+    """The totals of profiles by day. Other content of `state` is dropped."""
 
     def __init__(self, state: Mapping[str, Any]) -> None:
         profiles = state.get(_PROFILES)

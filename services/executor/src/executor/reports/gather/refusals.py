@@ -38,7 +38,7 @@ class Refusal:
 
     @property
     def is_of_a_connection(self) -> bool:
-        """Whether a person should look at the connection, whatever became of the report."""
+        """Whether a person should look at the connection, even if the report went out."""
         return self.error.connection_id is not None and self.error.consequence in _ABOUT_A_CONNECTION
 
 

@@ -16,17 +16,20 @@ from common.secrets.redaction import hide_secrets
 from executor.sync.postgresql.limits import AnswerTooLarge
 
 _BY_STATE = {
-    "28000": (Consequence.REAUTH, "it refuses this user from here: give the user access, or connect anew"),
+    "28000": (
+        Consequence.REAUTH,
+        "it refuses this user from here: give the user access, or connect it again",
+    ),
     "28P01": (Consequence.REAUTH, "it refuses the password: connect it again"),
     "3D000": (Consequence.INVALID, "there is no such database"),
     "42501": (Consequence.PERM, "the user lacks a permission"),
     "25006": (Consequence.TRANSIENT, "it takes no writes for now"),
-    "42701": (Consequence.TRANSIENT, "somebody else is making the table"),
-    "42P06": (Consequence.TRANSIENT, "somebody else is making the table"),
-    "42P07": (Consequence.TRANSIENT, "somebody else is making the table"),
+    "42701": (Consequence.TRANSIENT, "another session is creating the table"),
+    "42P06": (Consequence.TRANSIENT, "another session is creating the table"),
+    "42P07": (Consequence.TRANSIENT, "another session is creating the table"),
     "53100": (Consequence.TRANSIENT, "its disk is full"),
     "53300": (Consequence.TRANSIENT, "it has too many connections"),
-    "55P03": (Consequence.TRANSIENT, "the table is locked by somebody else"),
+    "55P03": (Consequence.TRANSIENT, "the table is locked by another session"),
     "57014": (Consequence.TRANSIENT, "a statement took too long"),
 }
 _BY_CLASS = {
@@ -36,7 +39,7 @@ _BY_CLASS = {
     "22": (Consequence.INVALID, "the table does not take these values"),
     "23": (Consequence.INVALID, "a constraint of the table does not take these rows"),
     "3F": (Consequence.INVALID, "there is no such schema"),
-    "40": (Consequence.TRANSIENT, "somebody else was writing the same rows"),
+    "40": (Consequence.TRANSIENT, "another session was writing the same rows"),
     "42": (Consequence.INVALID, "the table is not as it must be"),
     "53": (Consequence.TRANSIENT, "it has run out of resources"),
     "57": (Consequence.TRANSIENT, "it is starting or stopping"),
