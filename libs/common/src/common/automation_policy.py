@@ -35,7 +35,7 @@ class RetryChoice(BaseModel):
         description="Error classes that end the run at once although they could be retried",
     )
 
-    def as_policy(self, *, max_attempts: WholeNumber) -> RetryPolicy:
+    def as_policy(self, *, max_attempts: int) -> RetryPolicy:
         """The same for `common.retry`, with the attempts the run itself was given."""
         return RetryPolicy(
             max_attempts=max_attempts,

@@ -66,6 +66,14 @@ class Form(Mapping[str, Sequence[str]]):
         """One field, without the space around it."""
         return (self._fields.get(name) or (default,))[0].strip()
 
+    def number(self, name: str) -> int | str:
+        """The whole number in a field; what is none stays text, for the schema to say what is wrong."""
+        text = self.text(name)
+        try:
+            return int(text)
+        except ValueError:
+            return text
+
     def given(self, *names: str) -> dict[str, str]:
         """Those of the fields that were filled in."""
         return {name: text for name in names if (text := self.text(name))}

@@ -202,9 +202,9 @@ async def _document(
             "overlap": form.text("policy.overlap", policy.overlap),
             "retry": {
                 **policy.retry.model_dump(mode="json"),
-                "max_attempts": form.text("policy.max_attempts") or policy.retry.max_attempts,
+                "max_attempts": form.number("policy.max_attempts") or policy.retry.max_attempts,
             },
-            "pause_on_failure_after": form.text("policy.pause_on_failure_after") or None,
+            "pause_on_failure_after": form.number("policy.pause_on_failure_after") or None,
         },
     }
     return document, {**_FIELDS, **{f"/automation_config/{field.name}": field.key for field in fields}}

@@ -37,7 +37,10 @@ async def reference(request: Request, viewer: MaybeSignedIn) -> Response:
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            groups[operation["tags"][-1]].append({"method": method.upper(), "path": path, **operation})
+            parameters = [_resolved(document, parameter) for parameter in operation.get("parameters", ())]
+            groups[operation["tags"][-1]].append(
+                {**operation, "method": method.upper(), "path": path, "parameters": parameters}
+            )
     statuses = {title: status for status, title in PROBLEM_TITLES.items()}
     return render(
         request,
@@ -50,3 +53,12 @@ async def reference(request: Request, viewer: MaybeSignedIn) -> Response:
             for title, detail in PROBLEMS.items()
         ],
     )
+
+
+def _resolved(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameter itself where the operation only refers to one that many share."""
+    reference = parameter.get("$ref")
+    if reference is None:
+        return parameter
+    shared: Mapping[str, Any] = document["components"]["parameters"][reference.rpartition("/")[2]]
+    return shared
