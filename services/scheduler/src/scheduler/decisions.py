@@ -117,7 +117,7 @@ def decide(due: Due, *, now: datetime, vacancies: Sequence[Vacancy] = (), limit:
         limit=limit,
     )
     planned, skipped = list(decided.runs), list(decided.skipped)
-    if not planned and not skipped and not due.taken and due.next_run <= now:
+    if due.next_run <= now < due.first_slot:
         action = decide_overlap(policy.overlap, running=due.active, queued=due.waiting)
         if action is OverlapAction.SKIP:
             skipped = [SkippedRange(due.next_run, due.next_run, 1, SkipReason.OVERLAP)]
@@ -189,7 +189,7 @@ def decide_resume(due: Due, *, now: datetime, catch_up: str) -> Decision:
         taken=due.taken,
     )
     skipped = list(decided.skipped)
-    if not skipped and not due.taken and due.next_run <= now:
+    if due.next_run <= now < due.first_slot:
         skipped = [SkippedRange(due.next_run, due.next_run, 1, SkipReason.PAUSED)]
     return _conclude(due, decided, [_explained(skip, ()) for skip in skipped])
 

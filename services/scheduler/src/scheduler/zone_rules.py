@@ -16,9 +16,11 @@ import structlog
 from common.database import outbox
 from common.database.pool import ConnectionPool, DbSession
 from common.events import AutomationChanged, to_record
+from common.history import ZONE_RULES, read_zone_rules, zone_rules
 from common.ids import new_id
 from common.scheduling import ScheduleError, SkipReason, Slot, parse_schedule, tzdata_version
 from common.scheduling.timetable import Timetable
+from common.scheduling.zones import UnknownZone, zone
 from scheduler.lease import Lease, Term
 
 log = structlog.get_logger()
@@ -31,7 +33,11 @@ SELECT id, tenant_id, schedule_config, coalesce(next_slot, next_run) AS slot, cr
        status, version, clock_timestamp() AS now,
        greatest((SELECT max(scheduled_for) FROM automation_run r
                   WHERE r.automation_id = a.id AND r.scheduled_for < coalesce(a.next_slot, a.next_run)),
-                (SELECT max(last_slot) FROM slot_skip s WHERE s.automation_id = a.id)) AS decided
+                (SELECT max(last_slot) FROM slot_skip s
+                  WHERE s.automation_id = a.id AND s.reason <> 'moved'),
+                (SELECT begins_after FROM schedule_period p
+                  WHERE p.automation_id = a.id AND p.ends_at IS NULL),
+                a.created_at) AS decided
   FROM automation a
  WHERE id > $1 AND status IN ('active', 'paused') AND coalesce(next_slot, next_run) > clock_timestamp()
    AND schedule_config ->> 'timezone' IS NOT NULL
@@ -59,6 +65,12 @@ SELECT m.id, a.id, a.schedule_config, 'moved', m.boundary, clock_timestamp()
   FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS m (id, automation_id, boundary)
   JOIN automation a ON a.id = m.automation_id
 """
+_ZONES_IN_USE = """
+SELECT coalesce(schedule_config ->> 'timezone', 'UTC') AS name FROM automation
+ UNION
+SELECT coalesce(schedule_config ->> 'timezone', 'UTC') FROM schedule_period
+"""
+_KNOWN_ZONES = "SELECT name, value FROM fact WHERE starts_with(name, $1)"
 _REMEMBER = """
 INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
@@ -85,6 +97,7 @@ class ZoneRules:
         """Move what the tz database in use moves; returns how many automations. Nothing when it is known."""
         if await self._pool.fetchval("SELECT value FROM fact WHERE name = $1", FACT) == self._version:
             return 0
+        await self._note_changed_zones(term)
         moved = 0
         last = UUID(int=0)
         while True:
@@ -101,6 +114,28 @@ class ZoneRules:
                 return moved
             last = rows[-1]["id"]
 
+    async def _note_changed_zones(self, term: Term) -> None:
+        """Remember since when each zone in use has the rules it has: slots recorded before had others."""
+        async with self._pool.acquire() as db, db.transaction():
+            known = {
+                row["name"]: read_zone_rules(row["value"]) for row in await db.fetch(_KNOWN_ZONES, ZONE_RULES)
+            }
+            now: datetime = await db.fetchval("SELECT now()")
+            values = {}
+            for row in await db.fetch(_ZONES_IN_USE):
+                try:
+                    fingerprint = zone(row["name"]).fingerprint()
+                except UnknownZone:
+                    continue  # a later release's; the dispatcher says so when it comes due
+                before = known.get(ZONE_RULES + row["name"])
+                if before is None or before[0] != fingerprint:
+                    values[ZONE_RULES + row["name"]] = zone_rules(
+                        fingerprint, None if before is None else now
+                    )
+            if values:
+                await db.executemany(_REMEMBER, list(values.items()))
+                await self._lease.fence(db, term)
+
 
 def moved_slot(row: asyncpg.Record) -> Move | None:
     """Where the rules in use put the awaited slot, when that is not where it is."""
@@ -113,10 +148,10 @@ def moved_slot(row: asyncpg.Record) -> Move | None:
         return None
     timetable = Timetable(schedule, automation_id=row["id"], default_anchor=row["created_at"])
     now: datetime = row["now"]
-    slot = timetable.next_after(now)
+    decided: datetime = row["decided"]
+    slot = timetable.next_after(max(now, decided))  # the later one where the clock has been set back
     passed = timetable.latest_at_or_before(now)
-    undecided = passed is not None and passed > (row["decided"] or row["created_at"])
-    if passed is not None and undecided and (slot is None or before - passed < abs(slot - before)):
+    if passed is not None and passed > decided and (slot is None or before - passed < abs(slot - before)):
         slot = passed  # the new rules put the awaited slot itself into the past: it is due at once, not lost
     return None if slot is None or slot == before else Move(row, before, timetable.slot(slot))
 

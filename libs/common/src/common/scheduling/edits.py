@@ -34,6 +34,8 @@ class Place:
 
     automation_id: UUID
     created_at: datetime
+    begun: datetime
+    """The schedule that holds names slots later than this."""
     undecided: datetime | None
     """Its first undecided slot; None when its schedule has ended."""
     taken: Sequence[datetime] = ()
@@ -69,7 +71,7 @@ def hand_over(
         return Handover(now, lost, _first_after(place.timetable(new), now))
     if undecided > now:
         decided = place.timetable(old).latest_before(undecided)
-        boundary = now if decided is None else max(now, decided)
+        boundary = max(now, place.begun, decided or now)
         return Handover(boundary, (), _first_after(place.timetable(new), boundary))
     if _names_the_same(old, new, place, now):
         timetable = place.timetable(new, undecided=True)

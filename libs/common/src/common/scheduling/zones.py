@@ -13,6 +13,7 @@ import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from hashlib import blake2b
 from typing import NamedTuple
 
 from common.scheduling.days import FIRST_DAY, LAST_DAY
@@ -32,6 +33,9 @@ this."""
 
 _FIRST_INSTANT = FIRST_DAY * 86400
 _LAST_INSTANT = LAST_DAY * 86400
+
+_FINGERPRINTED = (1_704_067_200, 2_145_916_800)
+"""From 2024 to 2037: what a fingerprint of rules covers."""
 
 MAX_NAME_LENGTH = 64
 
@@ -82,6 +86,15 @@ class Zone:
             found = self.stretch(start)
             yield found
             start = found.end
+
+    def fingerprint(self) -> str:
+        """Equal for equal rules: of two tz databases, or of two zones."""
+        changes = ((one.start, one.offset) for one in self.stretches(*_FINGERPRINTED))
+        offsets: list[tuple[int, int]] = []
+        for start, offset in changes:
+            if not offsets or offsets[-1][1] != offset:
+                offsets.append((start if offsets else 0, offset))
+        return blake2b(repr(offsets).encode(), digest_size=8).hexdigest()
 
     def offset(self, instant: int) -> int:
         """Local time minus UTC at this instant, in seconds."""

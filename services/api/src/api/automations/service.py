@@ -132,6 +132,16 @@ async def begin_period(
     )
 
 
+async def _begun(session: AsyncSession, automation: Automation) -> datetime:
+    """The schedule that holds names slots later than this."""
+    found = await session.scalar(
+        select(col(SchedulePeriod.begins_after)).where(
+            col(SchedulePeriod.automation_id) == automation.id, col(SchedulePeriod.ends_at).is_(None)
+        )
+    )
+    return found or automation.created_at
+
+
 async def _slots_with_runs(session: AsyncSession, automation: Automation, now: datetime) -> list[datetime]:
     """Undecided slots for which a person started a run."""
     undecided = automation.next_slot or automation.next_run
@@ -211,7 +221,8 @@ async def change(
     if moved:
         await record_end(session, automation, now)
         taken = await _slots_with_runs(session, automation, now)
-        handover, faults = edit(automation, given["schedule_config"], now, taken=taken)
+        begun = await _begun(session, automation)
+        handover, faults = edit(automation, given["schedule_config"], now, begun=begun, taken=taken)
     if "type" in given or "automation_config" in given:
         faults += check_config(
             given.get("type", automation.type),

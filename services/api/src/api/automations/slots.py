@@ -62,18 +62,24 @@ def first_slot(
 
 
 def edit(
-    automation: Automation, raw: Mapping[str, Any], now: datetime, *, taken: Sequence[datetime]
+    automation: Automation,
+    raw: Mapping[str, Any],
+    now: datetime,
+    *,
+    begun: datetime,
+    taken: Sequence[datetime],
 ) -> tuple[Handover | None, list[FieldError]]:
     """Where the automation's schedule gives way to this one.
 
-    `taken` are undecided slots that have a run already. A schedule that names no run any more is refused.
+    The schedule it has names slots later than `begun`; `taken` are undecided slots that have a run already.
+    A schedule that names no run any more is refused.
     """
     new, faults = read_schedule(raw)
     if new is None:
         return None, faults
     old, _faults = read_schedule(automation.schedule_config)
     undecided = automation.next_slot or automation.next_run
-    place = Place(automation.id, automation.created_at, undecided, taken)
+    place = Place(automation.id, automation.created_at, begun, undecided, taken)
     reason = SkipReason.SCHEDULE_EDITED if automation.status == AutomationStatus.ACTIVE else SkipReason.PAUSED
     handover = hand_over(old, new, place, now, reason=reason)
     ended = new.runs_left(automation.fired_count) == 0 or handover.next_slot is None

@@ -27,10 +27,10 @@ from api.slots.timeline import (
     fates,
     run_of,
 )
-from common.history import KEPT_SINCE
+from common.history import KEPT_SINCE, ZONE_RULES, read_zone_rules
 from common.models import Automation, AutomationRun, AutomationStatus, Fact, Reign, SchedulePeriod, SlotSkip
 from common.models import Leadership as LeadershipRow
-from common.scheduling import Schedule, ScheduleError, parse_schedule
+from common.scheduling import Schedule, ScheduleError, SkipReason, parse_schedule
 
 MAX_SLOTS = 1_000
 _FEWEST_READ = 100
@@ -82,13 +82,15 @@ async def read_slots(
         + ([runs[-1].scheduled_for - _TICK] if len(runs) > most else [])
         + ([skips[-1].last - _TICK] if len(skips) > most else [])
     )
+    periods = await _periods(session, automation, first)
     records = Records(
-        periods=await _periods(session, automation, first),
+        periods=periods,
         runs=[run for run in runs if run.scheduled_for <= horizon],
         skips=[skip for skip in skips if skip.first <= horizon],
         vacancies=await _vacancies(session, first, last),
         leadership=await _leadership(session),
         kept_since=await history_kept_since(session),
+        rules_since=await _rules_since(session, periods),
     )
     standing = await _standing(session, automation, records.periods[-1].schedule)
     found, horizon = fates(records, standing, Range(first, horizon, most, now))
@@ -116,10 +118,18 @@ async def _periods(session: AsyncSession, automation: Automation, first: datetim
             col(SchedulePeriod.automation_id) == automation.id,
             col(SchedulePeriod.ends_at).is_(None) | (col(SchedulePeriod.ends_at) >= first),
         )
-        .order_by(col(SchedulePeriod.begins_after), col(SchedulePeriod.id))
+        .order_by(col(SchedulePeriod.ends_at).nulls_last(), col(SchedulePeriod.begins_after))
     )
     periods = [Period(_readable(raw), after, until) for raw, after, until in await session.execute(query)]
     return periods or [Period(_readable(automation.schedule_config), automation.created_at, None)]
+
+
+async def _rules_since(session: AsyncSession, periods: Sequence[Period]) -> dict[str, datetime]:
+    """Since when the schedules' zones have had their rules, where they have had others here."""
+    zones = {ZONE_RULES + one.schedule.timezone for one in periods if one.schedule is not None}
+    facts = await session.execute(select(col(Fact.name), col(Fact.value)).where(col(Fact.name).in_(zones)))
+    known = {name.removeprefix(ZONE_RULES): read_zone_rules(value)[1] for name, value in facts}
+    return {name: since for name, since in known.items() if since is not None}
 
 
 async def period_page(
@@ -148,11 +158,13 @@ async def _standing(session: AsyncSession, automation: Automation, schedule: Sch
 
 
 async def last_recorded(session: AsyncSession, automation_id: UUID) -> datetime | None:
-    """The latest slot with a run or a reason on record."""
+    """The latest slot with a run or a reason on record, those aside that moved: they may be still to come."""
     ran = select(func.max(col(AutomationRun.scheduled_for))).where(
         col(AutomationRun.automation_id) == automation_id
     )
-    skipped = select(func.max(col(SlotSkip.last_slot))).where(col(SlotSkip.automation_id) == automation_id)
+    skipped = select(func.max(col(SlotSkip.last_slot))).where(
+        col(SlotSkip.automation_id) == automation_id, col(SlotSkip.reason) != SkipReason.MOVED
+    )
     latest: datetime | None = await session.scalar(
         select(func.greatest(ran.scalar_subquery(), skipped.scalar_subquery()))
     )
@@ -178,6 +190,7 @@ async def _skips(
             col(SlotSkip.slots),
             col(SlotSkip.reason),
             col(SlotSkip.detail),
+            col(SlotSkip.recorded_at),
         )
         .where(
             col(SlotSkip.automation_id) == automation.id,

@@ -8,7 +8,7 @@ by the schedule that holds, the automation's present standing and the leaders' r
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -73,6 +73,7 @@ class RecordedSkip:
     slots: int
     reason: str
     detail: str | None
+    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,8 @@ class Records:
     leadership: Leadership
     kept_since: datetime | None = None
     """What was before has been cleaned up."""
+    rules_since: Mapping[str, datetime] = field(default_factory=dict)
+    """Since when the zones have had the rules they have; those without an entry have had no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,16 @@ class _Told:
         holding = records.periods[-1].schedule
         self._today = None if holding is None else standing.timetable(holding)
         found: dict[datetime, SlotFate] = {}
-        for source in (self._forgotten(), self._undecided(), self._skipped(), self._ran()):
+        moved = [skip for skip in records.skips if skip.reason == SkipReason.MOVED]
+        skips = [skip for skip in records.skips if skip.reason != SkipReason.MOVED]
+        # The later counts. What moved away comes first: the new rules may name its instant again.
+        for source in (
+            self._skipped(moved),
+            self._forgotten(),
+            self._undecided(),
+            self._skipped(skips),
+            self._ran(),
+        ):
             found |= {fate.slot: fate for fate in source}
         self.fates = [found[slot] for slot in sorted(found) if slot <= self.horizon]
 
@@ -234,16 +246,16 @@ class _Told:
             fire_at = slot if schedule is None else self._standing.timetable(schedule).fire_at(slot)
             yield _of_run(run, fire_at, self._records.vacancies, on_schedule=self._names_today(slot))
 
-    def _skipped(self) -> Iterator[SlotFate]:
+    def _skipped(self, skips: Sequence[RecordedSkip]) -> Iterator[SlotFate]:
         limit = self._wanted.limit
-        told = list(islice(self._each_skipped(), limit + 1))
+        told = list(islice(self._each_skipped(skips), limit + 1))
         if len(told) > limit:
             self.horizon = min(self.horizon, told[limit].slot - _TICK)
         yield from told[:limit]
 
-    def _each_skipped(self) -> Iterator[SlotFate]:
+    def _each_skipped(self, skips: Sequence[RecordedSkip]) -> Iterator[SlotFate]:
         first, last = self._wanted.first, self._wanted.last
-        for skip in sorted(self._records.skips, key=lambda one: one.first):
+        for skip in sorted(skips, key=lambda one: one.first):
             timetable = self._namer_of(skip)
             if timetable is not None:
                 slots = _walk(timetable, max(first, skip.first) - _TICK, min(last, skip.last))
@@ -266,9 +278,10 @@ class _Told:
         schedule = self._period_of(skip.first).schedule
         if schedule is None or skip.slots == 1:
             return None
+        rules_since = self._records.rules_since.get(schedule.timezone)
+        if rules_since is not None and skip.recorded_at < rules_since:
+            return None  # another tz database named them
         timetable = self._standing.timetable(schedule)
-        if timetable.latest_at_or_before(skip.first) != skip.first:
-            return None  # another tz database named it
         return timetable if timetable.count(skip.first, skip.last) == skip.slots else None
 
     def _forgotten(self) -> Iterator[SlotFate]:
