@@ -117,7 +117,7 @@ class TzDatabases:
         for directory in self._true:
             if (Path(directory) / name).is_file():
                 return Path(directory) / name
-        import tzdata
+        import tzdata  # type: ignore[import-untyped]  # it has no stubs
 
         return Path(tzdata.__file__).parent / "zoneinfo" / name
 

@@ -270,7 +270,7 @@ class Ledger:
         """A run for a slot, where that has none, or for none."""
         taken = slot is not None and not self.has_run(slot)
         self.runs.append(Run(slot if taken else None, "queued"))
-        if taken:
+        if slot is not None and taken:
             self._seen(slot)
 
     def finish_runs(self) -> None:

@@ -14,6 +14,7 @@ from api.schedules.collisions import Neighbour, worst_collision
 from common.ids import new_id
 from common.scheduling import Slot
 from tests.factories import Team, World
+from tests.support.history import add_run
 
 PATH = "/api/schedules/preview"
 
@@ -115,7 +116,7 @@ async def test_automations_due_in_the_same_minute_are_counted(
     api: httpx.AsyncClient, world: World, acme: Team, globex: Team
 ) -> None:
     nine = {"type": "daily", "hour": 9}
-    mine = (await world.automations(acme, None, 3, schedule=nine))[0]
+    mine = (await world.automations(acme, None, 4, schedule=nine))[0]
     await world.automations(acme, None, 2, schedule={"type": "daily", "hour": 10})
     await world.automations(acme, None, schedule={"type": "weekly", "weekday": 0, "hour": 9})
     await world.automations(globex, None, 5, schedule=nine)
@@ -124,9 +125,44 @@ async def test_automations_due_in_the_same_minute_are_counted(
     own = await look_ahead(api, nine, automation_id=str(mine))
     other = await look_ahead(api, {"type": "daily", "hour": 9, "minute": 1})
 
-    assert (preview["collisions"], own["collisions"], other["collisions"]) == (4, 3, 0)
+    assert (preview["collisions"], own["collisions"], other["collisions"]) == (5, 4, 0)
+    assert "collisions" not in codes(own), "four others are no crowd"
     (warning,) = [one for one in preview["warnings"] if one["code"] == "collisions"]
     assert datetime.fromisoformat(warning["at"]).weekday() == 0
+
+
+async def test_runs_that_take_longer_than_their_interval_are_told(
+    api: httpx.AsyncClient, world: World, acme: Team
+) -> None:
+    (automation,) = await world.automations(acme, None)
+    for minutes in (20, 25, 30):
+        await add_run(world, acme, automation, slot=datetime.now(UTC) - timedelta(hours=minutes))
+    await world.sql.execute("UPDATE automation_run SET completed_at = started_at + interval '25 minutes'")
+    known = {"automation_id": str(automation)}
+    often = {"type": "cron", "expression": "*/10 * * * *", "timezone": "UTC"}
+
+    preview = await look_ahead(api, often, **known)
+
+    (warning,) = [one for one in preview["warnings"] if one["code"] == "runs_overlap"]
+    assert "took 25 minutes" in warning["message"]
+    hourly = await look_ahead(api, {**often, "expression": "0 * * * *"}, **known)
+    assert "runs_overlap" not in codes(hourly)
+
+
+async def test_a_thousand_exclusions_cost_little(api: httpx.AsyncClient) -> None:
+    days = [(datetime.now(UTC) + timedelta(days=day)).date().isoformat() for day in range(1_000)]
+    schedule = {
+        "type": "cron",
+        "expression": "* * * * *",
+        "timezone": "Europe/Berlin",
+        "exclude": {"dates": days},
+    }
+
+    started = time.process_time()
+    preview = await look_ahead(api, schedule, count=50)
+
+    assert time.process_time() - started < 0.2, "mostly reading a thousand dates"
+    assert len(preview["next_runs"]) == 50
 
 
 async def test_an_automations_own_age_and_runs_count(

@@ -79,6 +79,9 @@ def test_changes_outside_the_bounds_do_not_matter() -> None:
     [
         ("0 9 1 * 1", WarningCode.DAY_OR_WEEKDAY, "either"),
         ("0 9 31 * *", WarningCode.SHORT_MONTHS, "L is the last day"),
+        ("* */2 * * *", WarningCode.EVERY_MINUTE, "for once an hour write 0 */2"),
+        ("* 9 * * *", WarningCode.EVERY_MINUTE, "in every minute of the hours 9"),
+        ("0 9 */14 * *", WarningCode.UNEVEN_STEP, "the days 1, 15 and 29 of every month"),
         ("*/7 * * * *", WarningCode.UNEVEN_STEP, "7 does not divide 60: after minute 56"),
         ("0 */5 * * *", WarningCode.UNEVEN_STEP, "5 does not divide 24: after hour 20"),
     ],
@@ -87,6 +90,33 @@ def test_what_reads_differently_than_it_runs(expression: str, code: WarningCode,
     (found,) = warned(expression, "UTC")
     assert found.code is code
     assert words in found.message
+
+
+def test_a_day_step_and_a_weekday_have_to_match_both() -> None:
+    both, step = warned("0 14 */14 * 3", "UTC")
+    assert (both.code, step.code) == (WarningCode.DAY_AND_WEEKDAY, WarningCode.UNEVEN_STEP)
+    assert "only on a weekday 3 that is also a day */14" in both.message
+
+
+def test_whole_days_of_elapsed_time_leave_the_clock() -> None:
+    daily = {"type": "interval", "interval_minutes": 1440, "anchor": "2026-01-01T08:00:00Z"}
+    (found,) = schedule_warnings(parse_schedule(daily | {"timezone": "Europe/Berlin"}), NOW)
+    assert (found.code, found.at) == (WarningCode.INTERVAL_DRIFTS, datetime(2026, 3, 29, 8, tzinfo=UTC))
+    assert "what runs at 09:00 runs at 10:00 from 2026-03-29 on" in found.message
+    autumn = schedule_warnings(
+        parse_schedule(daily | {"anchor": "2026-06-01T07:00:00Z", "timezone": "Europe/Berlin"}),
+        datetime(2026, 7, 1, tzinfo=UTC),
+    )
+    assert "what runs at 09:00 runs at 08:00 from 2026-10-25 on" in autumn[0].message
+    assert schedule_warnings(parse_schedule(daily), NOW) == []
+    hourly = daily | {"interval_minutes": 60, "timezone": "Europe/Berlin"}
+    assert schedule_warnings(parse_schedule(hourly), NOW) == []
+
+
+def test_a_zone_left_out_is_told() -> None:
+    (found,) = schedule_warnings(parse_schedule({"type": "daily", "hour": 9}), NOW)
+    assert found.code is WarningCode.ZONE_OMITTED
+    assert schedule_warnings(parse_schedule({"type": "daily", "hour": 9, "timezone": "UTC"}), NOW) == []
 
 
 def test_a_schedule_without_runs_is_the_only_thing_to_say() -> None:

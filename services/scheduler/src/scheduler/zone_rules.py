@@ -95,9 +95,10 @@ class ZoneRules:
 
     async def apply(self, term: Term) -> int:
         """Move what the tz database in use moves; returns how many automations. Nothing when it is known."""
-        if await self._pool.fetchval("SELECT value FROM fact WHERE name = $1", FACT) == self._version:
+        before = await self._pool.fetchval("SELECT value FROM fact WHERE name = $1", FACT)
+        if before == self._version:
             return 0
-        await self._note_changed_zones(term)
+        await self._note_changed_zones(term, is_first=before is None)
         moved = 0
         last = UUID(int=0)
         while True:
@@ -114,8 +115,11 @@ class ZoneRules:
                 return moved
             last = rows[-1]["id"]
 
-    async def _note_changed_zones(self, term: Term) -> None:
-        """Remember since when each zone in use has the rules it has: slots recorded before had others."""
+    async def _note_changed_zones(self, term: Term, *, is_first: bool) -> None:
+        """Remember since when each zone in use has the rules it has: slots recorded before had others.
+
+        A zone that came into use since the last change may have had others too, unless this is the first.
+        """
         async with self._pool.acquire() as db, db.transaction():
             known = {
                 row["name"]: read_zone_rules(row["value"]) for row in await db.fetch(_KNOWN_ZONES, ZONE_RULES)
@@ -129,9 +133,8 @@ class ZoneRules:
                     continue  # a later release's; the dispatcher says so when it comes due
                 before = known.get(ZONE_RULES + row["name"])
                 if before is None or before[0] != fingerprint:
-                    values[ZONE_RULES + row["name"]] = zone_rules(
-                        fingerprint, None if before is None else now
-                    )
+                    since = None if before is None and is_first else now
+                    values[ZONE_RULES + row["name"]] = zone_rules(fingerprint, since)
             if values:
                 await db.executemany(_REMEMBER, list(values.items()))
                 await self._lease.fence(db, term)

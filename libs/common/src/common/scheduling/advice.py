@@ -14,17 +14,20 @@ from zoneinfo import ZoneInfo
 from common.scheduling.cron import CronRule
 from common.scheduling.fields import clock_text
 from common.scheduling.instants import as_utc, to_instant, to_seconds
-from common.scheduling.kinds import Schedule, WallClockKind
+from common.scheduling.kinds import Interval, Schedule, WallClockKind
 from common.scheduling.slots import never_fires
 from common.scheduling.timetable import Slot, SlotRange, Timetable
 from common.scheduling.words import listed
-from common.scheduling.zones import Stretch
+from common.scheduling.zones import Stretch, zone
 
 A_YEAR = timedelta(days=365)
 _DAY = 86400
 _STEP = re.compile(r"\*/(\d+)")
 _BEYOND_28 = ~((1 << 29) - 1)
 _MOST_TIMES = 3
+_MINUTES_A_DAY = 1440
+_EVERY_DAY = ((1 << 31) - 1) << 1
+_EVERY_WEEKDAY = (1 << 7) - 1
 
 
 class WarningCode(StrEnum):
@@ -33,7 +36,11 @@ class WarningCode(StrEnum):
     NEVER_FIRES = "never_fires"
     DST_GAP = "dst_gap"
     DST_OVERLAP = "dst_overlap"
+    ZONE_OMITTED = "zone_omitted"
+    EVERY_MINUTE = "every_minute"
+    INTERVAL_DRIFTS = "interval_drifts"
     DAY_OR_WEEKDAY = "day_or_weekday"
+    DAY_AND_WEEKDAY = "day_and_weekday"
     SHORT_MONTHS = "short_months"
     UNEVEN_STEP = "uneven_step"
 
@@ -105,11 +112,47 @@ def schedule_warnings(
     if never_fires(schedule, now, default_anchor=default_anchor):
         message = "It never runs again: its end, its exclusions or its date leave nothing."
         return [ScheduleWarning(WarningCode.NEVER_FIRES, message)]
-    if not isinstance(schedule, WallClockKind):
-        return []
     start = max(now, schedule.start_at or now)
     end = min(now + horizon, schedule.end_at or now + horizon)
-    return [*_clock_changes(schedule, start, end), *_readings(schedule.rule())]
+    if isinstance(schedule, Interval):
+        return [*_drift(schedule, start, end, default_anchor), *_zone(schedule)]
+    if not isinstance(schedule, WallClockKind):
+        return []
+    return [*_clock_changes(schedule, start, end), *_readings(schedule.rule()), *_zone(schedule)]
+
+
+def _zone(schedule: Schedule) -> Iterator[ScheduleWarning]:
+    reads_clock = isinstance(schedule, WallClockKind) or schedule.exclude is not None
+    if reads_clock and "timezone" not in schedule.model_fields_set:
+        what = "times" if isinstance(schedule, WallClockKind) else "excluded days"
+        message = f"No timezone is given, so its {what} are those of UTC; write one such as Europe/Berlin."
+        yield ScheduleWarning(WarningCode.ZONE_OMITTED, message)
+
+
+def _drift(
+    schedule: Interval, start: datetime, end: datetime, default_anchor: datetime | None
+) -> Iterator[ScheduleWarning]:
+    """Whole days of elapsed time keep the clock's time only until the clocks change."""
+    if schedule.interval_minutes % _MINUTES_A_DAY:
+        return
+    where = zone(schedule.timezone)
+    grid = schedule.slots(default_anchor)
+    first = grid.next_after(start)
+    if first is None:
+        return
+    before = where.offset(to_seconds(first))
+    for stretch in where.stretches(to_seconds(first), to_seconds(end)):
+        changed = grid.next_after(to_instant(stretch.start) - timedelta(microseconds=1))
+        if stretch.offset != before and changed is not None:
+            was, becomes = to_seconds(first) + before, to_seconds(changed) + stretch.offset
+            yield ScheduleWarning(
+                WarningCode.INTERVAL_DRIFTS,
+                f"It counts elapsed time: what runs at {_reading(was)} runs at {_reading(becomes)} from "
+                f"{_date(becomes)} on, when the clock in {schedule.timezone} has changed. "
+                "A schedule with a time of day keeps it.",
+                changed,
+            )
+            return
 
 
 def _clock_changes(schedule: WallClockKind, start: datetime, end: datetime) -> Iterator[ScheduleWarning]:
@@ -171,10 +214,22 @@ def _named(rule: CronRule, low: int, high: int) -> list[int]:
 
 def _readings(rule: CronRule) -> Iterator[ScheduleWarning]:
     minute, hour, day, _, weekday = rule.fields
+    if rule.minutes.bit_count() == 60 and rule.hours.bit_count() < 24:
+        yield ScheduleWarning(
+            WarningCode.EVERY_MINUTE,
+            f"It runs in every minute of the hours {hour}, 60 times an hour; "
+            f"for once an hour write 0 {hour}.",
+        )
     if rule.days.either:
         yield ScheduleWarning(
             WarningCode.DAY_OR_WEEKDAY,
             f"It runs on day {day} and also on weekday {weekday}: cron takes either where both are given.",
+        )
+    elif rule.days.days_of_month != _EVERY_DAY and rule.days.weekdays != _EVERY_WEEKDAY:
+        yield ScheduleWarning(
+            WarningCode.DAY_AND_WEEKDAY,
+            f"It runs only on a weekday {weekday} that is also a day {day}: "
+            "where one of the two starts with *, both have to match.",
         )
     plain_days = rule.days.days_of_month
     only_late_days = plain_days and not plain_days & ~_BEYOND_28
@@ -189,10 +244,19 @@ def _readings(rule: CronRule) -> Iterator[ScheduleWarning]:
             last = (size - 1) // int(step[1]) * int(step[1])
             yield ScheduleWarning(
                 WarningCode.UNEVEN_STEP,
-                f"{step[1]} does not divide {size}: after {unit} {last} the count begins anew at {unit} 0, "
+                f"{step[1]} does not divide {size}: after {unit} {last} the count begins again at {unit} 0, "
                 f"{size - last} {unit}{'s' if size - last > 1 else ''} later. "
                 "An interval keeps an even rhythm.",
             )
+    step = _STEP.fullmatch(day)
+    if step is not None and int(step[1]) > 1:
+        days = [str(number) for number in range(1, 32, int(step[1]))]
+        yield ScheduleWarning(
+            WarningCode.UNEVEN_STEP,
+            f"Day {day} means the days {listed(days)} of every month: the count begins again with each "
+            f"month, so that day 1 follows sooner than {step[1]} days after the last. "
+            "An interval keeps the rhythm.",
+        )
 
 
 def _reading(local: int) -> str:

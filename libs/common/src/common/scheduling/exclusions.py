@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -55,9 +56,13 @@ class Exclude(BaseModel):
             raise field_refusal("Exclude", ("weekdays",), reason, self.weekdays)
         return self
 
+    @cached_property
+    def _days(self) -> frozenset[date]:
+        return frozenset(self.dates)
+
     def reason(self, day: date) -> str | None:
         """Why the day is excluded, in words, or None."""
-        if day in self.dates:
+        if day in self._days:
             return f"excluded date {day.isoformat()}"
         if day.weekday() in self.weekdays:
             return f"excluded weekday {_WEEKDAYS[day.weekday()]}"

@@ -70,11 +70,11 @@ class SchedulePreviewOut(BaseModel):
                     "warnings": [
                         {
                             "code": "collisions",
-                            "message": "4 other automations are due at the same minute.",
+                            "message": "7 other automations are due in the same minute.",
                             "at": "2026-03-27T01:30:00Z",
                         }
                     ],
-                    "collisions": 4,
+                    "collisions": 7,
                 }
             ]
         }
@@ -85,7 +85,9 @@ class SchedulePreviewOut(BaseModel):
     timezone: str
     next_runs: list[UpcomingRun]
     warnings: list[ScheduleAdvice] = Field(
-        description="What may surprise: `never_fires`, `dst_gap`, `dst_overlap`, `quota`, `collisions`, …"
+        description="What may surprise: `never_fires`, `dst_gap`, `dst_overlap`, `every_minute`, "
+        "`uneven_step`, `day_and_weekday`, `interval_drifts`, `zone_omitted`, `runs_overlap`, `quota`, "
+        "`collisions` (from five others in one minute), …"
     )
     collisions: int = Field(
         description="The most of the team's other automations due in the minute of one of the next runs; "

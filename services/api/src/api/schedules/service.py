@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -20,7 +20,7 @@ from api.schedules.collisions import Collision, Neighbour, worst_collision
 from api.schedules.schemas import SchedulePreviewOut, SchedulePreviewRequest, UpcomingRun
 from api.security import Principal
 from common.errors import FieldError
-from common.models import Automation, AutomationStatus
+from common.models import Automation, AutomationRun, AutomationStatus, RunStatus
 from common.scheduling import (
     PreviewedRun,
     Schedule,
@@ -31,10 +31,15 @@ from common.scheduling import (
     preview,
     schedule_to_cron,
     schedule_warnings,
+    smallest_gap,
 )
+from common.scheduling.words import duration_words
 
 MAX_NEIGHBOURS = 200
+CROWD = 5
+"""Others in one minute from which on a warning is due: fewer share a platform's rate limit with ease."""
 _COMPARED_RUNS = 10
+_RECENT_RUNS = 20
 _ANY_TYPE = "scheduled_report"
 _NOT_YOURS = "no automation of yours has this id"
 
@@ -65,8 +70,10 @@ async def look_ahead(
     warnings = [ScheduleAdvice(code=str(one.code), message=one.message, at=one.at) for one in surprises]
     warnings += await _quota(session, automation, is_new=wanted.automation_id is None, now=now)
     collision = await _collision(session, automation, runs)
-    if collision is not None:
+    if collision is not None and collision.automations >= CROWD:
         warnings.append(_crowded(collision))
+    if wanted.automation_id is not None:
+        warnings += await _long_runs(session, automation, schedule, now=now)
     return SchedulePreviewOut(
         description=describe_schedule(schedule),
         cron=schedule_to_cron(schedule),
@@ -134,6 +141,31 @@ async def _collision(
     neighbours = [Neighbour(*row) for row in await session.execute(query)]
     slots = [run.slot for run in runs[:_COMPARED_RUNS]]
     return await asyncio.to_thread(worst_collision, slots, neighbours)
+
+
+async def _long_runs(
+    session: AsyncSession, automation: Automation, schedule: Schedule, *, now: datetime
+) -> list[ScheduleAdvice]:
+    """Whether the automation's runs have lately taken longer than the time between two slots."""
+    gap = await asyncio.to_thread(smallest_gap, schedule, now, default_anchor=automation.created_at)
+    recent = (
+        select((col(AutomationRun.completed_at) - col(AutomationRun.started_at)).label("took"))
+        .where(
+            col(AutomationRun.automation_id) == automation.id,
+            col(AutomationRun.status) == RunStatus.COMPLETED,
+        )
+        .order_by(col(AutomationRun.created_at).desc())
+        .limit(_RECENT_RUNS)
+        .subquery()
+    )
+    took = await session.scalar(select(func.percentile_cont(0.5).within_group(recent.c.took)))
+    if gap is None or took is None or took <= gap.length:
+        return []
+    message = (
+        f"Its last runs took {duration_words(took)}, half of them longer, and its slots come as close as "
+        f"{duration_words(gap.length)}: the overlap policy decides about the rest."
+    )
+    return [ScheduleAdvice(code="runs_overlap", message=message, at=gap.first)]
 
 
 def _crowded(collision: Collision) -> ScheduleAdvice:
