@@ -161,7 +161,7 @@ async def test_a_thousand_exclusions_cost_little(api: httpx.AsyncClient) -> None
     started = time.process_time()
     preview = await look_ahead(api, schedule, count=50)
 
-    assert time.process_time() - started < 0.2, "mostly reading a thousand dates"
+    assert time.process_time() - started < 0.2, "reading a thousand dates included"
     assert len(preview["next_runs"]) == 50
 
 

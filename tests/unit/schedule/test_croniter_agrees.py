@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from croniter import CroniterError, croniter
+from croniter import CroniterError, croniter  # type: ignore[import-untyped]  # it has no types
 
 from common.scheduling import ScheduleError, get_next_run_time, parse_schedule
 from common.scheduling.cron import NICKNAMES

@@ -137,7 +137,7 @@ def test_a_preview_shows_the_local_clock_and_what_is_left_out() -> None:
         "2026-03-31T09:00:00+02:00",
         "2026-04-01T09:00:00+02:00",
     ]
-    assert [(found.first.day, found.count, found.excluded) for found in seen.excluded] == [
+    assert [(found.first.day, found.count, found.excluded) for found in seen.excluded()] == [
         (29, 1, "excluded date 2026-03-29"),
         (30, 1, "excluded date 2026-03-30"),
     ]

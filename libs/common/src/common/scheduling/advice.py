@@ -66,10 +66,19 @@ class PreviewedRun:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The next runs, and the slots excluded up to the last of them."""
+    """The next runs later than an instant."""
 
     runs: tuple[PreviewedRun, ...]
-    excluded: tuple[SlotRange, ...]
+    after: datetime
+    timetable: Timetable
+
+    def excluded(self) -> tuple[SlotRange, ...]:
+        """The slots left out on the way. The cost grows with the days in between."""
+        if not self.runs:
+            return ()
+        begin = self.after + timedelta(microseconds=1)
+        ranges = self.timetable.ranges(begin, self.runs[-1].slot.nominal)
+        return tuple(found for found in ranges if found.excluded is not None)
 
 
 def preview(
@@ -89,8 +98,7 @@ def preview(
     count = n if left is None else min(n, left)
     slots = [timetable.slot(nominal) for nominal in islice(_runs(timetable, after), count)]
     runs = tuple(PreviewedRun(slot, slot.fire_at.astimezone(clock)) for slot in slots)
-    ranges = timetable.ranges(after + timedelta(microseconds=1), slots[-1].nominal) if slots else ()
-    return Preview(runs, tuple(found for found in ranges if found.excluded is not None))
+    return Preview(runs, after, timetable)
 
 
 def _runs(timetable: Timetable, after: datetime) -> Iterator[datetime]:

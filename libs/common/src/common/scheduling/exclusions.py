@@ -78,11 +78,22 @@ class Exclude(BaseModel):
 
     def next_working_day(self, day: date) -> date | None:
         """The first working day from this day on, or None when there is none for two months."""
-        for ahead in range(LONGEST_REST):
-            candidate = day + timedelta(days=ahead)
+        known, candidate = self._next_working_days, day
+        passed: list[date] = []
+        while candidate not in known and len(passed) < 7 * MAX_DATES + LONGEST_REST:
+            passed.append(candidate)
             if self.is_working_day(candidate):
-                return candidate
-        return None
+                known[candidate] = candidate
+                break
+            candidate += timedelta(days=1)
+        # Every day on the way has the same answer: a rest of years is walked through once.
+        landing = known.get(candidate)
+        known.update(dict.fromkeys(passed if landing is not None else passed[:-LONGEST_REST], landing))
+        return landing if landing is not None and (landing - day).days < LONGEST_REST else None
+
+    @cached_property
+    def _next_working_days(self) -> dict[date, date | None]:
+        return {}
 
     def _weekend(self) -> frozenset[int]:
         return _SATURDAY_AND_SUNDAY if self.calendar is None else weekend_of(self.calendar)

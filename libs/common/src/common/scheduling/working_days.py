@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from common.scheduling.days import EPOCH_ORDINAL, FIRST_DAY, LAST_DAY
@@ -32,6 +32,7 @@ class MovedGrid:
     zone: Zone
     end: datetime | None
     """Nothing is moved past it."""
+    _received: dict[date, frozenset[datetime]] = field(default_factory=dict, compare=False, repr=False)
 
     def next_after(self, after: datetime) -> datetime | None:
         own = self.inner.next_after(after)
@@ -61,9 +62,17 @@ class MovedGrid:
         moved = None if landing is None else self._on(landing, slot)
         return None if moved is None or (self.end is not None and moved > self.end) else moved
 
-    def _landed(self, landing: date | None) -> set[datetime]:
+    def _landed(self, landing: date | None) -> frozenset[datetime]:
         """The slots this working day receives and does not have itself."""
-        if landing is None or self.exclude.is_working_day(landing - _A_DAY):
+        if landing is None:
+            return frozenset()
+        found = self._received.get(landing)
+        if found is None:
+            found = self._received[landing] = frozenset(self._find_landed(landing))
+        return found
+
+    def _find_landed(self, landing: date) -> set[datetime]:
+        if self.exclude.is_working_day(landing - _A_DAY):
             return set()
         rest = landing - _A_DAY
         while not self.exclude.is_working_day(rest - _A_DAY) and (landing - rest).days < LONGEST_REST - 1:
