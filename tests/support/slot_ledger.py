@@ -273,6 +273,23 @@ class Ledger:
         if slot is not None and taken:
             self._seen(slot)
 
+    def skip_next(self, now: datetime) -> bool:
+        """Leave out the next run; False when it is refused."""
+        if self.status not in ("active", "paused") or self.next is None or self._fire(self.next) <= now:
+            return False
+        passed = []
+        for slot in self._from_next(now + timedelta(days=60)):
+            passed.append(slot)
+            if not self._excluded(slot):
+                break
+        following = self._first_after(passed[-1])
+        if following is None:
+            return False
+        for slot in passed:
+            self._skip(slot, "skipped_by_request")
+        self._place(following)
+        return True
+
     def finish_runs(self) -> None:
         """What is queued completes."""
         for run in self.runs:

@@ -25,7 +25,7 @@ def first() -> datetime:
 
 @pytest.fixture
 async def automation(world: World, acme: Team, first: datetime) -> UUID:
-    """Every ten minutes and paused; nobody has decided about the slots from `first` on."""
+    """Every ten minutes and paused; the slots from `first` on are undecided."""
     (made,) = await world.automations(
         acme,
         await world.telegram(acme),

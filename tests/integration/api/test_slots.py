@@ -99,7 +99,7 @@ async def test_runs_reasons_and_what_is_to_come_make_one_list(
     assert all(item["on_schedule"] for item in items)
 
 
-async def test_a_late_run_says_that_nobody_led(
+async def test_a_late_run_says_that_there_was_no_leader(
     api: httpx.AsyncClient, world: World, acme: Team, automation: UUID, first: datetime
 ) -> None:
     await add_run(world, acme, automation, slot=first, dispatch_lag=192, start_lag=192.5)
@@ -393,6 +393,25 @@ async def test_an_edit_that_leaves_a_waiting_slot_in_place_leaves_its_run(
     assert datetime.fromisoformat(moved.json()["moved_slots"]["removed"][0]) == slot
     told = await slots(api, automation, slot, slot)
     assert [(item["state"], item["reason"]) for item in told] == [("skipped", "schedule_edited")]
+
+
+async def test_the_next_run_can_be_left_out(
+    api: httpx.AsyncClient, world: World, automation: UUID, first: datetime
+) -> None:
+    skipped = first + SLOTS * TEN_MINUTES
+
+    answer = await api.post(f"/api/automations/{automation}/skip-next")
+
+    assert answer.status_code == 200, answer.text
+    assert datetime.fromisoformat(answer.json()["next_run"]) == skipped + TEN_MINUTES
+    told = await slots(api, automation, skipped, skipped + TEN_MINUTES)
+    assert short(told, first) == [(SLOTS, "skipped", "skipped_by_request"), (SLOTS + 1, "due", None)]
+    assert told[0]["detail"].startswith("skipped by ")
+    await undecided_from(world, first + 5 * TEN_MINUTES)
+    early = await api.post(f"/api/automations/{automation}/skip-next")
+    assert early.status_code == 409, "a slot has come due and is not decided yet"
+    await undecided_from(world, skipped, "stopped")
+    assert (await api.post(f"/api/automations/{automation}/skip-next")).status_code == 409
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The functions named in the documentation take a schedule as somebody wrote it, too."""
+"""The functions named in the documentation also take a schedule as its owner wrote it, a mapping."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A second opinion on what a cron expression names: croniter, in UTC, where no clock changes.
 
 Both are asked for the next instants of many expressions. What croniter is known to read differently is left
-out by name: `docs/decisions/0021-our-own-reading-of-cron.md` lists it.
+out by name: `docs/decisions/0023-our-own-reading-of-cron.md` lists it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Jitter and windows: later on purpose, and always by the same amount."""
+"""Jitter and windows delay a run, always by the same amount."""
 
 from __future__ import annotations
 

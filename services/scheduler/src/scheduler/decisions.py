@@ -95,8 +95,8 @@ class Vacancy:
 def decide(due: Due, *, now: datetime, vacancies: Sequence[Vacancy] = (), limit: int = 100) -> Decision:
     """Decide about every slot of one automation up to `now`.
 
-    A `next_run` that is not one of the schedule's own instants was put there on purpose (an operator's
-    UPDATE) and is honoured as a slot. A schedule or policy that cannot be read any more stops the automation
+    A `next_run` before the first undecided slot was put there by an operator (by an UPDATE), and is a slot of
+    its own. A schedule or policy that cannot be read any more stops the automation
     and says why, instead of holding up its neighbours.
     """
     try:

@@ -31,7 +31,7 @@ from common.scheduling.due import (
     decide_due,
     pass_over,
 )
-from common.scheduling.edits import Handover, Place, hand_over
+from common.scheduling.edits import Handover, Place, hand_over, skip_next
 from common.scheduling.exclusions import Exclude
 from common.scheduling.gaps import Gap, TooFrequent, smallest_gap, validate_min_interval
 from common.scheduling.jitter import jittered
@@ -113,6 +113,7 @@ __all__ = [
     "preview",
     "schedule_to_cron",
     "schedule_warnings",
+    "skip_next",
     "slots_between",
     "smallest_gap",
     "tzdata_version",

@@ -13,7 +13,7 @@ MAX_JITTER_SECONDS = 12 * 3600
 
 
 class Bounds(BaseModel):
-    """When a schedule begins and ends, which days it leaves out, and how far a run may be late on purpose."""
+    """When a schedule begins and ends, which days it leaves out, and how far its runs are spread."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -43,6 +43,8 @@ class SkipReason(StrEnum):
     """Another run had not finished, and the overlap policy lets this one go."""
     PAUSED = "paused"
     """It passed in a pause, and its owner wants nothing made up for."""
+    SKIPPED_BY_REQUEST = "skipped_by_request"
+    """Its owner asked for the next run to be left out."""
     SCHEDULE_EDITED = "schedule_edited"
     """It was due by a schedule that an edit replaced before it ran."""
     MOVED = "moved"

@@ -80,6 +80,25 @@ def hand_over(
     return Handover(now, tuple(dropped), _first_after(place.timetable(new), now))
 
 
+def skip_next(
+    schedule: Schedule, place: Place, now: datetime
+) -> tuple[tuple[SkippedRange, ...], Slot | None] | None:
+    """Leave out the next run: what is skipped, and the first slot after it, None where it was the last.
+
+    Excluded slots before it are decided with it. None where slots have come due that are still undecided:
+    what is the next run depends on them.
+    """
+    timetable = place.timetable(schedule, undecided=True)
+    undecided = place.undecided
+    if undecided is None or timetable.slot(undecided).fire_at <= now:
+        return None
+    target = timetable.next_run_after(undecided - _TICK)
+    if target is None:
+        return None
+    skipped = skip_slots(timetable, undecided, target, SkipReason.SKIPPED_BY_REQUEST, taken=place.taken)
+    return tuple(skipped), _first_after(timetable, target)
+
+
 def _names_the_same(old: Schedule, new: Schedule, place: Place, now: datetime) -> bool:
     """Whether both schedules name the same of the slots that have passed and are undecided."""
     if _what_names(old) == _what_names(new):

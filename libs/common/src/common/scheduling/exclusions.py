@@ -15,7 +15,7 @@ MAX_DATES = 1000
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SATURDAY_AND_SUNDAY = frozenset({5, 6})
 LONGEST_REST = 62
-"""Days. Nobody rests longer between two working days; dates that exclude more move nothing."""
+"""Days. No calendar rests longer between two working days; where the dates exclude more, no run moves."""
 
 
 def _known_calendar(name: str) -> str:

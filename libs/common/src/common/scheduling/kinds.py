@@ -279,7 +279,7 @@ class Weekdays(_WrittenTime):
 
 
 class Hours(WallClockKind):
-    """Every so many hours of the local clock, counted from midnight and begun anew each day.
+    """Every so many hours of the local clock, counted from midnight of each day.
 
     24 means once a day at midnight. A number that does not divide 24 leaves a shorter rest at the day's end:
     5 names 0, 5, 10, 15 and 20 o'clock, and then 0 o'clock four hours later; 13 to 23 name 0 o'clock and one

@@ -1,4 +1,4 @@
-"""Reading a schedule that somebody wrote, and saying what is wrong with it field by field."""
+"""Reading a schedule as its owner wrote it, and saying what is wrong with it field by field."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def parse_schedule(raw: Mapping[str, Any]) -> Schedule:
 
 
 def as_schedule(given: Schedule | Mapping[str, Any]) -> Schedule:
-    """The schedule itself, read first where it is still what somebody wrote; raises ScheduleError."""
+    """The schedule itself, read first where it is still a mapping; raises ScheduleError."""
     return parse_schedule(given) if isinstance(given, Mapping) else given
 
 

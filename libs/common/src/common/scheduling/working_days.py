@@ -20,7 +20,7 @@ _TICK = timedelta(microseconds=1)
 class MovedGrid:
     """Another grid, and the same time of the next working day for each of its slots on an excluded day.
 
-    The excluded slot stays in the grid: whoever walks it records why it does not run. Where the moved one
+    The excluded slot stays in the grid, so that its reason is recorded. Where the moved one
     meets a slot that is there already, or another moved one, they are one.
 
     A moved slot lies on the first working day after the rest that its origin lies in, so only the rest around

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.automations.service import changed_event, count_edit, record_end, set_next_slot
-from api.automations.slots import first_slot
+from api.automations.service import changed_event, count_edit, record_end, record_skip, set_next_slot
+from api.automations.slots import first_slot, read_schedule
 from api.context import announce
 from api.problems import unacceptable
 from api.quotas.service import require_room
@@ -19,7 +20,7 @@ from common.models import (
     Automation,
     AutomationStatus,
 )
-from common.scheduling import CatchUp
+from common.scheduling import CatchUp, Place, skip_next
 
 
 async def pause(
@@ -94,4 +95,39 @@ async def resume(
     automation.failure_streak = 0
     count_edit(automation, now)
     await announce(session, changed_event(automation, "resumed"), at=now)
+    return automation
+
+
+async def skip_next_run(
+    session: AsyncSession, principal: Principal, automation_id: UUID, *, now: datetime
+) -> Automation:
+    """Leave out the next slot that would run, and record who wanted that. It counts as no run.
+
+    Raises NotFound, or Conflict where no single slot is next.
+    """
+    automation = await owned(session, Automation, principal.tenant_id, automation_id, lock=Lock.EDIT)
+    if automation.status not in (AutomationStatus.ACTIVE, AutomationStatus.PAUSED):
+        raise Conflict(f"The automation's status is {automation.status}; it has no next run.")
+    schedule, faults = read_schedule(automation.schedule_config)
+    if schedule is None:
+        raise Conflict(f"The schedule cannot be read: {faults[0].detail}")
+    place_now = Place(
+        automation.id,
+        automation.created_at,
+        automation.created_at,
+        automation.next_slot or automation.next_run,
+    )
+    found = skip_next(schedule, place_now, now)
+    if found is None:
+        raise Conflict("Slots have come due and are not decided yet; ask again when they are.")
+    skipped, following = found
+    if following is None:
+        raise Conflict("It is the schedule's last run; pause or delete the automation instead.")
+    wish = f"skipped by {principal.email}"
+    events = [
+        record_skip(session, automation, one if one.detail else replace(one, detail=wish)) for one in skipped
+    ]
+    set_next_slot(automation, following)
+    count_edit(automation, now)
+    await announce(session, *events, changed_event(automation, "updated"), at=now)
     return automation

@@ -173,6 +173,15 @@ async def resume_automation(
     return out(automation, response, next_after=now)
 
 
+@router.post("/automations/{automation_id}/skip-next", responses=problem_responses(404, 409))
+async def skip_next_run(
+    automation_id: UUID, caller: Caller, session: Transaction, now: Now, response: Response
+) -> AutomationOut:
+    """Leave out the next run. Its slot is recorded as skipped by request, and `next_run` is the one after."""
+    automation = await lifecycle.skip_next_run(session, caller, automation_id, now=now)
+    return out(automation, response)
+
+
 @router.get("/automations/{automation_id}/skips", tags=["runs"], responses=problem_responses(404))
 async def list_skipped_slots(
     request: Request, automation_id: UUID, caller: Caller, session: Transaction, wanted: WantedPage

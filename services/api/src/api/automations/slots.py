@@ -1,7 +1,7 @@
 """The schedule side of an automation: its first slot, and what an edit does to those not yet decided. Pure.
 
 While an automation is paused, `next_slot` and `next_run` keep its first undecided slot. An edit that moves
-them on records the slots in between, so that none is silently missed.
+them on records the slots in between, so that each has its reason.
 """
 
 from __future__ import annotations

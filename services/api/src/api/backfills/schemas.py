@@ -22,8 +22,7 @@ class BackfillRequest(Input):
     first: Moment = Field(alias="from", description="From the first slot at or after this instant")
     last: Moment = Field(
         alias="to",
-        description="To the last slot at or before this instant; slots nobody has decided about are left to "
-        "the schedule",
+        description="To the last slot at or before this instant; undecided slots are left to the schedule",
     )
 
 

@@ -55,7 +55,7 @@ async def create(
     if kept_since and any(automation.created_at <= slot < kept_since for slot in slots):
         detail = (
             f"runs from before {kept_since:%Y-%m-%d %H:%M} UTC have been cleaned up, "
-            "so that nobody can say which slots had none"
+            "so that it is not known which slots had none"
         )
         raise unacceptable([FieldError("/from", detail)])
     backfill = Backfill(

@@ -62,11 +62,12 @@ class SlotOut(BaseModel):
     fire_at: datetime | None = Field(description="When it was or is to start; jitter or a window delay it")
     state: SlotState = Field(
         description="The state of its run; without one `skipped`, `due` (still to come) `overdue` "
-        "(passed, and nobody has decided about it) or `forgotten` (its record has been cleaned up)"
+        "(passed and not decided yet) or `forgotten` (its record has been cleaned up)"
     )
     reason: str | None = Field(
         description="Why: `overlap`, `paused`, `expired`, `excluded`, `catch_up_latest`, `catch_up_none`, "
-        "`catch_up_window`, `schedule_edited`, `moved`, `ended`, `no_leader`, … or the run's error code"
+        "`catch_up_window`, `skipped_by_request`, `schedule_edited`, `moved`, `ended`, `no_leader`, … or the "
+        "run's error code"
     )
     detail: str | None = Field(description="The same in words")
     on_schedule: bool = Field(description="Whether today's schedule names it; else it was edited since")
@@ -75,9 +76,7 @@ class SlotOut(BaseModel):
     started_at: datetime | None
     completed_at: datetime | None
     lag_seconds: float | None = Field(description="From the slot to the start of its run")
-    late_because: str | None = Field(
-        description="Why it was dispatched late, where nobody led the schedulers"
-    )
+    late_because: str | None = Field(description="Why it was dispatched late, where no scheduler led")
 
 
 class SchedulePeriodOut(BaseModel):
