@@ -72,10 +72,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     schemas["Problem"] = definition
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    document["components"].setdefault("parameters", {})["IdempotencyKey"] = _IDEMPOTENCY_KEY
     for path, operations in document["paths"].items():
         if path.startswith("/api/") and "post" in operations:
-            reference = {"$ref": "#/components/parameters/IdempotencyKey"}
-            operations["post"].setdefault("parameters", []).append(reference)
+            operations["post"].setdefault("parameters", []).append(dict(_IDEMPOTENCY_KEY))
     app.openapi_schema = document
     return document
