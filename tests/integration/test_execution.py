@@ -18,7 +18,7 @@ from common.events import NotificationRequested, RunCompleted, RunFailed, RunSta
 from common.models import Lane
 from common.secrets.crypto import KeyRing
 from executor.handlers.base import Outcome, RunContext
-from scheduler.rescue import Rescue
+from scheduler.admission import Admission
 from tests.factories import Team, World
 from tests.support.executor_harness import REPORT, SCRIPTED, Gate, Worker, succeed, working
 from tests.support.leaders import lead
@@ -384,7 +384,7 @@ async def test_stopping_hands_back_unfinished_runs_without_using_an_attempt(
         [run] = await ended(world, run_id)
     assert (run["status"], run["error_code"]) == ("retrying", "handed_back")
     lease, term = await lead(pool)
-    assert await Rescue(pool, lease).rescue_batch(term) == 1, "it is due at once"
+    assert await Admission(pool, lease, tenant_window=100).admit_batch(term) == 1, "it is due at once"
     async with working(pool, ring, name="executor-2") as successor:
         await take(successor, run_id)
         [run] = await ended(world, run_id)

@@ -161,8 +161,8 @@ async def test_a_refusal_to_delete_says_why(person: Person, world: World, acme: 
     page = await person.open(f"/recordings/templates/{template}")
     by_job = await person.submit(page.form(f"/recordings/templates/{template}/delete"))
 
-    assert "Templates name it: 'Lectures' (number 1)" in named.text
-    assert "Recording jobs name it: 'recording_sync 1'" in by_job.text
+    assert "Templates name it: “Lectures” (number 1)" in named.text
+    assert "Recording jobs name it: “recording_sync 1”" in by_job.text
     assert await world.sql.fetchval("SELECT count(*) FROM recording") == 1
 
 

@@ -182,7 +182,7 @@ async def test_a_source_that_rules_name_stays(
     refused = await api.delete(f"{PATH}/{source}")
 
     assert refused.status_code == 409
-    assert refused.json()["detail"].startswith("Templates name it: 'Lectures' (number 12).")
+    assert refused.json()["detail"].startswith("Templates name it: “Lectures” (number 12).")
 
 
 async def test_sources_come_in_pages(api: httpx.AsyncClient, zoom: UUID) -> None:

@@ -159,7 +159,7 @@ async def test_a_template_that_jobs_name_stays(
 
     assert refused.status_code == 409
     assert refused.json()["detail"] == (
-        f"Recording jobs name it: 'Nightly' ({mine['id']}). Take it out of them first."
+        f"Recording jobs name it: “Nightly” ({mine['id']}). Take it out of them first."
     )
     await world.sql.execute("DELETE FROM automation WHERE id = $1", mine["id"])
     assert (await api.delete(f"{PATH}/{template}")).status_code == 204

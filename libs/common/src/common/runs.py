@@ -30,8 +30,8 @@ _WAITING, _QUEUED, _RUNNING, _RETRYING = (
 TRANSITIONS = (
     Transition(None, _QUEUED, "scheduler.dispatch", "AutomationDue"),
     Transition(None, _WAITING, "scheduler.dispatch", None),
-    Transition(None, _QUEUED, "api.automations.lifecycle", "AutomationDue"),
-    Transition(None, _WAITING, "api.automations.lifecycle", None),
+    Transition(None, _QUEUED, "api.manual_runs.queueing", "AutomationDue"),
+    Transition(None, _WAITING, "api.manual_runs.queueing", None),
     Transition(None, _WAITING, "api.backfills.service", None),
     Transition(_WAITING, _QUEUED, "scheduler.admission", "AutomationDue"),
     Transition(_RETRYING, _QUEUED, "scheduler.admission", "AutomationDue"),
