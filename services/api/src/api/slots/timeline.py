@@ -210,7 +210,8 @@ class _Told:
         self.horizon = wanted.last
         holding = records.periods[-1].schedule
         self._today = None if holding is None else standing.timetable(holding)
-        found: dict[datetime, SlotFate] = {}
+        # Slots that are told together stay beside the slot they begin with, which may have a run of its own.
+        found: dict[tuple[datetime, bool], SlotFate] = {}
         moved = [skip for skip in records.skips if skip.reason == SkipReason.MOVED]
         skips = [skip for skip in records.skips if skip.reason != SkipReason.MOVED]
         # The later counts. What moved away comes first: the new rules may name its instant again.
@@ -221,8 +222,8 @@ class _Told:
             self._skipped(skips),
             self._ran(),
         ):
-            found |= {fate.slot: fate for fate in source}
-        self.fates = [found[slot] for slot in sorted(found) if slot <= self.horizon]
+            found |= {(fate.slot, fate.slots == 1): fate for fate in source}
+        self.fates = [found[key] for key in sorted(found) if key[0] <= self.horizon]
 
     def _cut(self, slots: Iterator[datetime]) -> Iterator[datetime]:
         """The first `limit` of these; where there are more, the horizon is the last of them."""
