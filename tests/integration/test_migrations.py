@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from common.database.migrate import config, head, upgrade_async
 from common.database.pool import create_engine, current_revision
+from common.errors import ConfigurationError
 from common.models import SCHEMA_REVISION, metadata
 from tests.factories import World
 from tests.support.databases import fresh_database
@@ -175,5 +176,17 @@ async def test_a_database_without_migrations_has_no_revision(empty_database: str
     db = await asyncpg.connect(empty_database)
     try:
         assert await current_revision(db) is None
+    finally:
+        await db.close()
+
+
+async def test_a_database_of_another_version_is_refused_with_what_to_do(empty_database: str) -> None:
+    await upgrade_async(empty_database)
+    db = await asyncpg.connect(empty_database)
+    try:
+        await db.execute("UPDATE alembic_version SET version_num = 'of another version'")
+        with pytest.raises(ConfigurationError, match=r"another version of Carillon.*make clean"):
+            await upgrade_async(empty_database)
+        assert await db.fetchval("SELECT version_num FROM alembic_version") == "of another version"
     finally:
         await db.close()

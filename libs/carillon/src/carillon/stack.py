@@ -20,6 +20,7 @@ from carillon.state import Secrets
 from carillon.supervisor import Incident, Supervisor
 from common.broker import ensure_topics
 from common.database.migrate import upgrade_async
+from common.errors import ConfigurationError
 from common.tenants import bootstrap
 
 # Seconds for the services, for the sandbox, for the servers: within ten together.
@@ -79,7 +80,7 @@ class Stack:
         try:
             await upgrade_async(url)
             await bootstrap(url, tenant_name=TEAM, user_email=OWNER, api_key=key, key_name="demo")
-        except (asyncpg.PostgresError, SQLAlchemyError, OSError) as error:
+        except (asyncpg.PostgresError, SQLAlchemyError, OSError, ConfigurationError) as error:
             raise Obstacle(f"cannot prepare the database: {error}") from error
 
 

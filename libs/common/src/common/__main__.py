@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from common.broker import TOPICS, ensure_topics
 from common.database.migrate import upgrade
+from common.errors import ConfigurationError
 from common.secrets import rotation
 from common.secrets.crypto import KeyRing, new_encryption_key
 from common.secrets.redaction import hide_secrets
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the error that ends the waiting says it once
     try:
         answer = given.command(given)
-    except (OSError, asyncpg.PostgresError, SQLAlchemyError, KafkaError) as error:
+    except (OSError, asyncpg.PostgresError, SQLAlchemyError, KafkaError, ConfigurationError) as error:
         sys.exit(f"{type(error).__name__}: {hide_secrets(str(error))}")
     sys.stdout.write(f"{answer}\n")
 

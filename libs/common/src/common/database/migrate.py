@@ -8,10 +8,12 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.pool import NullPool
 
 from common.database.pool import create_engine
+from common.errors import ConfigurationError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x0CA2_1110  # several replicas may start at once; one migrates, the others wait and find it done
@@ -33,7 +35,10 @@ def head() -> str:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Run the pending migrations. Safe to call from several processes at once."""
+    """Run the pending migrations. Safe to call from several processes at once.
+
+    Raises ConfigurationError for a database that another version of Carillon has made.
+    """
     asyncio.run(upgrade_async(database_url, revision))
 
 
@@ -54,4 +59,10 @@ def _upgrade(db: Connection, revision: str) -> None:
     db.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     settings = config()
     settings.attributes["connection"] = db
-    command.upgrade(settings, revision)
+    try:
+        command.upgrade(settings, revision)
+    except CommandError as error:
+        raise ConfigurationError(
+            f"the database was made by another version of Carillon ({error}): use that version or an empty "
+            "database; what `make up` keeps in this folder is removed by `make clean`"
+        ) from error
