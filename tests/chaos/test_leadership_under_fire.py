@@ -83,7 +83,7 @@ class Pair:
         return time.monotonic() - since
 
     async def dispatches(self, team: Team) -> None:
-        """Whoever leads dispatches what is due."""
+        """Wait until the present leader has dispatched a due slot."""
         before = await self.runs()
         await self.world.automations(team, None, next_run=datetime.now(UTC))
         await self.world.sql.execute("SELECT pg_notify('carillon_wake', 'schedule')")

@@ -395,6 +395,22 @@ async def test_an_edit_that_leaves_a_waiting_slot_in_place_leaves_its_run(
     assert [(item["state"], item["reason"]) for item in told] == [("skipped", "schedule_edited")]
 
 
+async def test_skipped_slots_told_together_stay_beside_a_run_for_the_first_of_them(
+    api: httpx.AsyncClient, world: World, acme: Team, automation: UUID, first: datetime
+) -> None:
+    # Two slots a minute apart where the schedule names one: other rules named them, so they are one item.
+    await add_skip(world, automation, first=first, slots=2, reason="paused")
+    await add_run(world, acme, automation, slot=first)
+
+    told = await slots(api, automation, first, first + timedelta(minutes=1))
+
+    assert [(item["state"], item["reason"], item["slots"]) for item in told] == [
+        ("skipped", "paused", 2),
+        ("completed", None, 1),
+    ]
+    assert {item["slot"] for item in told} == {told[0]["slot"]}
+
+
 async def test_the_next_run_can_be_left_out(
     api: httpx.AsyncClient, world: World, automation: UUID, first: datetime
 ) -> None:

@@ -22,7 +22,8 @@ _PROGRESS = 1 / 30
 One that only waits and asks again uses less."""
 _LONGEST_START = 10
 """Times `start_timeout` after which a program is not ready however busy it is."""
-_TELL_EVERY = 5.0
+_TELL_EVERY = 10.0
+"""Seconds between two lines about a program that is still starting: an ordinary start takes less."""
 
 
 class NotReady(Obstacle):
@@ -175,7 +176,7 @@ class Child:
                 raise NotReady(self.program.name, reason, self.log)
             if now - told > _TELL_EVERY:
                 told = now
-                self._waits(f"is not ready after {now - began:.0f} s ({uses:.1f} s of processor time)")
+                self._waits(f"is still starting after {now - began:.0f} s ({uses:.1f} s of processor time)")
             await asyncio.sleep(0.02)
 
 

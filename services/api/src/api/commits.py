@@ -1,7 +1,7 @@
 """The end of a request's transaction: where the answer to COMMIT is lost, what became of it is read back.
 
-The connection can end after PostgreSQL has committed and before we know. To answer 503 then would be a guess:
-whoever tries again would do twice what was done.
+The connection can end after PostgreSQL has committed and before we know. A 503 would then be a guess, and
+a client that tries again would do the same thing twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FAULTS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, T
 
 
 async def commit(session: AsyncSession, engine: AsyncEngine) -> None:
-    """Commit. Raises what PostgreSQL refuses it for, and Unavailable when nobody can say whether it did."""
+    """Commit. Raises what PostgreSQL refuses it for, and Unavailable when it cannot be read back."""
     await session.flush()
     xid: str | None = await session.scalar(_XID)
     try:

@@ -117,7 +117,7 @@ class Kind(Protocol[ItemT, SharesT]):
         ...
 
     async def claim_waiting(self, places: SharesT, limit: int) -> Sequence[ItemT]:
-        """Claim up to `limit` items that nobody's event will bring any more, for these places."""
+        """Claim up to `limit` items that are due but whose event has not brought them, for these places."""
         ...
 
     async def read_back(self, known: Sequence[Attempt]) -> Sequence[ItemT]:

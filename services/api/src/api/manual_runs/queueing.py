@@ -81,7 +81,7 @@ async def run_now(
 
 
 async def _has_run(session: AsyncSession, automation: Automation, slot: datetime) -> bool:
-    # The automation's row is locked, and whoever makes runs for slots locks it first.
+    # The automation's row is locked, and everything that makes runs for slots locks it first.
     query = select(col(AutomationRun.id)).where(
         col(AutomationRun.automation_id) == automation.id, col(AutomationRun.scheduled_for) == slot
     )

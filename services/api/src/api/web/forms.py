@@ -67,7 +67,7 @@ class Form(Mapping[str, Sequence[str]]):
         return (self._fields.get(name) or (default,))[0].strip()
 
     def number(self, name: str) -> int | str:
-        """The whole number in a field; what is none stays text, for the schema to say what is wrong."""
+        """The whole number in a field; other input stays text, so that the schema reports the error."""
         text = self.text(name)
         try:
             return int(text)
