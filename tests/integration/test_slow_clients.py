@@ -42,7 +42,7 @@ async def serving(monkeypatch: pytest.MonkeyPatch, seconds: float) -> AsyncItera
     config = uvicorn.Config(
         app,
         port=port,
-        http=slow_clients.TimedProtocol,
+        http=slow_clients.GuardedProtocol,
         lifespan="off",
         log_config=None,
         timeout_keep_alive=60,
@@ -74,6 +74,34 @@ async def test_three_hundred_half_requests_are_given_up(half: bytes, monkeypatch
             await dripping
 
 
+async def test_an_address_has_so_many_connections_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """127.0.0.1 is a proxy's address here; 127.0.0.2 is a client's."""
+    limit = slow_clients.PER_ADDRESS
+    async with serving(monkeypatch, 30.0) as port, AsyncExitStack() as opened:
+        held = [await opened.enter_async_context(connection(port, "127.0.0.2")) for _ in range(limit)]
+        reader, _ = await opened.enter_async_context(connection(port, "127.0.0.2"))
+        async with asyncio.timeout(5):
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(f"http://127.0.0.1:{port}/")).status_code == 204
+        held[0][1].close()
+        await held[0][1].wait_closed()
+        async with asyncio.timeout(5):
+            assert await answered(port)
+
+
+async def answered(port: int) -> bool:
+    """Whether 127.0.0.2 may connect again: the server notices a moment later that a connection was closed."""
+    while True:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            async with connection(port, "127.0.0.2") as (reader, writer):
+                writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                return (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+
+
 async def drip(writer: asyncio.StreamWriter) -> None:
     """A byte now and then, until the connection is closed."""
     with suppress(ConnectionError):
@@ -84,8 +112,10 @@ async def drip(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def connection(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def connection(
+    port: int, address: str = "127.0.0.1"
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     try:
         yield reader, writer
     finally:

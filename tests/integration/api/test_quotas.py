@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -53,9 +55,55 @@ async def test_limits_and_use_are_shown(api: httpx.AsyncClient, world: World, ac
             "max_automation_jobs": 5,
             "min_automation_interval_hours": 1,
             "max_concurrent_runs": 4,
+            "max_api_keys": 50,
+            "max_destinations": 100,
+            "max_connections": 100,
+            "max_templates": 100,
         },
-        "used": {"automations": 1, "automation_jobs": 0, "concurrent_runs": 0},
+        "used": {
+            "automations": 1,
+            "automation_jobs": 0,
+            "concurrent_runs": 0,
+            "api_keys": 1,
+            "destinations": 0,
+            "connections": 0,
+            "templates": 0,
+        },
     }
+
+
+ONE_MORE: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "max_api_keys": ("/api/api-keys", {"name": "Another"}),
+    "max_destinations": (
+        "/api/destinations",
+        {"name": "Hook", "type": "webhook", "config": {"url": "https://example.com/hook"}},
+    ),
+    "max_connections": (
+        "/api/connections",
+        {"name": "Ads", "platform": "facebook", "token": "EAAB" + "x" * 40},
+    ),
+    "max_templates": ("/api/recording-templates", {"name": "Calls", "matching_rules": {}}),
+}
+
+
+@pytest.mark.parametrize("field", ONE_MORE)
+async def test_what_else_a_team_has_is_limited(
+    api: httpx.AsyncClient, stranger: httpx.AsyncClient, world: World, acme: Team, field: str
+) -> None:
+    """Also for ten requests at once."""
+    path, body = ONE_MORE[field]
+    await limit(world, acme, "tenant", **{field: 3})
+    before = (await api.get("/api/quota")).json()["used"][field.removeprefix("max_")]
+
+    answers = await asyncio.gather(*(api.post(path, json={**body}) for _ in range(10)))
+
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses == {201: 3 - before, 403: 7 + before}
+    refused = next(answer for answer in answers if answer.status_code == 403)
+    assert refused.json()["title"] == "Quota exceeded"
+    assert refused.json()["errors"][0]["detail"].startswith("3 of 3 ")
+    assert (await api.get("/api/quota")).json()["used"][field.removeprefix("max_")] == 3
+    assert (await stranger.post(path, json={**body})).status_code == 201
 
 
 async def test_the_limit_of_the_plan_holds(

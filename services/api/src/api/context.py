@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from api.key_usage import KeyUsage
 from api.live.consumer import LiveConsumer
 from api.live.feed import LiveFeed
 from api.problems import Unavailable
+from api.request_limits import RequestLimits
 from api.settings import ApiSettings
 from common import telemetry
 from common.clock import utc_now
@@ -55,6 +57,7 @@ class Collaborators:
     kafka: LiveConsumer
     http: httpx.AsyncClient
     grants: Mapping[ConnectionKind, Grant]
+    request_limits: RequestLimits
     clock: Clock = utc_now
     store: RecordingStore | None = None
     """The files of recordings, where this process can read them."""
@@ -69,13 +72,20 @@ def collaborators(request: Request) -> Collaborators:
 Wired = Annotated[Collaborators, Depends(collaborators)]
 
 
-async def _transaction(request: Request, wired: Wired) -> AsyncIterator[AsyncSession]:
+@asynccontextmanager
+async def connected(wired: Collaborators) -> AsyncIterator[AsyncSession]:
+    """A session with a connection; raises Unavailable. What is not committed is rolled back."""
     async with wired.sessions() as session:
         try:
             await session.connection()
         except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
             log.warning("database unavailable", error=type(error).__name__)
             raise Unavailable("The database does not answer. Nothing was changed; try again.") from error
+        yield session
+
+
+async def _transaction(request: Request, wired: Wired) -> AsyncIterator[AsyncSession]:
+    async with connected(wired) as session:
         session.info[RECEIVER_HOSTS] = wired.settings.receiver_allowed_hosts
         yield session  # an error ends the session, which rolls back
         if request.method in _READING:

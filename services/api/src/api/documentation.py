@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.idempotency import HEADER
-from api.problems import Problem
+from api.problems import Problem, TooManyRequests, problem_responses
 
 TITLE = "Carillon"
 VERSION = "1.0.0"
@@ -19,6 +19,9 @@ the team of that key.
 
 Times are RFC 3339 in UTC. Lists are pages, newest first: follow `next` until it is absent. Every refusal is
 an RFC 9457 problem that names the fields at fault; a refused request changes nothing.
+
+Requests beyond those of a minute are answered with 429 and `Retry-After`: 30,000 of a key, 60,000 from an
+address, and 20 with keys that are not valid, unless the installation sets other limits.
 """
 TAGS: list[dict[str, Any]] = [
     {"name": "automations", "description": "What to do, when, and where to send it"},
@@ -72,8 +75,13 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     schemas["Problem"] = definition
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    too_many = problem_responses(TooManyRequests.status_code)[TooManyRequests.status_code]
     for path, operations in document["paths"].items():
-        if path.startswith("/api/") and "post" in operations:
+        if not path.startswith("/api/"):
+            continue
+        for operation in operations.values():
+            operation["responses"].setdefault(str(TooManyRequests.status_code), too_many)
+        if "post" in operations:
             operations["post"].setdefault("parameters", []).append(dict(_IDEMPOTENCY_KEY))
     app.openapi_schema = document
     return document

@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from api import idempotency
 from api.faults import pointer
 from api.problems import BadParameter, UnsupportedMediaType, unacceptable
+from api.security import check_before_body, needs_key
 from common.errors import FieldError, PayloadTooLarge, RequestError, Unprocessable
 
 MAX_BODY_BYTES = 256 * 1024
@@ -46,10 +47,14 @@ class JsonRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Check the body, then let FastAPI have it."""
         handle = super().get_route_handler()
+        is_for_keys = needs_key(self.dependant)
 
         async def checked(request: Request) -> Response:
             incoming = JsonRequest(request.scope, request.receive)
             check_query(incoming)
+            if is_for_keys and has_body(incoming):
+                # Who has no key does not make this process read, and parse, 256 kB.
+                await check_before_body(incoming)
             incoming.content = await read_body(incoming)
             if incoming.content:
                 require_json(incoming.headers.get("content-type"))
@@ -59,6 +64,11 @@ class JsonRoute(APIRoute):
             return response
 
         return checked
+
+
+def has_body(request: Request) -> bool:
+    """Whether a body comes with the request (RFC 9112, section 6.3)."""
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
 
 def check_query(request: Request) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 from api import documentation, idempotency, operations, problems
 from api.automations.routes import router as automations
 from api.backfills.routes import router as backfills
+from api.clients import ClientLimits
 from api.connections.routes import router as connections
 from api.context import SERVICE, Clock, Collaborators
 from api.deliveries.routes import router as deliveries
@@ -35,6 +36,7 @@ from api.recordings.hooks.routes import zoom_events_router
 from api.recordings.routes import router as recordings
 from api.recordings.sources.routes import router as recording_sources
 from api.recordings.templates.routes import router as recording_templates
+from api.request_limits import RequestLimits
 from api.runs.routes import router as runs
 from api.schedules.routes import router as schedules
 from api.settings import ApiSettings
@@ -76,6 +78,11 @@ def wire(settings: ApiSettings, instance: str, clock: Clock) -> Collaborators:
         kafka=LiveConsumer(settings, feed, sessions, instance=instance),
         http=http,
         grants=grants(http, settings),
+        request_limits=RequestLimits(
+            per_key=settings.requests_per_key,
+            per_address=settings.requests_per_address,
+            wrong_keys=settings.wrong_keys_per_address,
+        ),
         clock=clock,
         store=RecordingStore.open(settings.recording_store_url) if settings.recording_store_url else None,
     )
@@ -102,6 +109,7 @@ async def serving(wired: Collaborators, instance: str) -> AsyncIterator[None]:
         async with (
             kept_by(partial(_database_time, wired.engine), faults=_DATABASE_FAULTS),
             background(wired.key_usage.run(wired.engine), name="key usage"),
+            background(wired.request_limits.counts.run(wired.engine), name="request counts"),
             background(wired.kafka.run(), name="live feed"),
         ):
             with on_termination(wired.live.close), serving_metrics(wired.settings):
@@ -142,6 +150,7 @@ def assemble(wired: Collaborators, instance: str) -> FastAPI:
         },
     )
     app.state.collaborators = wired
+    app.add_middleware(ClientLimits)
     app.add_middleware(KnownHosts)
     app.add_middleware(Observation)
     routers = (

@@ -70,6 +70,17 @@ class BadHeader(Unprocessable):
         super().__init__(_count(1), errors=[FieldError(f"/{name}", detail)])
 
 
+class TooManyRequests(RequestError):
+    """The client is to go on in `retry_after` seconds."""
+
+    status_code = 429
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class Unavailable(CarillonError):
     """Something this service needs does not answer; worth another try."""
 
@@ -203,8 +214,15 @@ async def _refused(request: Request, error: CarillonError) -> Response:
         error.detail,
         title=error.title if isinstance(error, RequestError) else None,
         errors=errors,
-        headers=_HEADERS.get(error.status_code),
+        headers=headers_of(error),
     )
+
+
+def headers_of(error: CarillonError) -> Mapping[str, str]:
+    """The headers that go with a refusal."""
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after)}
+    return _HEADERS.get(error.status_code, {})
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:

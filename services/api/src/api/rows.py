@@ -28,7 +28,7 @@ from common.models import (
 M = TypeVar("M", bound=SQLModel)
 Q = TypeVar("Q", bound="Select[*tuple[Any, ...]]")
 
-_NOUNS: Mapping[type[SQLModel], str] = {
+NOUNS: Mapping[type[SQLModel], str] = {
     ApiKey: "API key",
     Automation: "automation",
     Backfill: "backfill",
@@ -81,7 +81,7 @@ async def owned(
     """The same; raises NotFound, which calls it `noun` where its usual name will not do."""
     row = await find_owned(session, model, tenant_id, row_id, *also, lock=lock)
     if row is None:
-        raise NotFound(f"There is no such {noun or _NOUNS[model]}.")
+        raise NotFound(f"There is no such {noun or NOUNS[model]}.")
     return row
 
 

@@ -10,13 +10,15 @@ from uuid import UUID
 
 import structlog
 from fastapi import Depends, Request, Security
+from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api import idempotency
-from api.context import Now, Transaction, Wired
+from api.clients import address_of
+from api.context import Now, Transaction, Wired, collaborators, connected
 from common.errors import Forbidden, Unauthenticated
 from common.models import ApiKey, ConsoleSession, UserAccount
 from common.secrets.crypto import hash_api_key
@@ -24,6 +26,11 @@ from common.secrets.crypto import hash_api_key
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="apiKey", bearerFormat="car_…", description="An API key of your team"
 )
+
+_CHECKED = "checked_key"
+"""Under this name a request's state has the key that was checked before the body was read."""
+_NO_KEY = "Send an API key: Authorization: Bearer car_…"
+_NOT_VALID = "The API key is unknown, revoked or expired."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +82,22 @@ def _valid(row: Any, now: datetime) -> KnownKey | None:
     return KnownKey(principal, row.last_used_at)
 
 
-async def find_by_secret(session: AsyncSession, key: str, now: datetime) -> KnownKey | None:
-    """The key in clear → whose it is. The same work is done for a key nobody has."""
-    digest = hash_api_key(key)
+async def check_key(
+    request: Request, session: AsyncSession, wired: Wired, key: str, now: datetime
+) -> KnownKey | None:
+    """The key in clear → whose it is. Raises TooManyRequests for an address that tried many wrong ones."""
+    address, digest = address_of(request.scope), hash_api_key(key)
+    await wired.request_limits.check_guesses(address, digest)
+    known = await _find(session, digest, now)
+    if known is None:
+        await wired.request_limits.note_wrong(address, digest)
+    else:
+        wired.request_limits.note_valid(digest)
+    return known
+
+
+async def _find(session: AsyncSession, digest: bytes, now: datetime) -> KnownKey | None:
+    """The same work is done for a key that does not exist."""
     row = (await session.execute(_key_query().where(col(ApiKey.key_hash) == digest))).one_or_none()
     stored = row.key_hash if row is not None else bytes(len(digest))
     return _valid(row, now) if hmac.compare_digest(stored, digest) else None
@@ -105,10 +125,33 @@ async def bearer_principal(
     """
     if credentials is None:
         return None
-    known = await find_by_secret(session, credentials.credentials, now)
+    known: KnownKey | None = getattr(request.state, _CHECKED, None)
     if known is None:
-        raise Unauthenticated("The API key is unknown, revoked or expired.")
+        known = await check_key(request, session, wired, credentials.credentials, now)
+    if known is None:
+        raise Unauthenticated(_NOT_VALID)
     return admit(request, known, wired, now)
+
+
+async def check_before_body(request: Request) -> None:
+    """Check the request's key before its body is read, for a route that needs one.
+
+    Raises Unauthenticated. `bearer_principal` takes the result over.
+    """
+    credentials = await _bearer(request)
+    if credentials is None:
+        raise Unauthenticated(_NO_KEY)
+    wired = collaborators(request)
+    async with connected(wired) as session:
+        known = await check_key(request, session, wired, credentials.credentials, wired.clock())
+    if known is None:
+        raise Unauthenticated(_NOT_VALID)
+    setattr(request.state, _CHECKED, known)
+
+
+def needs_key(dependant: Dependant) -> bool:
+    """Whether a route is for those with an API key only."""
+    return dependant.call is authenticate or any(map(needs_key, dependant.dependencies))
 
 
 async def authenticate(
@@ -123,7 +166,7 @@ async def authenticate(
     A request under an `Idempotency-Key` that was answered before goes no further.
     """
     if principal is None:
-        raise Unauthenticated("Send an API key: Authorization: Bearer car_…")
+        raise Unauthenticated(_NO_KEY)
     await idempotency.begin(
         request, session, wired, tenant_id=principal.tenant_id, user_id=principal.user_id, now=now
     )

@@ -44,6 +44,17 @@ class ApiSettings(
     session_hours: float = Field(
         12.0, gt=0, le=168, description="Hours after which the console asks to sign in again"
     )
+    requests_per_key: int = Field(
+        30_000,
+        ge=1,
+        description="Requests of a key or a session in a minute; more are answered with 429",
+    )
+    requests_per_address: int = Field(
+        60_000, ge=1, description="Requests from an address in a minute, likewise"
+    )
+    wrong_keys_per_address: int = Field(
+        20, ge=1, description="Keys that are not valid an address may try in a minute"
+    )
     live_queue_size: int = Field(
         256, ge=1, le=10_000, description="Events a slow reader of the live feed may fall behind"
     )

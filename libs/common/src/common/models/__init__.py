@@ -19,6 +19,7 @@ rewriting a type.
     outbox            events on their way to Kafka     leadership, reign   who leads, who led
     automation_type   what executors can run           fact                what the scheduler remembers
     usage_sighting    how full the platforms' limits are
+    request_count     what clients have sent to the API in this minute
 """
 
 from common.models.automations import (
@@ -36,7 +37,7 @@ from common.models.automations import (
 from common.models.columns import Timestamp, metadata
 from common.models.connections import Connection, OAuthAttempt, TokenRefresh, UsageSighting
 from common.models.deliveries import Delivery, DeliveryAttempt, Destination
-from common.models.machinery import Fact, Leadership, Outbox, Reign
+from common.models.machinery import Fact, Leadership, Outbox, Reign, RequestCount
 from common.models.recordings import Recording, RecordingSource, RecordingTemplate
 from common.models.states import (
     POSTGRESQL,
@@ -100,6 +101,7 @@ __all__ = [
     "RecordingTemplate",
     "RefreshOutcome",
     "Reign",
+    "RequestCount",
     "RunAttempt",
     "RunStatus",
     "ScheduleChange",

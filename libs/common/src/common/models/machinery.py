@@ -49,6 +49,19 @@ class Reign(SQLModel, table=True):
     acquired_at: datetime = now_column()
 
 
+class RequestCount(SQLModel, table=True):
+    """Requests counted in a window that has not ended, by all processes of the API together.
+
+    Worth nothing after a crash of the database: the table is UNLOGGED.
+    """
+
+    __tablename__ = "request_count"
+    __table_args__ = (Index("ix_request_count_ends_at", "ends_at"), {"prefixes": ["UNLOGGED"]})
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    count: int
+    ends_at: datetime = Field(sa_column=Column(Timestamp, nullable=False))
+
+
 class Fact(SQLModel, table=True):
     """What the scheduler remembers between reigns, such as the tz database `next_run` was computed with."""
 

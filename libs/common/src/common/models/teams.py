@@ -38,6 +38,10 @@ class Plan(SQLModel, table=True):
     max_automation_jobs: int | None = Field(default=None)
     min_automation_interval_hours: float | None = Field(default=None)
     max_concurrent_runs: int | None = Field(default=None)
+    max_api_keys: int | None = Field(default=None)
+    max_destinations: int | None = Field(default=None)
+    max_connections: int | None = Field(default=None)
+    max_templates: int | None = Field(default=None)
 
 
 class Tenant(SQLModel, table=True):

@@ -21,7 +21,7 @@ from uuid import uuid4
 import structlog
 import uvicorn
 
-from common.process.slow_clients import TimedProtocol
+from common.process.slow_clients import GuardedProtocol
 from common.process.tasks import end
 from common.process.watchdog import Blame, Watchdog
 from common.settings import ServiceSettings
@@ -127,7 +127,7 @@ def serve(
             app,
             host=settings.host,
             port=settings.port,
-            http=TimedProtocol,
+            http=GuardedProtocol,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -14,6 +14,7 @@ from sqlmodel import col
 from api.automations.waiting import resume_waiting
 from api.connections import service
 from api.connections.sealing import seal_granted
+from api.quotas.service import require_room_for
 from api.security import Principal
 from common.ids import new_id
 from common.models import Connection, ConnectionKind, OAuthAttempt, platform_of
@@ -73,6 +74,7 @@ async def adopt(
     place = choose(rows, wanted_id=attempt.connection_id, external_id=external_id, found=found)
     row = place.row
     if row is None:
+        await require_room_for(session, attempt.tenant_id, Connection)
         row = Connection(
             id=new_id(),
             tenant_id=attempt.tenant_id,

@@ -22,6 +22,7 @@ from api.connections.adoption import Adopted, OtherAccount, adopt
 from api.connections.schemas import AuthorizeOut, AuthorizeRequest
 from api.context import Collaborators
 from api.problems import unacceptable
+from api.quotas.service import QuotaExceeded
 from api.rows import find_owned
 from api.security import Principal
 from common.errors import Conflict, Consequence, FieldError, PlatformError
@@ -141,6 +142,8 @@ async def finish(
             )
     except OtherAccount as error:
         raise ConsentFailed(error.words, attempt.connection_id) from error
+    except QuotaExceeded as error:
+        raise ConsentFailed(error.detail, attempt.connection_id) from error
     log.info(
         "account connected",
         connection_id=str(adopted.connection.id),

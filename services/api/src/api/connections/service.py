@@ -34,6 +34,7 @@ from api.connections.schemas import (
 from api.connections.sealing import open_stored, seal_pasted
 from api.pagination import PageRequest
 from api.problems import unacceptable
+from api.quotas.service import require_room_for
 from api.rows import Lock, newest_first, owned
 from api.security import Principal
 from common.errors import Conflict, FieldError, PlatformError
@@ -69,13 +70,14 @@ async def create(
     *,
     now: datetime,
 ) -> Connection:
-    """Store a connection with its secrets sealed. Raises Unprocessable."""
+    """Store a connection with its secrets sealed. Raises QuotaExceeded or Unprocessable."""
     kind = ConnectionKind(wanted.kind or USUAL_KIND[wanted.platform])
     if platform_of(kind) != wanted.platform:
         raise unacceptable([FieldError("/kind", f"is no kind of {wanted.platform} connection")])
     secrets = wanted.secrets()
     if faults := unusable(kind, secrets, complete=True):
         raise unacceptable(faults)
+    await require_room_for(session, principal.tenant_id, Connection)
     connection = Connection(
         id=new_id(),
         tenant_id=principal.tenant_id,

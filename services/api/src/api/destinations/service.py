@@ -24,6 +24,7 @@ from api.destinations.schemas import (
     WebhookCreate,
 )
 from api.problems import unacceptable
+from api.quotas.service import require_room_for
 from api.rows import Lock, owned
 from api.security import Principal
 from common.errors import BlockedAddress, Conflict, FieldError
@@ -65,7 +66,10 @@ async def create(
     *,
     now: datetime,
 ) -> tuple[Destination, str | None]:
-    """Store a destination; answers with it and the signing secret if one was made. Raises Unprocessable."""
+    """Store a destination; answers with it and the signing secret if one was made.
+
+    Raises QuotaExceeded or Unprocessable.
+    """
     made: str | None = None
     if isinstance(wanted, TelegramCreate):
         secret = wanted.bot_token.get_secret_value()
@@ -75,6 +79,7 @@ async def create(
             secret = wanted.signing_secret.get_secret_value()
         else:
             secret = made = new_webhook_secret()
+    await require_room_for(session, principal.tenant_id, Destination)
     destination = Destination(
         tenant_id=principal.tenant_id,
         name=wanted.name,

@@ -7,6 +7,7 @@ reconnects, and reads the present state again.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +17,13 @@ from uuid import UUID
 
 from prometheus_client import Counter, Gauge
 
+from api.problems import TooManyRequests
 from common.ids import new_id
 
+MAX_OF_KEY = 20
+"""Live feeds of a key, or of the sessions it began, in this process: each holds a connection and a queue."""
+MAX_OF_TEAM = 100
+RETRY_SECONDS = 30
 SUBSCRIBERS = Gauge("carillon_live_subscribers", "Readers of the live feed")
 DROPPED = Counter("carillon_live_dropped_total", "Readers of the live feed that fell too far behind")
 
@@ -71,20 +77,34 @@ class LiveFeed:
     def __init__(self, queue_size: int) -> None:
         self._queue_size = queue_size
         self._readers: dict[UUID, set[Subscription]] = defaultdict(set)
+        self._of_key: Counts[UUID | None] = Counts()
         self._closed = False
 
     @contextmanager
-    def subscribe(self, tenant_id: UUID) -> Iterator[Subscription]:
-        """Watch a tenant for the length of the block."""
+    def subscribe(self, tenant_id: UUID, key_id: UUID | None = None) -> Iterator[Subscription]:
+        """Watch a tenant for the length of the block, for a client's key or for this process itself.
+
+        Raises TooManyRequests.
+        """
+        team = len(self._readers.get(tenant_id, ()))
+        if key_id is not None and (self._of_key[key_id] >= MAX_OF_KEY or team >= MAX_OF_TEAM):
+            raise TooManyRequests(
+                f"A key may watch {MAX_OF_KEY} live feeds at a time, a team {MAX_OF_TEAM}: close one.",
+                retry_after=RETRY_SECONDS,
+            )
         subscription = Subscription(self._queue_size)
         if self._closed:
             subscription.end()
         self._readers[tenant_id].add(subscription)
+        self._of_key[key_id] += 1
         SUBSCRIBERS.inc()
         try:
             yield subscription
         finally:
             SUBSCRIBERS.dec()
+            self._of_key[key_id] -= 1
+            if not self._of_key[key_id]:
+                del self._of_key[key_id]
             self._forget(tenant_id, subscription)
 
     def watched(self) -> frozenset[UUID]:

@@ -35,6 +35,12 @@ class Quota(BaseModel):
     max_concurrent_runs: int | None = Field(
         default=None, ge=0, description="Runs of the team that go on at the same time; the others wait"
     )
+    max_api_keys: int | None = Field(
+        default=50, ge=0, description="API keys of the team; those that have expired do not count"
+    )
+    max_destinations: int | None = Field(default=100, ge=0, description="Destinations of the team")
+    max_connections: int | None = Field(default=100, ge=0, description="Connections of the team")
+    max_templates: int | None = Field(default=100, ge=0, description="Recording templates of the team")
 
     def overridden_by(self, stored: Mapping[str, Any]) -> Self:
         """This quota with what `stored` sets, null meaning unlimited.

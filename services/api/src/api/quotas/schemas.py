@@ -13,6 +13,10 @@ class QuotaUse(BaseModel):
     automations: int = Field(description="Of the team, recording jobs included")
     automation_jobs: int = Field(description="Recording jobs of yours")
     concurrent_runs: int = Field(description="Runs of the team that are queued, going on, or to be retried")
+    api_keys: int
+    destinations: int
+    connections: int
+    templates: int
 
 
 class QuotaOut(BaseModel):
@@ -29,8 +33,20 @@ class QuotaOut(BaseModel):
                         "max_automation_jobs": 5,
                         "min_automation_interval_hours": 1,
                         "max_concurrent_runs": None,
+                        "max_api_keys": 50,
+                        "max_destinations": 100,
+                        "max_connections": 100,
+                        "max_templates": 100,
                     },
-                    "used": {"automations": 12, "automation_jobs": 2, "concurrent_runs": 0},
+                    "used": {
+                        "automations": 12,
+                        "automation_jobs": 2,
+                        "concurrent_runs": 0,
+                        "api_keys": 3,
+                        "destinations": 4,
+                        "connections": 6,
+                        "templates": 0,
+                    },
                 }
             ]
         }

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
+from sqlmodel import SQLModel, col
 
 from api.faults import pointer
 from api.quotas.limits import JOB_TYPE, Quota, effective_quota
 from api.quotas.schemas import QuotaOut, QuotaUse
+from api.rows import NOUNS
 from api.security import Principal
 from common.errors import FieldError, Forbidden
-from common.models import Automation, AutomationRun, AutomationStatus, Plan, RunStatus, Tenant, UserAccount
+from common.models import (
+    ApiKey,
+    Automation,
+    AutomationRun,
+    AutomationStatus,
+    Connection,
+    Destination,
+    Plan,
+    RecordingTemplate,
+    RunStatus,
+    Tenant,
+    UserAccount,
+)
 from common.scheduling import ScheduleError, TooFrequent, parse_schedule, validate_min_interval
 
 _SCHEDULE = "schedule_config"
@@ -94,6 +108,31 @@ async def _require_number(session: AsyncSession, automation: Automation, quota: 
         await _compare(session, automation, "recording job", quota.max_automation_jobs, jobs)
 
 
+_OWN: Mapping[type[SQLModel], str] = {
+    ApiKey: "max_api_keys",
+    Connection: "max_connections",
+    Destination: "max_destinations",
+    RecordingTemplate: "max_templates",
+}
+"""What else a team has a limited number of, and the field of its quota."""
+
+
+async def require_room_for(session: AsyncSession, tenant_id: UUID, model: type[SQLModel]) -> None:
+    """Check that a team may have one more. Raises QuotaExceeded."""
+    quota = (await limits_of(session, tenant_id, None, lock=True)).quota
+    limit = getattr(quota, _OWN[model])
+    if limit is not None:
+        query = select(func.count()).where(*_counted(model, tenant_id))
+        _require_fewer(NOUNS[model], limit, (await session.execute(query)).scalar_one())
+
+
+def _counted(model: Any, tenant_id: UUID) -> list[ColumnElement[bool]]:
+    mine = [col(model.tenant_id) == tenant_id]
+    if model is ApiKey:
+        mine.append(col(ApiKey.expires_at).is_(None) | (col(ApiKey.expires_at) > func.now()))
+    return mine
+
+
 async def _compare(
     session: AsyncSession,
     automation: Automation,
@@ -103,7 +142,10 @@ async def _compare(
 ) -> None:
     if limit is None:
         return
-    used = await _count(session, which & (col(Automation.id) != automation.id))
+    _require_fewer(noun, limit, await _count(session, which & (col(Automation.id) != automation.id)))
+
+
+def _require_fewer(noun: str, limit: int, used: int) -> None:
     if used >= limit:
         what = f"{noun}{'' if limit == 1 else 's'}"
         detail = (
@@ -154,7 +196,18 @@ async def quota_of(session: AsyncSession, principal: Principal) -> QuotaOut:
             col(AutomationRun.tenant_id) == principal.tenant_id, col(AutomationRun.status).in_(_GOING_ON)
         )
     )
+    others = await session.execute(
+        select(
+            *(
+                select(func.count()).where(*_counted(model, principal.tenant_id)).scalar_subquery()
+                for model in _OWN
+            )
+        )
+    )
     used = QuotaUse(
-        automations=automations[0], automation_jobs=automations[1], concurrent_runs=runs.scalar_one()
+        automations=automations[0],
+        automation_jobs=automations[1],
+        concurrent_runs=runs.scalar_one(),
+        **{name.removeprefix("max_"): count for name, count in zip(_OWN.values(), others.one(), strict=True)},
     )
     return QuotaOut(plan=limits.plan, limits=limits.quota, used=used)

@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from api.pagination import PageRequest
 from api.problems import unacceptable
+from api.quotas.service import require_room_for
 from api.rows import Lock, find_owned, owned, owned_page
 from api.security import Principal
 from api.tenants.schemas import ApiKeyCreate, UserCreate, UserPatch
@@ -109,7 +110,10 @@ def _shown_to(principal: Principal) -> list[ColumnElement[bool]]:
 async def make_key(
     session: AsyncSession, principal: Principal, wanted: ApiKeyCreate, *, now: datetime
 ) -> tuple[ApiKey, str]:
-    """Make a key; answers with its row and the key itself. Raises Forbidden or Unprocessable."""
+    """Make a key; answers with its row and the key itself.
+
+    Raises Forbidden, QuotaExceeded or Unprocessable.
+    """
     user_id = wanted.user_id or principal.user_id
     if user_id != principal.user_id:
         if not principal.is_owner:
@@ -118,6 +122,7 @@ async def make_key(
             raise unacceptable([FieldError("/user_id", "no user of your team has this id")])
     if wanted.expires_at is not None and wanted.expires_at <= now:
         raise unacceptable([FieldError("/expires_at", "lies in the past")])
+    await require_room_for(session, principal.tenant_id, ApiKey)
     secret = new_api_key()
     key = ApiKey(
         tenant_id=principal.tenant_id,

@@ -82,17 +82,22 @@ class SecurityHeaders:
             await self._app(scope, receive, hardened)
             return
         held: list[bytes] | None = None
+        retry_after: str | None = None
 
         async def shown(message: Message) -> None:
-            nonlocal held
+            nonlocal held, retry_after
             if message["type"] == "http.response.start":
-                if Headers(raw=message["headers"]).get("content-type", "").startswith(MEDIA_TYPE):
-                    held = []
+                headers = Headers(raw=message["headers"])
+                if headers.get("content-type", "").startswith(MEDIA_TYPE):
+                    held, retry_after = [], headers.get("retry-after")
                     return
             elif held is not None:
                 held.append(message.get("body", b""))
                 if not message.get("more_body"):
-                    await self._as_page(request, json.loads(b"".join(held)))(scope, receive, hardened)
+                    page = self._as_page(request, json.loads(b"".join(held)))
+                    if retry_after is not None:
+                        page.headers["Retry-After"] = retry_after
+                    await page(scope, receive, hardened)
                 return
             await hardened(message)
 

@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from api.problems import unacceptable
 from api.quotas.limits import JOB_TYPE
+from api.quotas.service import require_room_for
 from api.recordings.numbering import next_number
 from api.recordings.templates.references import check_processing, check_rules
 from api.recordings.templates.schemas import TemplateCreate, TemplatePatch
@@ -27,11 +28,12 @@ NAMED = 5
 async def create(
     session: AsyncSession, principal: Principal, wanted: TemplateCreate, *, now: datetime
 ) -> RecordingTemplate:
-    """Store a template under the next number. Raises Unprocessable."""
+    """Store a template under the next number. Raises QuotaExceeded or Unprocessable."""
     faults = await check_rules(session, principal.tenant_id, wanted.matching_rules)
     faults += await check_processing(session, principal.tenant_id, wanted.processing)
     if faults:
         raise unacceptable(faults)
+    await require_room_for(session, principal.tenant_id, RecordingTemplate)
     template = RecordingTemplate(
         tenant_id=principal.tenant_id,
         number=await next_number(session, principal.tenant_id, RecordingTemplate),

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from api import sessions
 from api.context import Now, Transaction, Wired
-from api.security import find_by_secret
+from api.security import check_key
 from api.sessions import MaybeSignedIn
 from api.web.flashes import redirect_with_flash
 from api.web.forms import OpenForm, SentForm
@@ -38,7 +38,7 @@ async def sign_in(request: Request, form: OpenForm, session: Transaction, wired:
     target = safe_next(form.text("next"))
     demo = wired.settings.demo_api_key
     key = demo.get_secret_value() if demo and form.text("demo") else form.text("key")
-    known = await find_by_secret(session, key, now)
+    known = await check_key(request, session, wired, key, now) if key else None
     if known is None:
         log.info("sign-in refused")
         refusal = "This key is unknown, revoked or expired." if key else "Paste an API key of your team."

@@ -14,6 +14,7 @@ const EVENTS = {
 const KEPT = 16;
 const AT_MOST_EVERY = 1500;
 const POLL = 2000;
+const REFUSED = 30_000;
 
 let pending = null;
 let last = 0;
@@ -125,24 +126,30 @@ export function follow() {
     state.textContent = text;
     state.classList.toggle("open", open);
   };
-  const source = new EventSource("/api/events");
   let dropped = false;
-  source.addEventListener("hello", () => {
-    say("live", true);
-    if (dropped) soon(0);
-    dropped = false;
-  });
-  source.addEventListener("error", () => {
-    dropped = true;
-    say(source.readyState === EventSource.CLOSED ? "paused" : "reconnecting", false);
-  });
-  for (const name of Object.keys(EVENTS)) {
-    source.addEventListener(name, (event) => {
-      const data = JSON.parse(event.data);
-      if (list) announce(show(list, name, data), name.endsWith(".failed"));
-      soon();
+  let source = null;
+  function open() {
+    source = new EventSource("/api/events");
+    source.addEventListener("hello", () => {
+      say("live", true);
+      if (dropped) soon(0);
+      dropped = false;
     });
+    source.addEventListener("error", () => {
+      dropped = true;
+      const refused = source.readyState === EventSource.CLOSED;
+      say(refused ? "paused" : "reconnecting", false);
+      if (refused) setTimeout(open, REFUSED); // too many tabs, or a restart: the browser gives up by itself
+    });
+    for (const name of Object.keys(EVENTS)) {
+      source.addEventListener(name, (event) => {
+        const data = JSON.parse(event.data);
+        if (list) announce(show(list, name, data), name.endsWith(".failed"));
+        soon();
+      });
+    }
   }
+  open();
   document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(0); });
   addEventListener("pagehide", () => source.close());
 }

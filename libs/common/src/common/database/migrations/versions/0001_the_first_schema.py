@@ -74,9 +74,22 @@ def upgrade() -> None:
         sa.Column("max_automation_jobs", sa.Integer(), nullable=True),
         sa.Column("min_automation_interval_hours", sa.Float(), nullable=True),
         sa.Column("max_concurrent_runs", sa.Integer(), nullable=True),
+        sa.Column("max_api_keys", sa.Integer(), nullable=True),
+        sa.Column("max_destinations", sa.Integer(), nullable=True),
+        sa.Column("max_connections", sa.Integer(), nullable=True),
+        sa.Column("max_templates", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_plan")),
     )
-    op.execute("INSERT INTO plan VALUES ('standard', 100, 1, 5, 1, NULL)")
+    op.execute("INSERT INTO plan VALUES ('standard', 100, 1, 5, 1, NULL, 50, 100, 100, 100)")
+    op.create_table(
+        "request_count",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("ends_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_request_count")),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_index("ix_request_count_ends_at", "request_count", ["ends_at"])
     op.create_table(
         "reign",
         sa.Column("term", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -933,6 +946,7 @@ def downgrade() -> None:
         "tenant",
         "usage_sighting",
         "reign",
+        "request_count",
         "plan",
         "outbox",
         "leadership",

@@ -1,0 +1,191 @@
+"""Too many requests are answered with 429, and cost little; who keeps within the limits notices nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.live.feed import MAX_OF_KEY, MAX_OF_TEAM, LiveFeed
+from api.problems import TooManyRequests
+from api.request_limits import Counts, RequestLimits, network_of
+from api.settings import ApiSettings
+from common.database.pool import create_engine
+from common.ids import new_id
+from tests.factories import Team
+
+Connect = Callable[[Team | None], httpx.AsyncClient]
+WRONG = 20
+
+
+@pytest.fixture
+def small(app: FastAPI) -> None:
+    """An installation with limits that a test can reach."""
+    limits = RequestLimits(per_key=6, per_address=60, wrong_keys=WRONG)
+    object.__setattr__(app.state.collaborators, "request_limits", limits)
+
+
+async def test_wrong_keys_of_an_address_are_refused_and_known_ones_go_on(
+    api: httpx.AsyncClient, client_of: Connect
+) -> None:
+    assert (await api.get("/api/quota")).status_code == 200
+    guessing = client_of(None)
+    answers = [
+        await guessing.get("/api/quota", headers={"Authorization": f"Bearer car_{number:032}"})
+        for number in range(60)
+    ]
+
+    assert Counter(answer.status_code for answer in answers) == {401: WRONG, 429: 60 - WRONG}
+    last = answers[-1]
+    assert 1 <= int(last.headers["Retry-After"]) <= 60
+    assert last.headers["Content-Type"] == "application/problem+json"
+    assert last.json()["title"] == "Too many requests"
+    assert (await api.get("/api/quota")).status_code == 200
+
+
+async def test_the_sign_in_page_is_no_way_around_it(client_of: Connect) -> None:
+    browser = client_of(None)
+    keys = [f"car_{number:032}" for number in range(30)]
+    statuses = [(await browser.post("/sign-in", data={"key": key})).status_code for key in keys]
+    assert statuses == [422] * WRONG + [429] * 10
+    page = await browser.post("/sign-in", data={"key": "car_x"}, headers={"Accept": "text/html"})
+    assert page.status_code == 429
+    assert "<h1" in page.text
+    assert "Retry-After" in page.headers
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_key_has_so_many_requests_and_another_has_its_own(
+    api: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    statuses = [(await api.get("/api/quota")).status_code for _ in range(9)]
+    assert statuses == [200] * 6 + [429] * 3
+    assert (await stranger.get("/api/quota")).status_code == 200
+
+
+@pytest.mark.usefixtures("small")
+async def test_an_address_has_so_many_requests_and_probes_are_not_counted(client_of: Connect) -> None:
+    client = client_of(None)
+    statuses = Counter([(await client.get("/api/quota")).status_code for _ in range(65)])
+    assert statuses == {401: 60, 429: 5}
+    assert (await client.get("/healthz")).status_code == 200
+    assert (await client.get("/static/console.css")).status_code == 200
+
+
+@pytest.mark.parametrize("key", [None, "car_wrong"])
+async def test_a_body_is_not_read_before_the_key_is_known(app: FastAPI, key: str | None) -> None:
+    asked = 0
+
+    async def receive() -> MutableMapping[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b"[" * 65_536, "more_body": asked < 4}
+
+    statuses: list[int] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    headers = [(b"host", b"carillon"), (b"content-type", b"application/json"), (b"content-length", b"262144")]
+    if key is not None:
+        headers.append((b"authorization", f"Bearer {key}".encode()))
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/automations",
+        "raw_path": b"/api/automations",
+        "query_string": b"",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("carillon", 80),
+        "scheme": "http",
+        "root_path": "",
+        "http_version": "1.1",
+    }
+    call: Callable[..., Awaitable[None]] = app
+    await call(scope, receive, send)
+    assert (statuses, asked) == ([401], 0)
+
+
+async def test_replicas_share_a_limit(settings: ApiSettings, app: FastAPI) -> None:
+    """Within a second, without a request that waits for the database."""
+    engine = create_engine(settings.database_url.get_secret_value(), application_name="test", size=2)
+    one, other = (RequestLimits(per_key=10, per_address=100, wrong_keys=5) for _ in range(2))
+    for limits in (one, other):
+        for _ in range(6):
+            await limits.admit("192.0.2.1", "Bearer car_x")
+    await one.counts.share(engine)
+    await other.counts.share(engine)
+    with pytest.raises(TooManyRequests):
+        await other.admit("192.0.2.1", "Bearer car_x")
+    await one.admit("192.0.2.1", "Bearer car_x")
+    await one.counts.share(engine)
+    with pytest.raises(TooManyRequests):
+        await one.admit("192.0.2.1", "Bearer car_x")
+    await one.admit("192.0.2.2", "Bearer car_y")
+    await engine.dispose()
+
+
+async def test_a_window_ends_and_its_memory_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    counts = Counts()
+    assert [await counts.incr("key", 60) for _ in range(3)] == [1, 2, 3]
+    for number in range(10_000):
+        await counts.incr(f"another {number}", 60)
+    now += 60
+    assert await counts.get("key") == 0
+    assert await counts.incr("key", 60) == 1
+    assert await counts.reset() == 1
+
+
+def test_live_feeds_of_a_key_and_of_a_team_are_limited() -> None:
+    feed, tenant, key = LiveFeed(8), new_id(), new_id()
+    with contextlib.ExitStack() as others, contextlib.ExitStack() as own:
+        for _ in range(MAX_OF_KEY):
+            own.enter_context(feed.subscribe(tenant, key))
+        with pytest.raises(TooManyRequests), feed.subscribe(tenant, key):
+            pass
+        for _ in range(MAX_OF_TEAM - MAX_OF_KEY):
+            others.enter_context(feed.subscribe(tenant, new_id()))
+        with pytest.raises(TooManyRequests), feed.subscribe(tenant, new_id()):
+            pass
+        with feed.subscribe(new_id(), new_id()), feed.subscribe(tenant):
+            pass
+        own.close()
+        with feed.subscribe(tenant, key):
+            pass
+
+
+async def test_the_feed_beyond_the_limit_is_answered_with_429(
+    app: FastAPI, api: httpx.AsyncClient, acme: Team
+) -> None:
+    [key] = (await api.get("/api/api-keys")).json()["items"]
+    with contextlib.ExitStack() as watching:
+        for _ in range(MAX_OF_KEY):
+            watching.enter_context(app.state.collaborators.live.subscribe(acme.tenant_id, UUID(key["id"])))
+        refused = await api.get("/api/events")
+    assert refused.status_code == 429
+    assert refused.headers["Retry-After"] == "30"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("unix", "unix"),
+        ("", ""),
+    ],
+)
+def test_addresses_of_one_client_count_together(address: str, network: str) -> None:
+    assert network_of(address) == network
