@@ -23,7 +23,7 @@ from common.http import Address, AddressGuard, ResponseTooLarge, create_client
 from common.http.client import DEFAULT_MAX_BODY, MAX_RATIO, TooCompressed
 from executor.sync.postgresql.address import DatabaseAddress, Tls
 from executor.sync.postgresql.connecting import connected
-from executor.sync.postgresql.failures import failure
+from executor.sync.postgresql.failures import FAILURES, failure
 from executor.sync.postgresql.limits import MAX_BYTES, MAX_MESSAGE, AnswerTooLarge
 
 MEGABYTE = 1024 * 1024
@@ -205,6 +205,21 @@ async def test_a_database_that_answers_without_an_end_is_cut_off(talk: Talk) -> 
     error = failure(refused.value, connection_id="c")
     assert error.code == "answer_too_large"
     assert error.permanent
+
+
+@pytest.mark.parametrize("greeting", [b"", b"server_version\0\0", b"server_version\0new\0"])
+async def test_a_server_that_is_no_postgresql_is_named_as_such(greeting: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await started(reader)
+        said = message(b"S", greeting) if greeting else b""
+        writer.write(message(b"R", struct.pack("!i", 0)) + said + message(b"Z", b"I"))
+        await reader.read()
+
+    async with serving(talk) as port:
+        with pytest.raises(FAILURES) as refused:
+            await ask(port)
+    error = failure(refused.value, connection_id="c")
+    assert (error.code, error.permanent) == ("protocol", True)
 
 
 async def test_other_connections_have_no_limit(database_url: str) -> None:

@@ -88,8 +88,10 @@ async def theirs(world: World, globex: Team) -> dict[str, UUID]:
 
 
 async def everything(world: World) -> dict[str, list[str]]:
-    """All rows of all tables, but for when keys were used."""
-    tables = await world.sql.fetch("SELECT relname FROM pg_stat_user_tables ORDER BY relname")
+    """All rows of all tables, but for when keys were used and how often."""
+    tables = await world.sql.fetch(
+        "SELECT relname FROM pg_stat_user_tables WHERE relname <> 'request_count' ORDER BY relname"
+    )
     return {
         table: [
             row["content"]

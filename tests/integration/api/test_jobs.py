@@ -13,6 +13,7 @@ import pytest
 from common.ids import new_id
 from common.secrets.crypto import hash_api_key, new_api_key
 from tests.factories import Team, World
+from tests.support import recordings
 
 PATH = "/api/v1/automation/jobs"
 DAILY = {"type": "daily", "hour": 6, "timezone": "Europe/Moscow"}
@@ -20,6 +21,13 @@ DAILY = {"type": "daily", "hour": 6, "timezone": "Europe/Moscow"}
 
 def wanted(**changes: Any) -> dict[str, Any]:
     return {"name": "Lectures", "template_ids": [12, 14], "schedule": DAILY, **changes}
+
+
+@pytest.fixture(autouse=True)
+async def _templates(world: World, acme: Team, globex: Team) -> None:
+    for team in (acme, globex):
+        for number in (1, 12, 14):
+            await recordings.template(world, team, {}, number=number)
 
 
 async def create(api: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
@@ -149,12 +157,12 @@ async def test_what_is_patched_changes_and_the_rest_stays(api: httpx.AsyncClient
     changed = (
         await api.patch(
             f"{PATH}/{job['id']}",
-            json={"sync_config": {"sync_days": 7}, "schedule": {**DAILY, "hour": 7}, "template_ids": ["a"]},
+            json={"sync_config": {"sync_days": 7}, "schedule": {**DAILY, "hour": 7}, "template_ids": ["14"]},
         )
     ).json()
 
     assert changed["sync_config"] == {"sync_days": 7}
-    assert changed["template_ids"] == ["a"]
+    assert changed["template_ids"] == ["14"]
     assert (changed["description"], changed["filters"]) == ("d", job["filters"])
     assert changed["schedule_text"] == "Every day at 07:00 (Europe/Moscow)"
     assert changed["next_run_at"] != job["next_run_at"]

@@ -136,9 +136,10 @@ async def test_a_job_that_lacks_something_says_what(
 ) -> None:
     if has_account:
         await source(world, acme, "sandbox-zoom-jobs")
-    if has_template:
-        await recordings.template(world, acme, {"keywords": ["lecture"]})
+    template_id = await recordings.template(world, acme, {"keywords": ["lecture"]})
     job = await created(api)
+    if not has_template:
+        await world.sql.execute("DELETE FROM recording_template WHERE id = $1", template_id)
 
     run = await finished(api, worker, (await api.post(f"{PATH}/{job}/run")).json()["id"])
 

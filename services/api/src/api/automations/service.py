@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.automations.references import check_references
 from api.automations.schemas import AutomationCreate, AutomationPatch
 from api.automations.slots import edit, first_slot, in_words, read_schedule
 from api.automations.types import check_config, known_types
@@ -68,6 +69,7 @@ async def create(
         await known_types(session),
         allowed_hosts=session.info.get(RECEIVER_HOSTS),
     )
+    faults += await check_references(session, principal.tenant_id, wanted.type, wanted.automation_config)
     faults += await _check_destination(session, principal.tenant_id, wanted.destination_id)
     if faults:
         raise unacceptable(faults)
@@ -224,12 +226,12 @@ async def change(
         begun = await _begun(session, automation)
         handover, faults = edit(automation, given["schedule_config"], now, begun=begun, taken=taken)
     if "type" in given or "automation_config" in given:
+        type_name = given.get("type", automation.type)
+        config = given.get("automation_config", automation.automation_config)
         faults += check_config(
-            given.get("type", automation.type),
-            given.get("automation_config", automation.automation_config),
-            await known_types(session),
-            allowed_hosts=session.info.get(RECEIVER_HOSTS),
+            type_name, config, await known_types(session), allowed_hosts=session.info.get(RECEIVER_HOSTS)
         )
+        faults += await check_references(session, principal.tenant_id, type_name, config)
     if "destination_id" in given:
         faults += await _check_destination(session, principal.tenant_id, given["destination_id"])
     if faults:

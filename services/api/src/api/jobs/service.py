@@ -14,6 +14,7 @@ from sqlmodel import col
 
 from api.automations import lifecycle
 from api.automations import service as automations
+from api.automations.references import check_references
 from api.automations.schemas import AutomationPatch
 from api.automations.slots import first_slot
 from api.context import announce
@@ -52,6 +53,7 @@ async def create(
     )
     with _in_words_of_a_job():
         slot, faults = first_slot(job, wanted.schedule, now)
+        faults += await check_references(session, job.tenant_id, JOB_TYPE, job.automation_config)
         if faults:
             raise unacceptable(faults)
         await require_room(session, job, now=now)

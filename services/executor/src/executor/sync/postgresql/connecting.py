@@ -12,6 +12,7 @@ import asyncpg
 
 from common.http import AddressGuard
 from executor.sync.postgresql.address import DatabaseAddress, Tls
+from executor.sync.postgresql.failures import FAILURES, OtherProtocol
 from executor.sync.postgresql.limits import Answers, limited
 
 UserConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -44,7 +45,10 @@ async def connected(address: DatabaseAddress, guard: AddressGuard) -> AsyncItera
     except Exception as error:
         if answers.refused is not None:
             raise answers.refused from error
-        raise
+        if isinstance(error, FAILURES):
+            raise
+        # The driver takes a greeting for granted that a server may leave out: AttributeError, ValueError, …
+        raise OtherProtocol from error
     try:
         yield db
     except BaseException as error:

@@ -49,6 +49,11 @@ _BY_CLASS = {
 _SAID_CLASSES = ("42", "3F", "0A")
 """Whose text names columns, types and permissions, and no values."""
 
+
+class OtherProtocol(Exception):
+    """What answers there is no PostgreSQL that the driver understands."""
+
+
 FAILURES = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -57,6 +62,7 @@ FAILURES = (
     BlockedAddress,
     UnicodeError,
     AnswerTooLarge,
+    OtherProtocol,
 )
 """What connecting and talking to a database may raise."""
 
@@ -88,6 +94,8 @@ def _meaning(error: BaseException) -> tuple[Consequence, str, str | None]:
             return Consequence.INVALID, error.detail, "blocked_address"
         case AnswerTooLarge():
             return error.consequence, error.detail, "answer_too_large"
+        case OtherProtocol():
+            return Consequence.INVALID, "what answers there does not speak as PostgreSQL does", "protocol"
         case ssl.SSLCertVerificationError():
             return Consequence.INVALID, "its certificate cannot be verified", "certificate"
         case ssl.SSLError():
