@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from common.ids import new_id
-from common.models import ConnectionKind
+from common.models import POSTGRESQL
 from tests.factories import Team, World
 from tests.support import recordings
 
@@ -22,7 +22,7 @@ async def ids_of(world: World, team: Team) -> dict[str, UUID]:
     return {
         "webhook": await world.webhook(team, "https://receiver.example/hook"),
         "database": await world.connection(
-            team, ConnectionKind.POSTGRESQL, "postgresql://reports@db.example/figures"
+            team, POSTGRESQL, "postgresql://reports@db.example/figures"
         ),
         "template": await recordings.template(world, team, {}),
         "chat": await world.telegram(team),
