@@ -21,9 +21,7 @@ async def ids_of(world: World, team: Team) -> dict[str, UUID]:
     """One of each kind of thing that a configuration can name."""
     return {
         "webhook": await world.webhook(team, "https://receiver.example/hook"),
-        "database": await world.connection(
-            team, POSTGRESQL, "postgresql://reports@db.example/figures"
-        ),
+        "database": await world.connection(team, POSTGRESQL, "postgresql://reports@db.example/figures"),
         "template": await recordings.template(world, team, {}),
         "chat": await world.telegram(team),
         "account": await world.facebook(team),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections import Counter
@@ -13,11 +14,15 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.clients import MAX_WAITING, at_once
 from api.live.feed import MAX_OF_KEY, MAX_OF_TEAM, LiveFeed
 from api.problems import TooManyRequests
+from api.quotas import routes as quota_routes
+from api.quotas.schemas import QuotaOut
 from api.request_limits import Counts, RequestLimits, network_of
 from api.settings import ApiSettings
 from common.database.pool import create_engine
+from common.errors import Conflict
 from common.ids import new_id
 from tests.factories import Team
 
@@ -68,6 +73,31 @@ async def test_a_key_has_so_many_requests_and_another_has_its_own(
     statuses = [(await api.get("/api/quota")).status_code for _ in range(9)]
     assert statuses == [200] * 6 + [429] * 3
     assert (await stranger.get("/api/quota")).status_code == 200
+
+
+async def test_many_requests_of_a_key_at_once_are_all_answered_and_hold_up_no_other(
+    app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work, most, go_on = 0, 0, asyncio.Event()
+    places = at_once(app.state.collaborators.settings.database_pool_size)
+
+    async def quota_of(*_: object) -> QuotaOut:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await go_on.wait()
+        at_work -= 1
+        raise Conflict("as the test wants")
+
+    monkeypatch.setattr(quota_routes, "quota_of", quota_of)
+    flood = [asyncio.create_task(api.get("/api/quota")) for _ in range(places + MAX_WAITING + 5)]
+    refused, _ = await asyncio.wait(flood, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    assert {task.result().status_code for task in refused} == {429}
+    assert (await stranger.get("/api/tenant")).status_code == 200
+    go_on.set()
+    statuses = Counter([answer.status_code for answer in await asyncio.gather(*flood)])
+    assert statuses == {409: places + MAX_WAITING, 429: 5}
+    assert most == places
 
 
 @pytest.mark.usefixtures("small")

@@ -1,13 +1,26 @@
-"""Who sends a request, and whether it has sent too many already."""
+"""Who sends a request, whether it has sent too many already, and whose turn it is."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
 from fastapi import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.observation import is_quiet
 from api.problems import TooManyRequests, headers_of, problem_response
 from common.secrets.crypto import hash_api_key
+
+MAX_WAITING = 100
+"""Requests of one key that may wait."""
+
+
+def at_once(connections: int) -> int:
+    """How many requests of one key are worked on at a time: they take half of the connections to the database
+    at most, and leave the others to other keys. Pure."""
+    return max(1, connections // 2)
 
 
 def address_of(scope: Scope) -> str:
@@ -16,25 +29,85 @@ def address_of(scope: Scope) -> str:
     return client[0] if client else ""
 
 
+class _Turns:
+    """The requests of one key: those that are worked on, and those that wait, in the order they came."""
+
+    def __init__(self, places: int) -> None:
+        self.places = asyncio.Semaphore(places)
+        self.requests = 0
+
+
 class ClientLimits:
-    """ASGI middleware: answers with 429 what is too much. Probes and static files are not counted."""
+    """ASGI middleware: lets the requests of a key wait for one another, and refuses too many with 429.
+
+    Probes and static files are not held up, nor are requests without a key or a session.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._turns: dict[str, _Turns] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
-        if scope["type"] == "http" and not is_quiet(scope):
-            request = Request(scope)
-            limits = request.app.state.collaborators.request_limits
-            authorization = request.headers.get("authorization")
-            scheme, _, key = (authorization or "").partition(" ")
-            try:
-                await limits.admit(address_of(scope), authorization or request.headers.get("cookie"))
-                if scheme.lower() == "bearer":
-                    await limits.check_guesses(address_of(scope), hash_api_key(key.strip()))
-            except TooManyRequests as error:
-                answer = problem_response(request, error.status_code, error.detail, headers=headers_of(error))
-                await answer(scope, receive, send)
+        if scope["type"] != "http" or is_quiet(scope):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        try:
+            credential = await self._admit(request)
+            if credential is None:
+                await self._app(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+            async with self._turn(request, credential) as leave:
+
+                async def answered(message: Message) -> None:
+                    # The rest of an answer, such as the live feed, takes as long as its reader does.
+                    leave()
+                    await send(message)
+
+                await self._app(scope, receive, answered)
+        except TooManyRequests as error:
+            answer = problem_response(request, error.status_code, error.detail, headers=headers_of(error))
+            await answer(scope, receive, send)
+
+    async def _admit(self, request: Request) -> str | None:
+        """What the request came with, a key or a cookie. Raises TooManyRequests."""
+        limits = request.app.state.collaborators.request_limits
+        address = address_of(request.scope)
+        authorization = request.headers.get("authorization")
+        credential = authorization or request.headers.get("cookie")
+        await limits.admit(address, credential)
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() == "bearer":
+            # Before the database is asked, and before a connection to it is taken.
+            await limits.check_guesses(address, hash_api_key(key.strip()))
+        return credential
+
+    @asynccontextmanager
+    async def _turn(self, request: Request, credential: str) -> AsyncIterator[Callable[[], None]]:
+        """Wait for one of the key's places; what is yielded gives it back early. Raises TooManyRequests."""
+        places = at_once(request.app.state.collaborators.settings.database_pool_size)
+        turns = self._turns.setdefault(credential, _Turns(places))
+        if turns.requests >= places + MAX_WAITING:
+            raise TooManyRequests(
+                f"{turns.requests} requests of this key are waiting already; wait for their answers.",
+                retry_after=1,
+            )
+        is_held = False
+
+        def leave() -> None:
+            nonlocal is_held
+            if is_held:
+                is_held = False
+                turns.places.release()
+
+        turns.requests += 1
+        try:
+            await turns.places.acquire()
+            is_held = True
+            yield leave
+        finally:
+            leave()
+            turns.requests -= 1
+            if not turns.requests:
+                del self._turns[credential]
