@@ -3,7 +3,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PORT ?= 8000
 ARGS ?=
-PARALLEL ?= -n 4
+PARALLEL ?= -n 4 --dist worksteal
 SELECT ?= not slow
 PYTEST := $(BIN)/pytest $(ARGS)
 

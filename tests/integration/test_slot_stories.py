@@ -464,11 +464,11 @@ def stories(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", range(2))
 def test_slots_tells_what_a_ledger_kept_by_hand_says(
-    stories: Callable[[int, int], list[Difference]], seed: int
+    stories: Callable[[int, int], list[Difference]],
 ) -> None:
-    assert not stories(seed, 10)
+    """A few; the slow suite tells hundreds."""
+    assert not stories(0, 5)
 
 
 @pytest.mark.slow
