@@ -274,3 +274,4 @@ async def test_a_storm_loses_and_doubles_nothing(
     assert found.seen["slots"] > EVERY.total_seconds() * MINUTES
     assert not {what: count for what, count in found.faults.items() if count}, f"seed {seed}"
     assert all(stop <= 20 for stop in storm.stops)
+    assert set(storm.exits) <= {0}
