@@ -30,6 +30,10 @@ SELECT (SELECT count(*) FROM automation_run WHERE created_at <= $1
      + (SELECT count(*) FROM delivery d LEFT JOIN automation_run r ON r.id = d.run_id
          WHERE d.created_at <= $1 AND d.delivered_at IS NULL AND d.status <> 'failed')
 """
+_WAITING = """
+SELECT id, status, attempt, uncounted, next_attempt_at, lease_expires_at, worker, error_message
+  FROM delivery WHERE created_at <= $1 AND delivered_at IS NULL ORDER BY id LIMIT 20
+"""
 _ENDED = """
 SELECT r.id, r.status, r.attempt, r.error_code, r.error_message,
        count(d.id) AS deliveries, count(d.delivered_at) AS delivered
@@ -144,4 +148,5 @@ async def judge(
         "requests received more than once, under the same id": len(requests) - sum(map(len, ids.values())),
     }
     found.words = [f"{row['id']} {row['error_code']}: {row['error_message']}" for row in failed]
+    found.words += [f"not delivered: {dict(row)}" for row in await db.fetch(_WAITING, expected.until)]
     return found
