@@ -28,8 +28,13 @@ test: setup ## unit, conformance and integration tests
 e2e: setup ## whole-system tests: the stack, the demo, the console in a browser
 	@$(PYTEST) tests/e2e
 
-chaos: setup ## tests that kill, freeze and cut off every part
+chaos: setup ## tests that kill, freeze and cut off every part; SEEDS=1-20 MINUTES=5 BROKER=kafka: a long storm
+ifdef SEEDS
+	@STORM_SEEDS=$(SEEDS) STORM_MINUTES=$(or $(MINUTES),5) $(PYTEST) -s --backend=$(or $(BROKER),embedded) \
+		tests/chaos/test_storm.py tests/chaos/test_crash_points.py
+else
 	@$(PYTEST) tests/chaos
+endif
 
 bench: setup ## measure throughput and latency on this machine
 	@$(PYTEST) tests/benchmarks

@@ -1,6 +1,6 @@
 """A storm: faults drawn from a seed strike every part while automations fire several times a second.
 
-`STORM_SEEDS=1-20 STORM_MINUTES=5 make chaos` runs long ones. The plan is printed before it begins, and the
+`make chaos SEEDS=1-20 MINUTES=5` runs long ones. The plan is printed before it begins, and the
 same seed gives the same plan. See storm_check.py for the judge.
 """
 
