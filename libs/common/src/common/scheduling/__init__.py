@@ -21,7 +21,6 @@ from common.scheduling.advice import (
     preview,
     schedule_warnings,
 )
-from common.scheduling.bounds import Window
 from common.scheduling.due import (
     DueDecision,
     DueRun,
@@ -61,6 +60,7 @@ from common.scheduling.slots import (
 )
 from common.scheduling.timetable import Slot, SlotRange
 from common.scheduling.tz_database import tzdata_version, use_newest_tzdata
+from common.scheduling.window import Window
 from common.scheduling.words import describe_schedule
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.scheduling.exclusions import Exclude
-from common.scheduling.fields import ClockTime, Instant, field_refusal, minutes_of_day
+from common.scheduling.fields import Instant, field_refusal
 
 MAX_JITTER_SECONDS = 12 * 3600
 
@@ -25,7 +25,7 @@ class Bounds(BaseModel):
     jitter_seconds: Annotated[int, Field(strict=True, ge=0, le=MAX_JITTER_SECONDS)] = Field(
         default=0, description="Start each run up to this much later; the slot keeps its instant"
     )
-    exclude: Exclude | None = Field(default=None, description="Days without runs")
+    exclude: Exclude | None = Field(default=None, description="Days and hours without runs")
 
     @model_validator(mode="after")
     def _end_after_start(self) -> Self:
@@ -41,30 +41,3 @@ class Bounds(BaseModel):
     def runs_left(self, run_count: int) -> int | None:
         """How many runs remain after so many, or None without a limit."""
         return None if self.max_runs is None else max(0, self.max_runs - run_count)
-
-
-class Window(BaseModel):
-    """Any time between two times of the local clock; past midnight when `to` is not later than `from`."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
-
-    opens: ClockTime = Field(alias="from", description="HH:MM")
-    closes: ClockTime = Field(alias="to", description="HH:MM")
-
-    @model_validator(mode="after")
-    def _has_length(self) -> Self:
-        if self.opens == self.closes:
-            raise field_refusal("Window", ("to",), "write a time other than `from`", self.closes)
-        return self
-
-    @property
-    def opening_minute(self) -> int:
-        """Minutes since midnight."""
-        return minutes_of_day(self.opens)
-
-    @property
-    def minutes(self) -> int:
-        """Its length on the clock."""
-        return (minutes_of_day(self.closes) - self.opening_minute) % 1440

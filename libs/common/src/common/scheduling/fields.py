@@ -44,6 +44,12 @@ def _in_utc(instant: datetime) -> datetime:
     return in_our_time(instant).astimezone(UTC)
 
 
+def _local_minute(reading: datetime) -> datetime:
+    if reading.tzinfo is not None or reading.second or reading.microsecond:
+        raise refusal("reading", "write the time as the zone's clock shows it, for example 2026-12-24T09:00")
+    return in_our_time(reading)
+
+
 def in_our_time(instant: datetime) -> datetime:
     """The same datetime, refused where no schedule can mean it and arithmetic would leave the calendar."""
     if not FIRST_YEAR <= instant.year <= LAST_YEAR:
@@ -89,6 +95,8 @@ ClockTime = Annotated[
 """A time of day, "HH:MM"."""
 Instant = Annotated[datetime, InstantText, AfterValidator(_in_utc)]
 """An instant with its offset; kept in UTC."""
+Reading = Annotated[datetime, InstantText, AfterValidator(_local_minute)]
+"""A date and a minute of the local clock, without an offset."""
 Hour = Annotated[int, Field(strict=True, ge=0, le=23)]
 Minute = Annotated[int, Field(strict=True, ge=0, le=59)]
 Weekday = Annotated[int, Field(strict=True, ge=0, le=6)]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from common.scheduling.bounds import Bounds, Window
+from common.scheduling.bounds import Bounds
 from common.scheduling.cron import NICKNAMES, CronRule, parse_cron
 from common.scheduling.fields import (
     ClockTime,
@@ -34,6 +34,7 @@ from common.scheduling.grids import (
 )
 from common.scheduling.instants import EPOCH, as_utc, to_instant, to_seconds
 from common.scheduling.wall_clock import DstGap, DstOverlap, WallClock
+from common.scheduling.window import Window
 from common.scheduling.zones import zone
 from common.strict import InstantText
 
@@ -89,7 +90,7 @@ class Kind(Bounds):
 
     @model_validator(mode="after")
     def _moves_few_runs(self) -> Self:
-        if self.exclude is None or self.exclude.policy != "next_working_day":
+        if self.exclude is None or self.exclude.policy == "skip":
             return self
         times = self.times_a_day()
         if times is None or times > MAX_MOVED_A_DAY:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.scheduling.bounds import Window
-from common.scheduling.fields import minutes_of_day
+from common.scheduling.exclusions import Exclude
 from common.scheduling.grids import ExtendedGrid, Grid
 from common.scheduling.instants import to_instant, to_seconds
 from common.scheduling.jitter import jittered, spread
 from common.scheduling.kinds import Schedule, WindowedKind
-from common.scheduling.working_days import MovedGrid, end_of_local_day, local_day
+from common.scheduling.window import Window
+from common.scheduling.working_days import MovedGrid, local_minute, reached_today
 from common.scheduling.zones import Zone, zone
 
 _DAY = 86400
@@ -71,8 +71,9 @@ class Timetable:
         self._window: Window | None = schedule.window if isinstance(schedule, WindowedKind) else None
         self._grid: Grid = schedule.slots(default_anchor)
         self._moves: MovedGrid | None = None
-        if self._exclude is not None and self._exclude.policy == "next_working_day":
-            self._grid = self._moves = MovedGrid(self._grid, self._exclude, self._zone, schedule.end_at)
+        if self._exclude is not None and self._exclude.policy != "skip":
+            bounds = schedule.start_at, schedule.end_at
+            self._grid = self._moves = MovedGrid(self._grid, self._exclude, self._zone, *bounds)
         if undecided is not None and self._grid.latest_at_or_before(undecided) != undecided:
             self._grid = ExtendedGrid(self._grid, undecided)
 
@@ -106,7 +107,7 @@ class Timetable:
 
     def excluded(self, nominal: datetime) -> str | None:
         """Why the slot does not run, or None."""
-        return None if self._exclude is None else self._exclude.reason(local_day(self._zone, nominal))
+        return None if self._exclude is None else self._exclude.reason_at(*local_minute(self._zone, nominal))
 
     def fire_at(self, nominal: datetime) -> datetime:
         """When the run of this slot starts."""
@@ -122,7 +123,7 @@ class Timetable:
         while found is not None and self.excluded(found) is not None:
             if found - after > GIVE_UP_AFTER:
                 return None
-            found = self._grid.next_after(end_of_local_day(self._zone, found) - _TICK)
+            found = self._grid.next_after(self._same_until(found, self._exclude) - _TICK)
         return found
 
     def latest_fired(self, instant: datetime) -> datetime | None:
@@ -148,7 +149,7 @@ class Timetable:
         current: SlotRange | None = None
         slot: datetime | None = head
         while slot is not None and slot <= last:
-            end = min(end_of_local_day(self._zone, slot) - _TICK, last)
+            end = min(self._same_until(slot, self._exclude) - _TICK, last)
             tail = self._grid.latest_at_or_before(end) or slot
             found = SlotRange(slot, tail, self._grid.count(slot, tail), self.excluded(slot))
             if current is None or current.excluded != found.excluded:
@@ -161,6 +162,11 @@ class Timetable:
         if current is not None:
             yield current
 
+    def _same_until(self, slot: datetime, exclude: Exclude) -> datetime:
+        """The first later instant that may be excluded for another reason than this slot."""
+        edge = exclude.next_edge(*local_minute(self._zone, slot))
+        return reached_today(self._zone, slot, edge)
+
     def _longest_delay(self) -> timedelta:
         if self._window is not None:
             return timedelta(minutes=self._window.minutes) + _LONGEST_SHIFT
@@ -169,7 +175,7 @@ class Timetable:
     def _in_window(self, nominal: datetime, window: Window) -> datetime:
         opens = to_seconds(nominal)
         local = opens + self._zone.offset(opens)
-        ahead = (minutes_of_day(window.closes) * 60 - local) % _DAY
+        ahead = (window.closing_minute * 60 - local) % _DAY
         if ahead > window.minutes * 60:  # the clock has been set forward past its end
             return nominal
         return to_instant(opens + spread(self._automation_id, self._zone.reached(local + ahead) - opens))

@@ -9,27 +9,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from common.scheduling.cron import CronRule
+from common.scheduling.day_range import MONTHS
 from common.scheduling.fields import clock_text
 from common.scheduling.kinds import Interval, Kind, Once, Schedule, WallClockKind, WindowedKind
 from common.scheduling.parsing import as_schedule
 
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _FROM_MONDAY = (1, 2, 3, 4, 5, 6, 0)
-_MONTHS = (
-    "",
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 _ORDINALS = ("", "first", "second", "third", "fourth", "fifth")
 _EVERY_DAY_OF_MONTH = ((1 << 31) - 1) << 1
 _EVERY_MONTH = ((1 << 12) - 1) << 1
@@ -120,11 +106,17 @@ def _exclusions(schedule: Kind) -> str:
     if exclude.dates:
         few = [_date(day.day, day.month, day.year) for day in sorted(exclude.dates)]
         days.append(listed(few) if len(few) <= _MOST_TIMES else f"{len(few)} dates")
-    if not days:
-        return ""
-    if exclude.policy == "next_working_day":
-        return f"moved from {listed(days)} to the next working day"
-    return f"not on {listed(days)}"
+    days += [f"{one.words} of every year" if one.is_yearly else one.words for one in exclude.ranges]
+    parts = []
+    if days and exclude.policy == "skip":
+        parts.append(f"not on {listed(days)}")
+    elif days:
+        parts.append(f"moved from {listed(days)} to the {exclude.policy.replace('_', ' ')}")
+    if exclude.hours:
+        parts.append(f"not from {listed([f'{one.opens} to {one.closes}' for one in exclude.hours])}")
+    if exclude.slots:
+        parts.append(f"without {len(exclude.slots)} single slot{'s' if len(exclude.slots) > 1 else ''}")
+    return ", ".join(parts)
 
 
 def _instant(instant: datetime, timezone: str) -> str:
@@ -134,7 +126,7 @@ def _instant(instant: datetime, timezone: str) -> str:
 
 
 def _date(day: int, month: int, year: int) -> str:
-    return f"{day} {_MONTHS[month]} {year}"
+    return f"{day} {MONTHS[month]} {year}"
 
 
 def _times(rule: CronRule) -> str:
@@ -162,7 +154,7 @@ def _times(rule: CronRule) -> str:
 
 def _days(rule: CronRule) -> str:
     days = rule.days
-    months = "" if days.months == _EVERY_MONTH else _names(_values(days.months), _MONTHS)
+    months = "" if days.months == _EVERY_MONTH else _names(_values(days.months), MONTHS)
     by_date = _by_date(rule, months or "the month")
     by_weekday = _by_weekday(rule, months)
     if by_date is None and by_weekday is None:

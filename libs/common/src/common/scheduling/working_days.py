@@ -1,4 +1,4 @@
-"""Runs that an excluded day moves to the next working day, as slots of their own."""
+"""Runs that an excluded day moves to the next or previous working day, as slots of their own."""
 
 from __future__ import annotations
 
@@ -18,34 +18,38 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class MovedGrid:
-    """Another grid, and the same time of the next working day for each of its slots on an excluded day.
+    """Another grid, and the same time of another working day for each of its slots on an excluded day.
 
     The excluded slot stays in the grid, so that its reason is recorded. Where the moved one
     meets a slot that is there already, or another moved one, they are one.
 
-    A moved slot lies on the first working day after the rest that its origin lies in, so only the rest around
-    one instant ever has to be looked at.
+    A moved slot lies on the working day before or after the rest that its origin lies in, so only the rest
+    around one instant ever has to be looked at.
     """
 
     inner: Grid
     exclude: Exclude
     zone: Zone
+    start: datetime | None
+    """Nothing is moved before it."""
     end: datetime | None
     """Nothing is moved past it."""
     _received: dict[date, frozenset[datetime]] = field(default_factory=dict, compare=False, repr=False)
 
     def next_after(self, after: datetime) -> datetime | None:
         own = self.inner.next_after(after)
-        landing = self.exclude.next_working_day(local_day(self.zone, after))
-        moved = [slot for slot in self._landed(landing) if slot > after]
+        # Backwards, the origins of what comes next lie after it: on the next slot's day at the earliest.
+        near = after if self._forwards or own is None else own
+        moved = [slot for slot in self._landed(self._landing(near)) if slot > after]
         return min([slot for slot in (own, *moved) if slot is not None], default=None)
 
     def latest_at_or_before(self, instant: datetime) -> datetime | None:
         own = self.inner.latest_at_or_before(instant)
-        if own is None:
+        if own is None and self._forwards:
             return None
-        landing = self.exclude.next_working_day(local_day(self.zone, own))
-        return max([own, *(slot for slot in self._landed(landing) if slot <= instant)])
+        near = instant if own is None or not self._forwards else own
+        moved = [slot for slot in self._landed(self._landing(near)) if slot <= instant]
+        return max([slot for slot in (own, *moved) if slot is not None], default=None)
 
     def count(self, first: datetime, last: datetime) -> int:
         total = self.inner.count(first, last)
@@ -57,10 +61,26 @@ class MovedGrid:
         return total
 
     def moved_to(self, slot: datetime) -> datetime | None:
-        """Where an excluded slot's run goes, or None when no working day is near."""
-        landing = self.exclude.next_working_day(local_day(self.zone, slot))
+        """Where an excluded slot's run goes, or None when no working day is near, or its day is none that
+        moves runs."""
+        if self.exclude.reason(local_day(self.zone, slot)) is None:
+            return None
+        landing = self._landing(slot)
         moved = None if landing is None else self._on(landing, slot)
-        return None if moved is None or (self.end is not None and moved > self.end) else moved
+        return moved if moved is not None and self._bounded(moved) else None
+
+    @property
+    def _forwards(self) -> bool:
+        return self.exclude.policy == "next_working_day"
+
+    def _landing(self, instant: datetime) -> date | None:
+        day = local_day(self.zone, instant)
+        return (
+            self.exclude.next_working_day(day) if self._forwards else self.exclude.previous_working_day(day)
+        )
+
+    def _bounded(self, moved: datetime) -> bool:
+        return (self.start is None or moved >= self.start) and (self.end is None or moved <= self.end)
 
     def _landed(self, landing: date | None) -> frozenset[datetime]:
         """The slots this working day receives and does not have itself."""
@@ -72,22 +92,19 @@ class MovedGrid:
         return found
 
     def _find_landed(self, landing: date) -> set[datetime]:
-        if self.exclude.is_working_day(landing - _A_DAY):
-            return set()
-        rest = landing - _A_DAY
-        while not self.exclude.is_working_day(rest - _A_DAY) and (landing - rest).days < LONGEST_REST - 1:
-            rest -= _A_DAY
+        step = -_A_DAY if self._forwards else _A_DAY
+        far = landing + step
+        while abs((far - landing).days) < LONGEST_REST and not self.exclude.is_working_day(far):
+            far += step
+        first, end = (far + _A_DAY, landing) if self._forwards else (landing + _A_DAY, far)
         slots = set()
-        end = _midnight(self.zone, landing)
-        slot = self.inner.next_after(_midnight(self.zone, rest) - _TICK)
-        while slot is not None and slot < end:
-            day = local_day(self.zone, slot)
-            if self.exclude.reason(day) is None:
-                slot = self.inner.next_after(slot)
-                continue
-            moved = self._on(landing, slot)
-            if (self.end is None or moved <= self.end) and self.inner.latest_at_or_before(moved) != moved:
-                slots.add(moved)
+        until = _midnight(self.zone, end)
+        slot = self.inner.next_after(_midnight(self.zone, first) - _TICK) if first < end else None
+        while slot is not None and slot < until:
+            if self.exclude.reason(local_day(self.zone, slot)) is not None:
+                moved = self._on(landing, slot)
+                if self._bounded(moved) and self.inner.latest_at_or_before(moved) != moved:
+                    slots.add(moved)
             slot = self.inner.next_after(slot)
         return slots
 
@@ -99,16 +116,22 @@ class MovedGrid:
 
 def local_day(zone: Zone, instant: datetime) -> date:
     """The calendar day the instant belongs to in the zone."""
+    return local_minute(zone, instant)[0]
+
+
+def local_minute(zone: Zone, instant: datetime) -> tuple[date, int]:
+    """The calendar day and the minute of the day that the zone's clock shows at the instant."""
     seconds = to_seconds(instant)
-    day = min(max((seconds + zone.offset(seconds)) // _DAY, FIRST_DAY), LAST_DAY)
-    return date.fromordinal(day + EPOCH_ORDINAL)
+    day, second = divmod(seconds + zone.offset(seconds), _DAY)
+    return date.fromordinal(min(max(day, FIRST_DAY), LAST_DAY) + EPOCH_ORDINAL), second // 60
 
 
-def end_of_local_day(zone: Zone, instant: datetime) -> datetime:
-    """The first later instant that may belong to another day of the zone's calendar."""
+def reached_today(zone: Zone, instant: datetime, minute: int) -> datetime:
+    """When the clock reaches a later minute of the instant's day, 1440 being its end, or is set before it
+    does."""
     stretch = zone.stretch(to_seconds(instant))
-    next_day = ((to_seconds(instant) + stretch.offset) // _DAY + 1) * _DAY
-    return to_instant(min(next_day - stretch.offset, stretch.end))
+    midnight = (to_seconds(instant) + stretch.offset) // _DAY * _DAY
+    return to_instant(min(midnight + minute * 60 - stretch.offset, stretch.end))
 
 
 def _midnight(zone: Zone, day: date) -> datetime:
