@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import socket
 import statistics
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -107,10 +109,13 @@ async def _watch(url: str, key: str) -> None:
             await asyncio.sleep(5)
 
 
-async def _attack(port: int, key: str, receiver: int, database: int) -> None:
+async def _attack(port: int, key: str, receiver: int, database: int, name_server: int) -> None:
     global _receive_body
     _receive_body = _bomb()
     url = f"http://127.0.0.1:{port}"
+    # A name server that never answers.
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", name_server))
     servers = [
         await asyncio.start_server(_receive, "127.0.0.1", receiver),
         await asyncio.start_server(_database, "127.0.0.1", database),
@@ -123,9 +128,9 @@ async def _attack(port: int, key: str, receiver: int, database: int) -> None:
     )
 
 
-def attack(port: int, key: str, receiver: int, database: int) -> None:
+def attack(port: int, key: str, receiver: int, database: int, name_server: int) -> None:
     """The attackers' process."""
-    asyncio.run(_attack(port, key, receiver, database))
+    asyncio.run(_attack(port, key, receiver, database, name_server))
 
 
 async def _round(world: World, team: Team, hook: UUID, api: httpx.AsyncClient) -> tuple[float, float, float]:
@@ -164,22 +169,37 @@ async def _round(world: World, team: Team, hook: UUID, api: httpx.AsyncClient) -
     return started * 1_000, arrived * 1_000, statistics.quantiles(answered, n=100)[98]
 
 
+def asking(name_server: int, folder: Path) -> Path:
+    """A folder for PYTHONPATH that makes a service ask this name server instead of the machine's."""
+    (folder / "sitecustomize.py").write_text(
+        "from common.http.resolver import DnsResolver\n"
+        f"DnsResolver.__init__.__kwdefaults__['name_servers'] = ('127.0.0.1:{name_server}',)\n"
+    )
+    return folder
+
+
 async def test_another_team_hardly_notices(
-    world: World, stack: Stack, sandbox_server: Service, figures: Figures
+    world: World, stack: Stack, sandbox_server: Service, figures: Figures, tmp_path: Path
 ) -> None:
-    """Half requests, wrong keys, live feeds, answers that unpack to 150 MB, and rows of 1 GiB."""
+    """Half requests, wrong keys, live feeds, hanging names, answers of 150 MB in 150 kB, rows of 1 GiB."""
     good, bad = await world.team("Good"), await world.team("Bad")
     for team in (good, bad):
         await world.facebook(team, "sandbox-fb-attack")
     hook = await world.webhook(good, f"{sandbox_server.url}/hooks/good", new_webhook_secret())
-    receiver, database = free_port(), free_port()
+    receiver, database, name_server = free_port(), free_port(), free_port()
     bombed = await world.webhook(bad, f"http://127.0.0.1:{receiver}/hook", new_webhook_secret())
     store = await world.connection(
         bad, POSTGRESQL, f"postgresql://x:y@127.0.0.1:{database}/x?sslmode=disable"
     )
     allowed = f"{stack.environment['RECEIVER_ALLOWED_HOSTS']},127.0.0.1:{receiver},127.0.0.1:{database}"
     service, *_ = await stack.start(
-        "api", "scheduler", "executor", "executor", "notifier", RECEIVER_ALLOWED_HOSTS=allowed
+        "api",
+        "scheduler",
+        "executor",
+        "executor",
+        "notifier",
+        RECEIVER_ALLOWED_HOSTS=allowed,
+        PYTHONPATH=str(asking(name_server, tmp_path)),
     )
 
     async def huge_rows_refused() -> bool:
@@ -201,9 +221,11 @@ async def test_another_team_hardly_notices(
         for position in range(WORK):
             due = begin + position * SLOTS * EVERY / WORK
             await world.automations(bad, bombed, next_run=due)
+            unresolved = await world.webhook(bad, f"http://hang{position}.example.com/", new_webhook_secret())
+            await world.automations(bad, unresolved, next_run=due)
             await world.automations(bad, None, kind="data_sync", config=config, next_run=due)
         process = multiprocessing.get_context("spawn").Process(
-            target=attack, args=(service.port, bad.api_key, receiver, database), daemon=True
+            target=attack, args=(service.port, bad.api_key, receiver, database, name_server), daemon=True
         )
         process.start()
         try:
