@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,12 +18,14 @@ from common.events import AutomationChanged, NotificationRequested, TokenReauthR
 from common.ids import new_id
 from common.models import Lane
 from common.secrets.crypto import KeyRing
+from common.work.leases import RUNS
+from common.work.stopping import blame, in_hand
 from executor.handlers.base import Outcome, RunContext
 from executor.tokens import refresher
 from executor.tokens.credential import KeptCredential
 from executor.tokens.decisions import ADOPT_AFTER, Token
 from executor.tokens.keeper import TokenKeeper
-from executor.tokens.vault import Vault
+from executor.tokens.vault import RENEWALS, Vault
 from platforms.calls.renewal import with_renewal
 from platforms.oauth.base import Stored, TokenSet
 from platforms.zoom import ZOOM_USER
@@ -595,6 +598,66 @@ async def test_a_condemned_or_deleted_connection_sends_no_request(
         await credential(keeper, new_id()).current()
     assert raised.value.consequence is Consequence.REAUTH
     assert grant.sent == []
+
+
+async def test_a_refresh_that_has_blocked_two_processes_is_not_sent_a_third_time(
+    world: World,
+    connect: Connect,
+    keeper: TokenKeeper,
+    grant: ScriptedGrant,
+    announced: Announcements,
+    database_url: str,
+) -> None:
+    """Its owner is told, and may connect the account again."""
+    connection_id = await connect(ends_in=-1)
+
+    async def blocked(number: int) -> None:
+        refresh_id = await world.token_refresh(connection_id, worker=f"executor-{number}")
+        hang = Context()
+        hang.run(in_hand.set, (RENEWALS, (refresh_id, 1)))
+        blame(database_url, worker=f"executor-{number}")(hang)
+
+    await blocked(1)
+    assert await renewals(world) == [("unknown", "blocked")]
+
+    async def lost(stored: Stored, number: int) -> TokenSet:
+        raise answer_lost()
+
+    grant.script = lost
+    with pytest.raises(PlatformError):
+        await credential(keeper, connection_id, ends_in=-1).current()
+    sent = len(grant.sent)
+    assert sent == 2, "one process may have been unlucky"
+
+    await blocked(2)
+    await world.sql.execute("UPDATE connection SET refresh_at = NULL")
+    with pytest.raises(PlatformError) as refused:
+        await credential(keeper, connection_id, ends_in=-1).current()
+    assert refused.value.consequence is Consequence.REAUTH
+    assert len(grant.sent) == sent
+    row = await world.row("connection", connection_id)
+    assert row["status"] == "reauth_required"
+    assert "two processes" in row["status_reason"]
+    assert len(await announced.of(TokenReauthRequired)) == 1
+
+
+async def test_what_blocks_in_a_refresh_is_the_refresh_and_not_the_run(
+    world: World, connect: Connect, keeper: TokenKeeper, grant: ScriptedGrant
+) -> None:
+    connection_id = await connect()
+    seen: list[object] = []
+
+    async def watched(stored: Stored, number: int) -> TokenSet:
+        seen.append(in_hand.get())
+        return grant.grant(stored, datetime.now(UTC))
+
+    grant.script = watched
+    run = (RUNS, (new_id(), 1))
+    in_hand.set(run)
+    await credential(keeper, connection_id).current()
+    [row] = await world.sql.fetch("SELECT id FROM token_refresh")
+    assert seen == [(RENEWALS, (row["id"], 1))]
+    assert in_hand.get() == run
 
 
 async def test_an_unreadable_refresh_token_is_reported_and_nothing_is_sent(

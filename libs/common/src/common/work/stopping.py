@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Callable
 from contextvars import Context, ContextVar
 from threading import Thread
+from typing import Protocol
 
 import structlog
 
 from common.database.pool import connect
-from common.work.leases import Attempt, Claimable
+from common.work.leases import Attempt
 
 log = structlog.get_logger()
 
@@ -23,7 +24,18 @@ MOST_STOPPED = 2
 SET_ASIDE = "it kept two processes busy until they had to be ended, and is not tried a third time"
 _PATIENCE = 3.0
 
-in_hand: ContextVar[tuple[Claimable, Attempt] | None] = ContextVar("in_hand", default=None)
+
+class Stoppers(Protocol):
+    """Rows that can stop a process. `stopped` counts it: $1 the row, $2 its attempt, $3 the process."""
+
+    @property
+    def table(self) -> str: ...
+
+    @property
+    def stopped(self) -> str: ...
+
+
+in_hand: ContextVar[tuple[Stoppers, Attempt] | None] = ContextVar("in_hand", default=None)
 """What the running code works on."""
 
 
@@ -47,7 +59,7 @@ def blame(database_url: str, *, worker: str) -> Callable[[Context], None]:
     return record
 
 
-def _count(database_url: str, worker: str, rows: Claimable, attempt: Attempt) -> None:
+def _count(database_url: str, worker: str, rows: Stoppers, attempt: Attempt) -> None:
     async def count() -> None:
         async with asyncio.timeout(_PATIENCE):
             db = await connect(database_url, application_name=f"{worker}-watchdog")

@@ -70,15 +70,16 @@ class Past:
     """Results of the refreshes of the current token so far.
 
     `answer_lost`: one was sent and its response is unknown. `in_flight`: one has no outcome yet, and its
-    process may still be alive.
+    process may still be alive. `stopped`: the processes that had to be ended because of one.
     """
 
     failures: int = 0
     answer_lost: bool = False
     in_flight: bool = False
+    stopped: int = 0
 
     @classmethod
-    def of(cls, renewals: Sequence[tuple[str | None, timedelta]]) -> Past:
+    def of(cls, renewals: Sequence[tuple[str | None, timedelta]], *, stopped: int = 0) -> Past:
         """From the outcomes and ages of the current token's refreshes, the latest first."""
         failures, lost, in_flight = 0, False, False
         for outcome, age in renewals:
@@ -87,7 +88,7 @@ class Past:
             failures += 1
             lost = lost or outcome in (None, RefreshOutcome.UNKNOWN)
             in_flight = in_flight or (outcome is None and age < ADOPT_AFTER)
-        return cls(failures, lost, in_flight)
+        return cls(failures, lost, in_flight, stopped)
 
 
 def is_worn(kind: ConnectionKind, token: Token, now: datetime) -> bool:

@@ -22,6 +22,7 @@ from common.database.pool import TRANSIENT_DATABASE_ERRORS, DbSession
 from common.errors import Consequence, PlatformError
 from common.events import TokenRefreshed, to_record
 from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome, platform_of
+from common.work.stopping import SET_ASIDE, in_hand, is_set_aside
 from executor.aftermath.application import AftermathWriter
 from executor.aftermath.table import Condemned
 from executor.tokens.decisions import (
@@ -37,7 +38,7 @@ from executor.tokens.decisions import (
     pause_after,
     reason_for,
 )
-from executor.tokens.vault import Kept, Vault
+from executor.tokens.vault import RENEWALS, Kept, Vault
 from platforms.oauth.base import ANSWER_LOST, Grant, TokenSet
 
 log = structlog.get_logger()
@@ -150,6 +151,8 @@ class Refresher:
         if token is not None and not worn and (token.version > version or why is Why.WORN):
             # Another process refreshed it while we waited for the lock.
             return token
+        if is_set_aside(past.stopped):
+            return Condemned(kept.id, kept.version, f"its token could not be renewed: {SET_ASIDE}")
         if kept.kind not in self._grants or not can_renew(kept.kind, kept.stored, why=why):
             return usable or Condemned(kept.id, kept.version, _unrenewable(kept, self._grants))
         if past.in_flight:
@@ -166,11 +169,14 @@ class Refresher:
         """Send the request, once more if its response is lost. The flag: a response was lost."""
         grant = self._grants[kept.kind]
         refresh_id = await self._vault.begin(kept, because=_SENT_AND_DIED, code=ANSWER_LOST)
+        # Of this flight's own context: what the watchdog blames is the refresh, not the run that wanted it.
+        in_hand.set((RENEWALS, (refresh_id, 1)))
         tokens = await self._send(grant, kept)
         lost = past.answer_lost
         if isinstance(tokens, PlatformError) and tokens.code == ANSWER_LOST:
             lost = True
             refresh_id = await self._vault.begin(kept, because=_NO_ANSWER, code=ANSWER_LOST)
+            in_hand.set((RENEWALS, (refresh_id, 1)))
             tokens = await self._send(grant, kept)
         if isinstance(tokens, PlatformError):
             return refresh_id, tokens, lost

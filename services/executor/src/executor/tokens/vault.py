@@ -28,6 +28,8 @@ LOCK_PATIENCE = 25.0
 """Seconds to wait for another refresher: longer than it may take, shorter than the command timeout."""
 MESSAGE_LENGTH = 500
 _REMEMBERED = 20
+BLOCKED = "blocked"
+"""The code of a refresh that kept its process busy until the watchdog ended that."""
 
 _COLUMNS = """
 id, tenant_id, platform, kind, status, status_reason, settings, scopes, token_version, token_sealed,
@@ -37,7 +39,7 @@ clock_timestamp() AS now
 _READ = f"SELECT {_COLUMNS} FROM connection WHERE id = $1"
 _LOCK = f"{_READ} FOR NO KEY UPDATE"
 _PAST = f"""
-SELECT outcome, clock_timestamp() - started_at AS age FROM token_refresh
+SELECT outcome, error_code, clock_timestamp() - started_at AS age FROM token_refresh
  WHERE connection_id = $1 AND token_version = $2 ORDER BY started_at DESC LIMIT {_REMEMBERED}
 """
 # One refresher at a time, so a row without an outcome was left by a process that ended.
@@ -54,6 +56,22 @@ _END = """
 UPDATE token_refresh
    SET ended_at = clock_timestamp(), outcome = $2, error_code = $3, error_message = $4 WHERE id = $1
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewals:
+    """See `common.work.stopping.Stoppers`. A refresh has one attempt."""
+
+    table: str = "token_refresh"
+    stopped: str = f"""
+UPDATE token_refresh
+   SET ended_at = clock_timestamp(), outcome = 'unknown', error_code = '{BLOCKED}',
+       error_message = 'it kept its process busy until that had to be ended'
+ WHERE id = $1 AND $2 = 1 AND worker = $3 AND ended_at IS NULL
+"""
+
+
+RENEWALS = _Renewals()
 _STORE = """
 UPDATE connection
    SET token_sealed = $2, refresh_token_sealed = $3, token_version = $4, expires_at = $5,
@@ -132,7 +150,8 @@ class Vault:
     async def past(self, db: DbSession, kept: Kept) -> Past:
         """Outcomes of earlier refreshes of the current token."""
         rows = await db.fetch(_PAST, kept.id, kept.version)
-        return Past.of([(row["outcome"], row["age"]) for row in rows])
+        stopped = sum(row["error_code"] == BLOCKED for row in rows)
+        return Past.of([(row["outcome"], row["age"]) for row in rows], stopped=stopped)
 
     async def begin(self, kept: Kept, *, because: str, code: str) -> UUID:
         """Commit the intent to send a refresh; earlier rows without an outcome get one."""
