@@ -213,9 +213,9 @@ async def test_an_answer_works_once(ours: Flow) -> None:
 
 async def test_an_answer_made_up_connects_nothing(ours: Flow) -> None:
     page = await ours.person.open("/oauth/callback?code=made-up&state=made-up")
-    assert "was used already, or belongs to somebody else" in page.text
+    assert "was used already, or belongs to another person" in page.text
     page = await ours.person.open("/oauth/callback")
-    assert "was used already, or belongs to somebody else" in page.text
+    assert "was used already, or belongs to another person" in page.text
     assert await ours.world.sql.fetchval("SELECT count(*) FROM connection") == 0
 
 
@@ -225,9 +225,9 @@ async def test_an_answer_brought_by_somebody_else_connects_nothing_and_is_spent(
     # The link is sent to a stranger, who agrees: their account must not end up in the sender's team.
     back = await theirs.agree(await ours.set_out("facebook_user"))
     page = await theirs.person.open(back)
-    assert "belongs to somebody else" in page.text
+    assert "belongs to another person" in page.text
     page = await ours.person.open(back)
-    assert "belongs to somebody else" in page.text
+    assert "belongs to another person" in page.text
     assert await ours.world.sql.fetchval("SELECT count(*) FROM connection") == 0
 
 

@@ -25,7 +25,7 @@ class RecordingSyncDriver:
     )
 
     async def set_up(self, environment: HandlerEnvironment, *, broken: bool = False) -> None:
-        """Connect the account; `broken`: its token is nobody's."""
+        """Connect the account; `broken`: its token is of no account."""
         self._world = environment.world
         token = environment.planted.new("Zoom token", "unknown-" if broken else "sandbox-zoom-account-")
         connection_id = await environment.world.connection(environment.team, ZOOM_SERVER, token)

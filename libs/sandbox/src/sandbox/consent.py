@@ -24,7 +24,7 @@ class ConsentPage:
         return self._page(200, {"problem": "", "person": person, "scopes": wishes, "params": params})
 
     def refuse(self, problem: str) -> Answer:
-        """The link cannot work, and nobody is sent anywhere."""
+        """The link cannot work: no redirect follows."""
         return self._page(400, {"problem": problem, "person": "", "scopes": [], "params": {}})
 
     def _page(self, status: int, context: dict[str, object]) -> Answer:

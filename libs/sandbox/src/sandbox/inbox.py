@@ -136,6 +136,6 @@ class Inbox:
         self._wake()
 
     def close(self) -> None:
-        """Let everybody go who waits; from now on nobody waits any more."""
+        """Release every waiter, now and from now on."""
         self._closed = True
         self._wake()

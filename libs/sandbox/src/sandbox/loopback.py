@@ -15,7 +15,7 @@ class NotLoopback(Exception):
 
 
 class NoAnswer(Exception):
-    """Nobody answered in time, or what came back was no HTTP."""
+    """No answer came in time, or it was not HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ async def _resolve(host: str, port: int) -> str:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
-        raise NotLoopback("nobody has that name") from None
+        raise NotLoopback("no host has that name") from None
     addresses = [str(entry[4][0]) for entry in found]
     if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
         raise NotLoopback("only addresses of this machine may be posted to")

@@ -98,7 +98,7 @@ Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]
 """The request's one transaction.
 
 It is committed after the endpoint has returned and before the answer is sent (FastAPI's `function` scope), so
-nobody is told of a change that did not happen.
+no client is told of a change that did not happen.
 """
 
 

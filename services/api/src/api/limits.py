@@ -23,7 +23,7 @@ from common.errors import FieldError, PayloadTooLarge, RequestError, Unprocessab
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DEPTH = 32
-"""Levels of nesting; deeper documents cost stack and are nobody's configuration."""
+"""Levels of nesting; deeper documents cost stack, and no configuration needs them."""
 
 
 class JsonRequest(Request):

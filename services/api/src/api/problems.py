@@ -50,7 +50,7 @@ class UnsupportedMediaType(RequestError):
 
 
 class PreconditionFailed(RequestError):
-    """Somebody else changed the thing since the caller read it."""
+    """The resource was changed since the caller read it."""
 
     status_code = 412
     title = "Changed meanwhile"
@@ -266,7 +266,7 @@ _TAKEN: Mapping[str, FieldError] = {
 
 
 async def _database(request: Request, error: DBAPIError) -> Response:
-    """Somebody was faster, the database went away, or it chose us to resolve a deadlock; else a defect."""
+    """Another request was faster, the database went away or resolved a deadlock; else a defect."""
     cause = getattr(error.orig, "__cause__", None)
     taken = _TAKEN.get(getattr(cause, "constraint_name", None) or "")
     if taken is not None:
@@ -286,7 +286,7 @@ async def _driver(request: Request, error: Exception) -> Response:
 
 
 async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
-    return Response(status_code=400)  # nobody receives it
+    return Response(status_code=400)  # the client is gone: this is not received
 
 
 async def unexpected(request: Request, error: Exception) -> Response:

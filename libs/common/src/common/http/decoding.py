@@ -1,7 +1,7 @@
 """Decompressing answers within limits.
 
-httpx decompresses every piece it reads at once and whole: 64 kB of gzip become 64 MB before anybody can count
-them. Here a piece is decompressed a little at a time, and what was decompressed is counted.
+httpx decompresses every piece it reads at once and whole: 64 kB of gzip become 64 MB before these can be
+counted. Here a piece is decompressed a little at a time, and what was decompressed is counted.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Usage:
         self._objects: dict[str, RollingHour] = {}
 
     def reset(self) -> None:
-        """Start counting anew."""
+        """Start counting from zero."""
         self._app = RollingHour()
         self._objects.clear()
 

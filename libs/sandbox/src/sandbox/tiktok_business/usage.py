@@ -56,7 +56,7 @@ class Usage:
         self.reset()
 
     def reset(self) -> None:
-        """Start counting anew."""
+        """Start counting from zero."""
         self._apps: defaultdict[str, _Meter] = defaultdict(_Meter)
         self._report_tasks: defaultdict[str, _Meter] = defaultdict(_Meter)
         self._advertisers: defaultdict[tuple[str, str], SlidingWindow] = defaultdict(

@@ -43,12 +43,12 @@ def text(content: str) -> Media:
 
 
 def video(name: str, size: int) -> Media:
-    """An MP4 file of about ``size`` bytes that nobody else's ``name`` makes."""
+    """An MP4 file of about ``size`` bytes that no other ``name`` makes."""
     return _padded(film(), name, size)
 
 
 def audio(name: str, size: int) -> Media:
-    """An M4A file of about ``size`` bytes that nobody else's ``name`` makes."""
+    """An M4A file of about ``size`` bytes that no other ``name`` makes."""
     return _padded(sound(), name, size)
 
 

@@ -69,7 +69,7 @@ def meeting_number(host: int, number: int) -> int:
 
 
 def number_of_added(place: Place) -> int:
-    """The digits of a meeting that is in nobody's series."""
+    """The digits of a meeting that is in no person's series."""
     return meeting_number(place.host, ROOMS * (_BEYOND + place.number % _BEYOND_COUNT))
 
 

@@ -85,7 +85,7 @@ class Page:
 
 
 def split_reactions(total: int) -> dict[str, int]:
-    """Reactions by kind, leaving out the kinds nobody used."""
+    """Reactions by kind, leaving out unused kinds."""
     split: dict[str, int] = {}
     given = 0
     for name, share in zip(REACTIONS, _REACTION_SHARES, strict=True):

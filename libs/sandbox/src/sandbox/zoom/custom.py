@@ -1,4 +1,4 @@
-"""A recording as somebody describes it."""
+"""A recording as a test describes it."""
 
 from dataclasses import replace
 from typing import Any

@@ -74,6 +74,6 @@ class Fields:
         return moment.timestamp()
 
     def finish(self) -> None:
-        """Raises `BadRequest` for a member nobody asked for."""
+        """Raises `BadRequest` for an unknown member."""
         if left := sorted(self.members.keys() - self._read):
             raise BadRequest(left[0], "is not known")

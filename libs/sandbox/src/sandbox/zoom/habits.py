@@ -1,4 +1,4 @@
-"""What Zoom does in one way today and another tomorrow, or what nobody is sure of: it can be chosen."""
+"""What Zoom does in one way today and another tomorrow, or what is not documented: it can be chosen."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields

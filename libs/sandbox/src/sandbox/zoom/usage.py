@@ -51,7 +51,7 @@ class Usage:
         self._days = {category: _Window() for category in Category}
 
     def reset(self) -> None:
-        """Start counting anew."""
+        """Start counting from zero."""
         for windows in (self._seconds, self._days):
             for category in Category:
                 windows[category] = _Window()

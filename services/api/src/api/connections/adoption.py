@@ -130,7 +130,8 @@ def choose(
     other, own = found.external_name if found else external_id, wanted.external_name or wanted.external_id
     raise OtherAccount(
         f"You agreed as {other}, but “{wanted.name}” is the account {own}. "
-        "Nothing was changed. Sign in there as that account and start again, or connect the other one anew."
+        "Nothing was changed. Sign in there as that account and start again, or connect the other one as a "
+        "new connection."
     )
 
 

@@ -1,7 +1,7 @@
 """Connecting an account by its platform's dialog: the way there, and what a person comes back with.
 
 What comes back counts for the person who set out, signed in to the console, and once: otherwise a link could
-be sent to somebody else, whose account would end up in the sender's team. No transaction is open while a
+be sent to another person, whose account would end up in the sender's team. No transaction is open while a
 platform is asked.
 """
 
@@ -114,8 +114,8 @@ async def finish(
     await commit(session, wired.engine)
     if attempt is None or (attempt.tenant_id, attempt.user_id) != (principal.tenant_id, principal.user_id):
         if attempt is not None:
-            log.warning("oauth answer for somebody else", attempt_id=str(attempt.id), kind=attempt.kind)
-        raise ConsentFailed("This answer was used already, or belongs to somebody else. Please start again.")
+            log.warning("oauth answer of another person", attempt_id=str(attempt.id), kind=attempt.kind)
+        raise ConsentFailed("This answer was used already, or belongs to another person. Please start again.")
     grant = wired.grants[ConnectionKind(attempt.kind)]
     if attempt.expires_at <= now:
         raise ConsentFailed(
@@ -165,7 +165,7 @@ async def _require_kind(
 
 
 async def _take(session: AsyncSession, state: str) -> OAuthAttempt | None:
-    """The attempt the state belongs to, which from now on it does no more, whoever shows it."""
+    """The attempt the state belongs to, which is deleted: a state works once."""
     taken = await session.execute(
         delete(OAuthAttempt).where(col(OAuthAttempt.state_hash) == hash_state(state)).returning(OAuthAttempt)
     )

@@ -66,7 +66,7 @@ def health_of(connection: Connection, now: datetime) -> Health:
 
 
 def _end_of(connection: Connection) -> datetime | None:
-    """When it ends for good, as far as anybody knows."""
+    """When it ends for good, as far as is known."""
     kind = _kind(connection)
     if kind is None or kind.margin is None:
         # Its access token lives for weeks; those that end within hours are renewed whenever one is used.

@@ -181,7 +181,7 @@ class AuthorizeOut(BaseModel):
 
     authorize_url: str = Field(
         description="Open it in a browser that is signed in to the console as the person the API key belongs "
-        "to: what comes back is accepted from nobody else, and once"
+        "to: the answer is accepted from this person only, and once"
     )
     expires_at: datetime
 

@@ -56,7 +56,7 @@ log = structlog.get_logger()
 Grants = Mapping[ConnectionKind, Grant]
 
 GRANTED_BY_DIALOG = "granted_by_dialog"
-"""Setting of a connection whose token its person granted to this server's app, and to nobody else's."""
+"""Setting of a connection whose token its person granted to this server's app, and to no other app."""
 _NAMED = 5
 _SECRETS = {"token", "refresh_token", "credentials", WEBHOOK_SECRET}
 

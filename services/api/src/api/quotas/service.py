@@ -176,7 +176,7 @@ def _require_interval(automation: Automation, quota: Quota, now: datetime) -> No
         ]
         raise QuotaExceeded(f"Your plan does not allow it: {faults[0].detail}.", errors=faults) from refused
     except ScheduleError:
-        return  # one that cannot be read never runs; whoever reads it next says why
+        return  # one that cannot be read never runs, and the next read reports why
 
 
 async def quota_of(session: AsyncSession, principal: Principal) -> QuotaOut:

@@ -36,7 +36,7 @@ class RecordingSummary(BaseModel):
     is_blank: bool = Field(description="Nothing was recorded; jobs usually leave it out")
     status: RecordingStatus
     status_reason: str | None = Field(description="Why it was skipped")
-    is_under_way: bool = Field(description="Somebody works on it, or it waits for somebody to")
+    is_under_way: bool = Field(description="It is being processed, or waits to be")
     available_at: datetime | None = Field(
         description="When the next attempt may begin, while it waits for one"
     )

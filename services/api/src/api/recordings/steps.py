@@ -60,7 +60,7 @@ def steps_of(
     files: Sequence[RecordedFile],
     artifacts: Artifacts,
 ) -> list[StepOut]:
-    """Every step and its state. `is_under_way`: somebody works on it, or it waits for somebody to."""
+    """Every step and its state. `is_under_way`: it is being processed, or waits to be."""
     left_out = {
         StepName.DOWNLOAD: False,
         StepName.TRANSCRIPT: settings.skip_transcription,

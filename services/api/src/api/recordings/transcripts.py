@@ -89,7 +89,7 @@ async def find(
         raise NotFound("There is no transcript (any more).")
     if form is TranscriptFormat.VTT and len(transcripts) > 1:
         names = ", ".join(key for key, _ in transcripts)
-        raise BadParameter("file_id", f"the times begin anew in each file; choose one of {names}")
+        raise BadParameter("file_id", f"the times begin at zero in each file; choose one of {names}")
     files = [each.text if form is TranscriptFormat.TEXT else each.vtt for _, each in transcripts]
     below = layout.folder(tenant_id, recording_id) + "/"
     if not all(file.path.startswith(below) for file in files):

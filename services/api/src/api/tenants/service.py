@@ -44,7 +44,7 @@ async def add_user(
     user = (await session.execute(statement)).scalar_one_or_none()
     if user is None:
         raise Conflict(
-            "Somebody of the team has this address.", errors=[FieldError("/email", "already taken")]
+            "A member of the team has this address.", errors=[FieldError("/email", "already taken")]
         )
     return user
 
@@ -87,7 +87,7 @@ async def _require_another_owner(session: AsyncSession, tenant_id: UUID, user_id
         )
     )
     if not others.scalar_one():
-        raise Conflict("This is the team's only owner; make somebody else an owner first.")
+        raise Conflict("This is the team's only owner; make another member an owner first.")
 
 
 async def key_page(session: AsyncSession, principal: Principal, wanted: PageRequest) -> Sequence[ApiKey]:

@@ -18,7 +18,7 @@ DAY = timedelta(hours=24)
 SHOWN = 6
 RECENT = 12
 
-# A dry run is somebody's experiment and counts nowhere. A run that a window or jitter holds back on purpose
+# A dry run is an experiment and counts nowhere. A run that a window or jitter holds back on purpose
 # is not late: those schedules are left out of the lag.
 _DAY_OF_RUNS = text(
     """

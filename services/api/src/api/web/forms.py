@@ -113,7 +113,7 @@ async def _of_session(viewer: SignedIn, form: Annotated[Form, Depends(_read)]) -
 
 
 OpenForm = Annotated[Form, Depends(_read)]
-"""A form anybody may send: the one for signing in."""
+"""A form that needs no session: the one for signing in."""
 SentForm = Annotated[Form, Depends(_of_session)]
 """A form of a signed-in user."""
 

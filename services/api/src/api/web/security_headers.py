@@ -1,7 +1,7 @@
 """What browsers are told besides the page: limits on what it may do, and pages where programs get problems.
 
 Browsers are answered in pages: a refusal or failure that the API answers with a problem document becomes a
-page with the same words, and a page that needs somebody signed in leads to the place to do so.
+page with the same words, and a page that needs a session leads to the sign-in page.
 """
 
 from __future__ import annotations

@@ -242,7 +242,7 @@ def _if_outdated(run: ClaimedRun, error: Exception, *, random: float) -> timedel
 def _faults(
     run: ClaimedRun, errors: Sequence[PlatformError], *, ended_the_run: bool = False
 ) -> tuple[Fault, ...]:
-    """What others than the run must know of its errors. A dry run changes nothing, so that nobody does."""
+    """What others than the run must know of its errors. A dry run changes nothing, so that is nothing."""
     if run.dry_run:
         return ()
     return tuple(

@@ -20,7 +20,7 @@ _HELD = """
 SELECT 1 FROM automation_run
  WHERE id = $1 AND tenant_id = $2 AND attempt = $3 AND status = 'running' FOR SHARE
 """
-# What earlier runs of the automation left is of no use to anybody: a run that has ended is not resumed.
+# What earlier runs of the automation left is of no use: a run that has ended is not resumed.
 _DISCARD = """
 DELETE FROM sync_batch b
  WHERE b.run_id = $1

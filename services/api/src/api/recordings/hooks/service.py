@@ -124,7 +124,7 @@ async def receiver_of(session: AsyncSession, keys: KeyRing, connection_id: UUID)
 
 
 def _own_names(row: asyncpg.Record) -> frozenset[str] | None:
-    """Who `me` is. A server-to-server app is nobody."""
+    """Who `me` is. A server-to-server app has no user."""
     if row["kind"] == ZOOM_SERVER:
         return frozenset()
     external_id, accounts = row["external_id"], row["accounts"]
@@ -192,7 +192,7 @@ async def _sources(db: DbSession, receiver: Receiver, event: ZoomEvent) -> list[
     """The sources the host's recordings are taken by."""
     names = set(event.host_names)
     own = receiver.own_names
-    # Nobody has looked yet whose account it is. Its app sends the events of those who agreed to it, and it is
+    # It is not known yet whose account it is. Its app sends the events of those who agreed to it, and it is
     # this connection's own address they come to.
     if own is None or not names.isdisjoint(own):
         names.add(ME)

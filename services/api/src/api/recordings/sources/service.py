@@ -133,7 +133,7 @@ async def _zoom_connection(session: AsyncSession, tenant_id: UUID, connection_id
 
 def _check_person(connection: Connection, external_user: str) -> None:
     if external_user == ME and connection.kind == ZOOM_SERVER:
-        detail = "a server-to-server app is nobody: write a user's id or e-mail address"
+        detail = "a server-to-server app has no user of its own: write a user's id or e-mail address"
         raise unacceptable([FieldError("/external_user", detail)])
 
 

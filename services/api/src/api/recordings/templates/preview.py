@@ -67,7 +67,7 @@ async def of_template(
     try:
         rules = MatchingRules.model_validate(row.matching_rules)
     except ValidationError as error:
-        raise Conflict("The template's rules cannot be read; write them anew.") from error
+        raise Conflict("The template's rules cannot be read; write them again.") from error
     return await _preview(session, row.tenant_id, Template(row.id, row.number, row.name, rules), order)
 
 

@@ -86,7 +86,7 @@ async def create_connection(
         return redirect_with_flash(
             request, wired.keys, f"/connections/{made.id}", f"{made.name} is connected."
         )
-    # Stored first, whatever the platform says: nobody pastes a secret twice because a platform stumbles.
+    # Stored first, whatever the platform says: a secret need not be pasted twice because a platform fails.
     await commit(session, wired.engine)
     async with transaction(wired.sessions, wired.engine) as later:
         checked = await checking.check(later, wired, viewer.principal, made.id, now=now)

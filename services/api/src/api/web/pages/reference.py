@@ -1,4 +1,4 @@
-"""The API's reference: the OpenAPI document as a page, without anybody else's script."""
+"""The API's reference: the OpenAPI document as a page, without third-party scripts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROBLEMS: Mapping[str, str] = {
     "Forbidden": "The key is valid, and its owner may not do this.",
     "Not found": "There is no such thing, or it is not your team's.",
     "Conflict": "The present state does not allow this; the detail says what to do first.",
-    "Changed meanwhile": "Somebody else changed it since you read it: read it again.",
+    "Changed meanwhile": "It was changed since you read it: read it again.",
     "Request too large": "Bodies have at most 256 KiB.",
     "Unsupported media type": "Send JSON, with Content-Type: application/json.",
     "Validation failed": "Fields are not acceptable; errors names each and says what to write instead.",

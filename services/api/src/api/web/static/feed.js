@@ -33,7 +33,7 @@ function soon(delay = 250) {
   }, wait);
 }
 
-// Fetches this page again and replaces its live parts, except where somebody is at work.
+// Fetches this page again and replaces its live parts, except where the viewer is typing or reading.
 async function refresh() {
   let answer;
   try {

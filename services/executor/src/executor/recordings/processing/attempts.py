@@ -36,7 +36,7 @@ class RecordingAttempts:
     """Makes attempts with the steps of this executor.
 
     `steps` is None where no file store is configured: recordings then fail with the reason, rather than wait
-    for nobody. `step_timeout` is in seconds.
+    for an executor that has one. `step_timeout` is in seconds.
     """
 
     def __init__(

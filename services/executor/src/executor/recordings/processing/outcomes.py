@@ -78,7 +78,7 @@ SELECT EXISTS (SELECT FROM recording
 
 
 class Superseded(CarillonError):
-    """The recording is somebody else's by now, or was deleted."""
+    """Another worker holds the recording by now, or it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
