@@ -75,6 +75,37 @@ async def test_a_key_has_so_many_requests_and_another_has_its_own(
     assert (await stranger.get("/api/quota")).status_code == 200
 
 
+@pytest.mark.usefixtures("small")
+async def test_a_key_is_one_key_however_its_header_is_spelt(client_of: Connect, acme: Team) -> None:
+    client = client_of(None)
+    spelt = ["Bearer {}", "bearer {}", "BEARER  {}", "Bearer   {} "]
+    statuses = [
+        (
+            await client.get(
+                "/api/quota",
+                headers={
+                    "Authorization": spelt[number % 4].format(acme.api_key),
+                    "Cookie": f"other={number}",
+                },
+            )
+        ).status_code
+        for number in range(12)
+    ]
+    assert statuses.count(429) == 6
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_session_is_one_session_whatever_other_cookies_come_with_it(client_of: Connect) -> None:
+    client = client_of(None)
+    statuses = [
+        (
+            await client.get("/api/quota", headers={"Cookie": f"carillon_session=x; other={number}"})
+        ).status_code
+        for number in range(12)
+    ]
+    assert Counter(statuses) == {401: 6, 429: 6}
+
+
 async def test_many_requests_of_a_key_at_once_are_all_answered_and_hold_up_no_other(
     app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

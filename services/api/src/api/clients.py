@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,9 @@ from api.observation import is_quiet
 from api.problems import TooManyRequests, headers_of, problem_response
 from common.secrets.crypto import hash_api_key
 
+SESSION = "carillon_session"
+"""The cookie of a console's session; on https its name begins with HOST_PREFIX."""
+HOST_PREFIX = "__Host-"
 MAX_WAITING = 100
 """Requests of one key that may wait."""
 
@@ -71,17 +75,21 @@ class ClientLimits:
             await answer(scope, receive, send)
 
     async def _admit(self, request: Request) -> str | None:
-        """What the request came with, a key or a cookie. Raises TooManyRequests."""
+        """A name for the key or the session the request came with. Raises TooManyRequests."""
         limits = request.app.state.collaborators.request_limits
         address = address_of(request.scope)
-        authorization = request.headers.get("authorization")
-        credential = authorization or request.headers.get("cookie")
-        await limits.admit(address, credential)
-        scheme, _, key = (authorization or "").partition(" ")
-        if scheme.lower() == "bearer":
-            # Before the database is asked, and before a connection to it is taken.
-            await limits.check_guesses(address, hash_api_key(key.strip()))
-        return credential
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            session = request.cookies.get(SESSION) or request.cookies.get(f"{HOST_PREFIX}{SESSION}")
+            credential = None if session is None else hashlib.sha256(session.encode()).hexdigest()
+            await limits.admit(address, credential)
+            return credential
+        # The key and not the header: however that is spelt, it is one key.
+        digest = hash_api_key(key.strip())
+        await limits.admit(address, digest.hex())
+        # Before the database is asked, and before a connection to it is taken.
+        await limits.check_guesses(address, digest)
+        return digest.hex()
 
     @asynccontextmanager
     async def _turn(self, request: Request, credential: str) -> AsyncIterator[Callable[[], None]]:

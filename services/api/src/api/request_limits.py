@@ -8,7 +8,6 @@ waits for it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import ipaddress
 import math
 import time
@@ -146,11 +145,10 @@ class RequestLimits:
         self._valid: OrderedDict[bytes, None] = OrderedDict()
 
     async def admit(self, address: str, credential: str | None) -> None:
-        """Count a request; raises TooManyRequests. `credential` is what it came with, a key or a cookie."""
+        """Count a request; raises TooManyRequests. `credential` names the key or session it came with."""
         await self._count(self._per_address, network_of(address), "Your address sends too many requests")
         if credential is not None:
-            name = hashlib.sha256(credential.encode("utf-8", "surrogateescape")).hexdigest()
-            await self._count(self._per_key, name, "This key sends too many requests")
+            await self._count(self._per_key, credential, "This key sends too many requests")
 
     async def check_guesses(self, address: str, digest: bytes) -> None:
         """Raise TooManyRequests for an address that tried too many wrong keys, unless this one is known."""

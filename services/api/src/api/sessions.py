@@ -22,13 +22,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from api.clients import HOST_PREFIX, SESSION
 from api.context import Collaborators, Now, Transaction, Wired
 from api.security import KnownKey, Principal, admit, bearer_principal, find_by_session
 from common.errors import Unauthenticated
 from common.models import ConsoleSession, Tenant
 from common.secrets.crypto import KeyRing, Undecryptable
 
-SESSION = "carillon_session"
 _NO_ROW = UUID(int=0)
 _MAX_LENGTH = 3_000
 
@@ -58,7 +58,7 @@ def is_https(request: Request) -> bool:
 
 def cookie_name(request: Request, plain: str) -> str:
     """On https the prefix makes browsers refuse the cookie unless it is secure and this host's alone."""
-    return f"__Host-{plain}" if is_https(request) else plain
+    return f"{HOST_PREFIX}{plain}" if is_https(request) else plain
 
 
 def set_cookie(request: Request, response: Response, name: str, value: str, *, seconds: int) -> None:
