@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +20,16 @@ SESSION = "carillon_session"
 HOST_PREFIX = "__Host-"
 MAX_WAITING = 100
 """Requests of one key that may wait."""
+
+
+_leave: ContextVar[Callable[[], None] | None] = ContextVar("leave", default=None)
+
+
+def step_aside() -> None:
+    """Let the key's next request begin: this one waits for something, and holds no connection meanwhile."""
+    leave = _leave.get()
+    if leave is not None:
+        leave()
 
 
 def at_once(connections: int) -> int:
@@ -63,6 +74,7 @@ class ClientLimits:
                 await self._app(scope, receive, send)
                 return
             async with self._turn(request, credential) as leave:
+                _leave.set(leave)
 
                 async def answered(message: Message) -> None:
                     # The rest of an answer, such as the live feed, takes as long as its reader does.
