@@ -10,8 +10,9 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from api.clients import SESSION
 from api.main import build_app
-from api.sessions import SESSION, SessionCookie, seal_cookie
+from api.sessions import SessionCookie, seal_cookie
 from api.settings import ApiSettings
 from common.secrets.crypto import KeyRing
 from tests.factories import Team, World
