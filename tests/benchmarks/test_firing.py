@@ -31,13 +31,6 @@ EXISTING = 100_000
 
 
 @pytest.fixture
-async def world(database_url: str, encryption_keys: str) -> AsyncIterator[World]:
-    opened = await World.open(database_url, encryption_keys)
-    yield opened
-    await opened.sql.close()
-
-
-@pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[ConnectionPool]:
     async with await create_pool(database_url, application_name="benchmark") as opened:
         yield opened

@@ -36,13 +36,6 @@ MOST_GROWTH = 60
 
 
 @pytest.fixture
-async def world(database_url: str, encryption_keys: str) -> AsyncIterator[World]:
-    opened = await World.open(database_url, encryption_keys)
-    yield opened
-    await opened.sql.close()
-
-
-@pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[ConnectionPool]:
     opened = await create_pool(database_url, application_name="tests", size=2)
     yield opened

@@ -27,13 +27,6 @@ MOST_MEGABYTES = 200
 
 
 @pytest.fixture
-async def world(database_url: str, encryption_keys: str) -> AsyncIterator[World]:
-    opened = await World.open(database_url, encryption_keys)
-    yield opened
-    await opened.sql.close()
-
-
-@pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with create_client(
         timeout=30.0, allowed_hosts={"127.0.0.1"}, receiver_hosts={"127.0.0.1"}

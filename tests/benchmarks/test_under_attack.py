@@ -6,8 +6,6 @@ import asyncio
 import multiprocessing
 import socket
 import statistics
-import zlib
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +19,7 @@ from common.models import POSTGRESQL
 from common.secrets.crypto import new_webhook_secret
 from tests.factories import Team, World
 from tests.support.figures import Figures
+from tests.support.hostile_servers import MEGABYTE, answering, compressed, huge_row, serving
 from tests.support.polling import eventually
 from tests.support.stack import Service, Stack
 
@@ -34,47 +33,6 @@ SLOW_CLIENTS = 300
 WRONG_KEYS_EVERY = 0.02
 FEEDS = 60
 HALF_A_REQUEST = b"POST /api/automations HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{"
-HUGE_ROW = b"D" + (1024**3 - 8).to_bytes(4, "big")
-WELCOME = b"R\0\0\0\x08\0\0\0\0" + b"S\0\0\0\x18server_version\x0018.0\0" + b"Z\0\0\0\x05I"
-
-
-@pytest.fixture
-async def world(database_url: str, encryption_keys: str) -> AsyncIterator[World]:
-    opened = await World.open(database_url, encryption_keys)
-    yield opened
-    await opened.sql.close()
-
-
-def _bomb() -> bytes:
-    packing = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
-    return b"".join([*(packing.compress(bytes(1024**2)) for _ in range(150)), packing.flush()])
-
-
-async def _receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A receiver that answers 150 MB in 150 kB."""
-    body = _receive_body
-    with suppress(OSError, asyncio.IncompleteReadError):
-        await reader.readuntil(b"\r\n\r\n")
-        head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
-        await writer.drain()
-    writer.close()
-
-
-_receive_body = b""
-
-
-async def _database(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A PostgreSQL that lets everybody in and answers the first statement with a row of 1 GiB."""
-    with suppress(OSError, asyncio.IncompleteReadError):
-        await reader.readexactly(8)
-        writer.write(WELCOME)
-        await reader.read(65_536)
-        writer.write(HUGE_ROW)
-        while True:
-            writer.write(bytes(1024**2))
-            await writer.drain()
-    writer.close()
 
 
 async def _slow_client(port: int) -> None:
@@ -110,22 +68,16 @@ async def _watch(url: str, key: str) -> None:
 
 
 async def _attack(port: int, key: str, receiver: int, database: int, name_server: int) -> None:
-    global _receive_body
-    _receive_body = _bomb()
     url = f"http://127.0.0.1:{port}"
-    # A name server that never answers.
-    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    silent.bind(("127.0.0.1", name_server))
-    servers = [
-        await asyncio.start_server(_receive, "127.0.0.1", receiver),
-        await asyncio.start_server(_database, "127.0.0.1", database),
-    ]
-    await asyncio.gather(
-        *(server.serve_forever() for server in servers),
-        *(_slow_client(port) for _ in range(SLOW_CLIENTS)),
-        *(_watch(url, key) for _ in range(FEEDS)),
-        _guess(url),
-    )
+    bomb = answering(compressed(150 * MEGABYTE), "gzip")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", name_server))
+        async with serving(bomb, receiver), serving(huge_row, database):
+            await asyncio.gather(
+                *(_slow_client(port) for _ in range(SLOW_CLIENTS)),
+                *(_watch(url, key) for _ in range(FEEDS)),
+                _guess(url),
+            )
 
 
 def attack(port: int, key: str, receiver: int, database: int, name_server: int) -> None:

@@ -27,8 +27,8 @@ _SKIPS = (
 _OPEN = """
 SELECT (SELECT count(*) FROM automation_run WHERE created_at <= $1
            AND status NOT IN ('completed', 'failed', 'cancelled', 'skipped'))
-     + (SELECT count(*) FROM delivery d LEFT JOIN automation_run r ON r.id = d.run_id
-         WHERE d.created_at <= $1 AND d.delivered_at IS NULL AND d.status <> 'failed')
+     + (SELECT count(*) FROM delivery
+         WHERE created_at <= $1 AND delivered_at IS NULL AND status <> 'failed')
 """
 _WAITING = """
 SELECT id, status, attempt, uncounted, next_attempt_at, lease_expires_at, worker, error_message
@@ -72,6 +72,12 @@ class Judgement:
         return "\n".join(f"{count:>10g}  {what}" for what, count in (self.faults | self.seen).items())
 
 
+def verified(headers: Mapping[str, str], body: bytes, secret: str) -> tuple[str, str]:
+    """The run and the id of a request, which must be signed and of the last five minutes."""
+    Webhook(secret).verify(body, dict(headers))
+    return json.loads(body)["data"]["run_id"], headers["webhook-id"]
+
+
 async def unfinished(db: asyncpg.Connection[asyncpg.Record], until: datetime) -> int:
     """Runs and deliveries of up to `until` that have not come to their end."""
     count: int = await db.fetchval(_OPEN, until)
@@ -82,11 +88,11 @@ async def judge(
     db: asyncpg.Connection[asyncpg.Record],
     expected: Expected,
     manual: Sequence[UUID],
-    requests: Sequence[tuple[Mapping[str, str], bytes]],
-    secret: str,
+    received: Sequence[tuple[str, str]],
     ledger: Sequence[str],
 ) -> Judgement:
-    """Compare. `manual`: the runs the API has acknowledged, as it named them; `ledger`: its lines."""
+    """Compare. `manual`: the runs the API has acknowledged, as it named them; `received`: see `verified`;
+    `ledger`: its lines."""
     found = Judgement()
     slots = expected.slots()
     had: Counter[tuple[UUID, datetime]] = Counter()
@@ -113,9 +119,8 @@ async def judge(
     )
     rows = await db.fetch(_ENDED, expected.until)
     ids: dict[str, set[str]] = {}
-    for headers, body in requests:
-        Webhook(secret).verify(body, dict(headers))
-        ids.setdefault(json.loads(body)["data"]["run_id"], set()).add(headers["webhook-id"])
+    for run_id, webhook_id in received:
+        ids.setdefault(run_id, set()).add(webhook_id)
     states = Counter(row["status"] for row in rows)
     completed = [row for row in rows if row["status"] == "completed"]
     failed = [row for row in rows if row["status"] == "failed"]
@@ -145,7 +150,7 @@ async def judge(
         **{f"runs {state}": count for state, count in states.items()},
         "manual runs acknowledged": len(manual),
         "runs that needed another attempt": sum(row["attempt"] > 1 for row in rows),
-        "requests received more than once, under the same id": len(requests) - sum(map(len, ids.values())),
+        "requests received more than once, under the same id": len(received) - sum(map(len, ids.values())),
     }
     found.words = [f"{row['id']} {row['error_code']}: {row['error_message']}" for row in failed]
     found.words += [f"not delivered: {dict(row)}" for row in await db.fetch(_WAITING, expected.until)]

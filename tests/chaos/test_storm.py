@@ -26,7 +26,7 @@ import pytest
 from common.ids import new_id
 from common.secrets.crypto import new_webhook_secret
 from tests.chaos.seam.environment import seam_environment
-from tests.chaos.storm_check import EVERY, Expected, Judgement, judge, unfinished
+from tests.chaos.storm_check import EVERY, Expected, Judgement, judge, unfinished, verified
 from tests.factories import Team, World
 from tests.support.backends import Broker
 from tests.support.elections import through
@@ -102,6 +102,7 @@ class Storm:
     first: dict[UUID, datetime] = field(default_factory=dict)
     manual: list[UUID] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
+    received: list[tuple[str, str]] = field(default_factory=list)
     without_leader: float = 0.0
     stops: list[float] = field(default_factory=list)
     exits: Counter[int] = field(default_factory=Counter)
@@ -203,15 +204,27 @@ class Storm:
 
         async def nothing_left() -> bool:
             await self.world.sql.execute(_RETRY_NOW)
+            self.verify()
             return await unfinished(self.world.sql, until) == 0
 
         with suppress(AssertionError):  # the judge counts what is stuck
             await eventually(nothing_left, within=FINISHED_WITHIN, every=0.5)
-        hooks = [(t.headers, t.body) for t in self.receiver.taken if "webhook-id" in t.headers]
+        self.verify()
         ledger = self.ledger.read_text().splitlines()
-        return await judge(
-            self.world.sql, Expected(self.first, until), self.manual, hooks, self.secret, ledger
-        )
+        return await judge(self.world.sql, Expected(self.first, until), self.manual, self.received, ledger)
+
+    def verify(self) -> None:
+        """Check the requests that have come since, as a receiver would: soon."""
+        taken, self.receiver.taken = self.receiver.taken, []
+        self.received += [
+            verified(each.headers, each.body, self.secret) for each in taken if "webhook-id" in each.headers
+        ]
+
+    async def receive(self) -> None:
+        """Check requests as they come: a signature counts for five minutes, and a storm may be longer."""
+        while True:
+            self.verify()
+            await asyncio.sleep(1)
 
 
 @pytest.fixture
@@ -252,6 +265,7 @@ async def test_a_storm_loses_and_doubles_nothing(
     around = [
         asyncio.create_task(storm.watch_leader(observer)),
         asyncio.create_task(storm.run_by_hand(seed)),
+        asyncio.create_task(storm.receive()),
     ]
     try:
         for fault in faults:

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from api.automations.schemas import AutomationTypeOut
-from api.automations.types import check_config
+from api.automations.types import read_config
 from carillon.services import vendors_at
 from common.database.pool import ConnectionPool, create_pool
 from common.http import create_client
@@ -219,10 +219,11 @@ class TestMistakes:
             )
         }
         allowed = {"127.0.0.1"}
-        assert check_config(driver.type, dict(driver.config), known, allowed_hosts=allowed) == []
+        _, faults = read_config(driver.type, dict(driver.config), known, allowed_hosts=allowed)
+        assert not faults
         for mistake in driver.mistakes:
             config = {**driver.config, **mistake.change}
-            (fault,) = check_config(driver.type, config, known, allowed_hosts=allowed)
+            _, (fault,) = read_config(driver.type, config, known, allowed_hosts=allowed)
             assert fault.pointer == f"/automation_config{mistake.pointer}"
             assert fault.detail
 

@@ -11,8 +11,8 @@ import gzip
 import struct
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ipaddress import ip_address
 
 import asyncpg
@@ -25,26 +25,18 @@ from executor.sync.postgresql.address import DatabaseAddress, Tls
 from executor.sync.postgresql.connecting import connected
 from executor.sync.postgresql.failures import FAILURES, failure
 from executor.sync.postgresql.limits import MAX_BYTES, MAX_MESSAGE, AnswerTooLarge
-
-MEGABYTE = 1024 * 1024
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def serving(talk: Talk) -> AsyncIterator[int]:
-    """A TCP server on loopback; its port."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await talk(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # cut off, as it should be
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+from tests.support.hostile_servers import (
+    MEGABYTE,
+    WELCOME,
+    Talk,
+    answering,
+    compressed,
+    huge_row,
+    message,
+    pour,
+    serving,
+    started,
+)
 
 
 @contextmanager
@@ -57,23 +49,6 @@ def memory(most: int) -> Iterator[None]:
     finally:
         tracemalloc.stop()
     assert peak < most, f"{peak / MEGABYTE:.1f} MB"
-
-
-def compressed(size: int, bits: int = zlib.MAX_WBITS | 16) -> bytes:
-    """`size` zeros, without ever having them."""
-    packing = zlib.compressobj(9, wbits=bits)
-    pieces = [packing.compress(bytes(MEGABYTE)) for _ in range(size // MEGABYTE)]
-    return b"".join([*pieces, packing.flush()])
-
-
-def answering(body: bytes, coding: str) -> Talk:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        head = f"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
-        await writer.drain()
-
-    return talk
 
 
 async def get(port: int, **kwargs: bytes) -> httpx.Response:
@@ -130,40 +105,10 @@ async def test_what_cannot_be_decompressed_is_an_error_of_httpx() -> None:
             await get(port)
 
 
-def message(kind: bytes, body: bytes = b"", *, announced: int | None = None) -> bytes:
-    return kind + struct.pack("!i", (len(body) if announced is None else announced) + 4) + body
-
-
-WELCOME = (
-    message(b"R", struct.pack("!i", 0)) + message(b"S", b"server_version\x0018.0\0") + message(b"Z", b"I")
-)
-
-
-async def started(reader: asyncio.StreamReader) -> None:
-    length, code = struct.unpack("!ii", await reader.readexactly(8))
-    assert code == 196608
-    await reader.readexactly(length - 8)
-
-
-async def pour(writer: asyncio.StreamWriter, piece: bytes, times: int) -> None:
-    for _ in range(times):
-        writer.write(piece)
-        await writer.drain()
-
-
 async def huge_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """The first message is of 1 GiB."""
     await started(reader)
     writer.write(message(b"R", announced=1024 * MEGABYTE - 8))
-    await pour(writer, bytes(MEGABYTE), 1024)
-
-
-async def huge_row(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Lets everybody in, and answers the first statement with a row of 1 GiB."""
-    await started(reader)
-    writer.write(WELCOME)
-    await reader.readexactly(1)
-    writer.write(message(b"D", announced=1024 * MEGABYTE - 8))
     await pour(writer, bytes(MEGABYTE), 1024)
 
 

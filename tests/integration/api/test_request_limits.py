@@ -13,7 +13,10 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
+from api import request_limits
 from api.clients import MAX_WAITING, at_once
 from api.live.feed import MAX_OF_KEY, MAX_OF_TEAM, LiveFeed
 from api.problems import TooManyRequests
@@ -25,6 +28,7 @@ from common.database.pool import create_engine
 from common.errors import Conflict
 from common.ids import new_id
 from tests.factories import Team
+from tests.support.polling import eventually
 
 Connect = Callable[[Team | None], httpx.AsyncClient]
 WRONG = 20
@@ -124,6 +128,7 @@ async def test_many_requests_of_a_key_at_once_are_all_answered_and_hold_up_no_ot
     flood = [asyncio.create_task(api.get("/api/quota")) for _ in range(places + MAX_WAITING + 5)]
     refused, _ = await asyncio.wait(flood, timeout=10, return_when=asyncio.FIRST_COMPLETED)
     assert {task.result().status_code for task in refused} == {429}
+    await eventually(lambda: at_work == places)
     assert (await stranger.get("/api/tenant")).status_code == 200
     go_on.set()
     statuses = Counter([answer.status_code for answer in await asyncio.gather(*flood)])
@@ -140,8 +145,17 @@ async def test_an_address_has_so_many_requests_and_probes_are_not_counted(client
     assert (await client.get("/static/console.css")).status_code == 200
 
 
-@pytest.mark.parametrize("key", [None, "car_wrong"])
-async def test_a_body_is_not_read_before_the_key_is_known(app: FastAPI, key: str | None) -> None:
+@pytest.mark.parametrize(
+    ("path", "content_type", "key"),
+    [
+        ("/api/automations", b"application/json", None),
+        ("/api/automations", b"application/json", "car_wrong"),
+        ("/destinations/new", b"application/x-www-form-urlencoded", None),
+    ],
+)
+async def test_a_body_is_not_read_before_the_key_is_known(
+    app: FastAPI, path: str, content_type: bytes, key: str | None
+) -> None:
     asked = 0
 
     async def receive() -> MutableMapping[str, Any]:
@@ -155,14 +169,14 @@ async def test_a_body_is_not_read_before_the_key_is_known(app: FastAPI, key: str
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
-    headers = [(b"host", b"carillon"), (b"content-type", b"application/json"), (b"content-length", b"262144")]
+    headers = [(b"host", b"carillon"), (b"content-type", content_type), (b"content-length", b"262144")]
     if key is not None:
         headers.append((b"authorization", f"Bearer {key}".encode()))
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/api/automations",
-        "raw_path": b"/api/automations",
+        "path": path,
+        "raw_path": path.encode(),
         "query_string": b"",
         "headers": headers,
         "client": ("127.0.0.1", 1),
@@ -206,6 +220,44 @@ async def test_a_window_ends_and_its_memory_with_it(monkeypatch: pytest.MonkeyPa
     assert await counts.get("key") == 0
     assert await counts.incr("key", 60) == 1
     assert await counts.reset() == 1
+
+
+async def test_what_could_not_be_shared_is_shared_later(
+    settings: ApiSettings, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = create_engine(settings.database_url.get_secret_value(), application_name="test", size=2)
+    one, other = Counts(), Counts()
+    for _ in range(3):
+        await one.incr("key", 60)
+    with monkeypatch.context() as broken:
+        broken.setattr(request_limits, "_SHARE", text("SELECT nothing"))
+        with pytest.raises(SQLAlchemyError):
+            await one.share(engine)
+    await one.incr("key", 60)
+    await one.share(engine)
+    await other.incr("key", 60)
+    await other.share(engine)
+    assert await other.get("key") == 5
+    await engine.dispose()
+
+
+async def test_replicas_share_one_window(
+    settings: ApiSettings, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends for all of them with the first one's, not a minute after each began to count."""
+    engine = create_engine(settings.database_url.get_secret_value(), application_name="test", size=2)
+    one, other = Counts(), Counts()
+    began = time.time()
+    await one.incr("key", 1)
+    await one.share(engine)
+    await other.incr("key", 60)
+    await other.share(engine)
+    assert await other.get("key") == 2
+    assert await other.get_expiry("key") <= began + 1.5
+    monkeypatch.setattr(time, "time", lambda: began + 2)
+    assert await other.get("key") == 0
+    assert await other.incr("key", 60) == 1
+    await engine.dispose()
 
 
 def test_live_feeds_of_a_key_and_of_a_team_are_limited() -> None:

@@ -21,7 +21,6 @@ HOST_PREFIX = "__Host-"
 MAX_WAITING = 100
 """Requests of one key that may wait."""
 
-
 _leave: ContextVar[Callable[[], None] | None] = ContextVar("leave", default=None)
 
 
@@ -98,9 +97,9 @@ class ClientLimits:
             return credential
         # The key and not the header: however that is spelt, it is one key.
         digest = hash_api_key(key.strip())
-        await limits.admit(address, digest.hex())
         # Before the database is asked, and before a connection to it is taken.
         await limits.check_guesses(address, digest)
+        await limits.admit(address, digest.hex())
         return digest.hex()
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from api.clients import step_aside
 from api.problems import Unavailable
 
 log = structlog.get_logger()
@@ -28,7 +29,17 @@ _FAULTS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, T
 
 
 async def commit(session: AsyncSession, engine: AsyncEngine) -> None:
-    """Commit. Raises what PostgreSQL refuses it for, and Unavailable when it cannot be read back."""
+    """Commit, and give back the connection and the turn of the request's key, whatever it waits for next.
+
+    Raises what PostgreSQL refuses it for, and Unavailable when it cannot be read back.
+    """
+    try:
+        await _commit(session, engine)
+    finally:
+        step_aside()
+
+
+async def _commit(session: AsyncSession, engine: AsyncEngine) -> None:
     await session.flush()
     xid: str | None = await session.scalar(_XID)
     try:

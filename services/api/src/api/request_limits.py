@@ -43,7 +43,13 @@ _SHARE = text(
     RETURNING key, count, CAST(EXTRACT(epoch FROM ends_at - now()) AS float8) AS seconds
     """
 )
-_FORGET = text("DELETE FROM request_count WHERE ends_at <= now()")
+# Rows that another process is counting in are left to it: two that wait for each other's would deadlock.
+_FORGET = text(
+    """
+    DELETE FROM request_count WHERE key IN
+        (SELECT key FROM request_count WHERE ends_at <= now() FOR UPDATE SKIP LOCKED)
+    """
+)
 
 
 class Counts(Storage):
@@ -65,15 +71,17 @@ class Counts(Storage):
         """Count `amount` in the key's window, which ends `expiry` seconds after its first."""
         now = time.time()
         self._end_windows(now)
-        count, ends = self._windows.get(key, (0, now + expiry))
+        if not self._is_open(key, now):
+            await self.clear(key)
+            self._windows[key] = (0, now + expiry)
+        count, ends = self._windows[key]
         self._windows[key] = (count + amount, ends)
         self._untold[key] = self._untold.get(key, 0) + amount
         return count + amount
 
     async def get(self, key: str) -> int:
         """What is counted in the key's window."""
-        self._end_windows(time.time())
-        return self._windows.get(key, (0, 0.0))[0]
+        return self._windows[key][0] if self._is_open(key, time.time()) else 0
 
     async def get_expiry(self, key: str) -> float:
         """When the key's window ends, in seconds since 1970."""
@@ -95,8 +103,12 @@ class Counts(Storage):
         self._windows.pop(key, None)
         self._untold.pop(key, None)
 
+    def _is_open(self, key: str, now: float) -> bool:
+        return key in self._windows and self._windows[key][1] > now
+
     def _end_windows(self, now: float) -> None:
         # All windows are of one length, so that the oldest come first: one more is looked at than has ended.
+        # One that another process began earlier ends earlier than its place says, and is forgotten late.
         while self._windows:
             key, (_, ends) = next(iter(self._windows.items()))
             if ends > now:
@@ -111,16 +123,23 @@ class Counts(Storage):
             return
         now = time.time()
         seconds = [max(0.0, self._windows[key][1] - now) for key in told]
-        async with engine.begin() as db:
-            rows = await db.execute(
-                _SHARE, {"keys": list(told), "counts": list(told.values()), "seconds": seconds}
-            )
-            for key, count, _ in rows:
-                if key in self._windows:
-                    # Counted here since: those are told next time.
-                    window = (count + self._untold.get(key, 0), self._windows[key][1])
-                    self._windows[key] = window
-            await db.execute(_FORGET)
+        try:
+            async with engine.begin() as db:
+                rows = (
+                    await db.execute(
+                        _SHARE, {"keys": list(told), "counts": list(told.values()), "seconds": seconds}
+                    )
+                ).all()
+                await db.execute(_FORGET)
+        except BaseException:
+            for key in told.keys() & self._windows.keys():
+                self._untold[key] = self._untold.get(key, 0) + told[key]
+            raise
+        now = time.time()
+        for key, count, left in rows:
+            if self._is_open(key, now):
+                # The window is the one of them all; what was counted here since is told next time.
+                self._windows[key] = (count + self._untold.get(key, 0), now + left)
 
     async def run(self, engine: AsyncEngine) -> None:
         """Share every second, until cancelled. Without the database each process counts alone."""

@@ -6,9 +6,9 @@ import re
 from datetime import date
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from common.scheduling.fields import field_refusal, refusal
+from common.scheduling.fields import FROM_TO, field_refusal, refusal
 
 _TEXT = r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"
 _LEAP_YEAR = "2000-"
@@ -54,9 +54,7 @@ class DayRange(BaseModel):
     left out there.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
+    model_config = FROM_TO
 
     begins: DayText = Field(alias="from", description="MM-DD of every year, or YYYY-MM-DD")
     ends: DayText = Field(alias="to", description="The same; included")

@@ -69,7 +69,8 @@ class Exclude(BaseModel):
     @field_validator("hours")
     @classmethod
     def _leave_an_hour(cls, hours: tuple[Window, ...]) -> tuple[Window, ...]:
-        if hours and all(any(one.holds(minute) for one in hours) for minute in range(1440)):
+        # A free part of the day begins where one of them ends.
+        if hours and all(any(other.holds(one.closing_minute) for other in hours) for one in hours):
             raise refusal("hours", "the whole day is excluded; leave a part of it")
         return hours
 

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from common.scheduling.cron import CronError, parse_cron
@@ -14,6 +14,10 @@ from common.scheduling.zones import UnknownZone, check_zone
 from common.strict import InstantText
 
 FIRST_YEAR, LAST_YEAR = 1970, 2999
+FROM_TO = ConfigDict(
+    frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+)
+"""Of a stretch with `from` and `to`, which are no names in Python."""
 CLOCK_TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 

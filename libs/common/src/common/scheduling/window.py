@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from common.scheduling.fields import ClockTime, field_refusal, minutes_of_day
+from common.scheduling.fields import FROM_TO, ClockTime, field_refusal, minutes_of_day
 
 
 class Window(BaseModel):
     """Any time between two times of the local clock; past midnight when `to` is not later than `from`."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
+    model_config = FROM_TO
 
     opens: ClockTime = Field(alias="from", description="HH:MM")
     closes: ClockTime = Field(alias="to", description="HH:MM")

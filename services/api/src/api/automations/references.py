@@ -3,18 +3,14 @@ run would fail otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.context import RECEIVER_HOSTS
 from api.recordings.templates.references import check_processing
 from api.rows import find_owned
-from common.automation_config import BUILT_IN
 from common.automation_config.data_sync import DataSyncConfig
 from common.automation_config.recording_sync import RecordingSyncConfig
 from common.database.pool import driver_connection
@@ -27,24 +23,16 @@ _FIELD = "/automation_config"
 
 
 async def check_references(
-    session: AsyncSession, tenant_id: UUID, type_name: str, config: Mapping[str, Any]
+    session: AsyncSession, tenant_id: UUID, config: BaseModel | None
 ) -> list[FieldError]:
-    """The ids in a configuration that name nothing of the team's; another team's are as good as missing.
-
-    A configuration that does not fit its type names nothing: `check_config` says what is wrong with it.
-    """
-    model = BUILT_IN.get(type_name)
-    if model is None:
-        return []
-    try:
-        read = model.model_validate(config, context={"allowed_hosts": session.info.get(RECEIVER_HOSTS)})
-    except ValidationError:
-        return []
-    if isinstance(read, DataSyncConfig):
-        return await _of_sync(session, tenant_id, read)
-    if isinstance(read, RecordingSyncConfig):
-        return await _of_job(session, tenant_id, read)
-    return []
+    """The ids in a configuration that name nothing of the team's; another team's are as good as missing."""
+    match config:
+        case DataSyncConfig():
+            return await _of_sync(session, tenant_id, config)
+        case RecordingSyncConfig():
+            return await _of_job(session, tenant_id, config)
+        case _:
+            return []
 
 
 async def _of_sync(session: AsyncSession, tenant_id: UUID, config: DataSyncConfig) -> list[FieldError]:

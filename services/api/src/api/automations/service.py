@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from sqlmodel import col
 from api.automations.references import check_references
 from api.automations.schemas import AutomationCreate, AutomationPatch
 from api.automations.slots import edit, first_slot, in_words, read_schedule
-from api.automations.types import check_config, known_types
+from api.automations.types import known_types, read_config
 from api.context import RECEIVER_HOSTS, announce
 from api.pagination import PageRequest
 from api.problems import PreconditionFailed, unacceptable
@@ -41,6 +41,14 @@ from common.scheduling.timetable import Timetable
 _NOT_YOURS = "no destination of yours has this id"
 
 
+async def _check_config(
+    session: AsyncSession, tenant_id: UUID, type_name: str, config: Mapping[str, Any]
+) -> list[FieldError]:
+    hosts = session.info.get(RECEIVER_HOSTS)
+    read, faults = read_config(type_name, config, await known_types(session), allowed_hosts=hosts)
+    return faults or await check_references(session, tenant_id, read)
+
+
 async def _check_destination(
     session: AsyncSession, tenant_id: UUID, destination_id: UUID
 ) -> list[FieldError]:
@@ -63,13 +71,7 @@ async def create(
         updated_at=now,
     )
     slot, faults = first_slot(automation, wanted.schedule_config, now)
-    faults += check_config(
-        wanted.type,
-        wanted.automation_config,
-        await known_types(session),
-        allowed_hosts=session.info.get(RECEIVER_HOSTS),
-    )
-    faults += await check_references(session, principal.tenant_id, wanted.type, wanted.automation_config)
+    faults += await _check_config(session, principal.tenant_id, wanted.type, wanted.automation_config)
     faults += await _check_destination(session, principal.tenant_id, wanted.destination_id)
     if faults:
         raise unacceptable(faults)
@@ -228,10 +230,7 @@ async def change(
     if "type" in given or "automation_config" in given:
         type_name = given.get("type", automation.type)
         config = given.get("automation_config", automation.automation_config)
-        faults += check_config(
-            type_name, config, await known_types(session), allowed_hosts=session.info.get(RECEIVER_HOSTS)
-        )
-        faults += await check_references(session, principal.tenant_id, type_name, config)
+        faults += await _check_config(session, principal.tenant_id, type_name, config)
     if "destination_id" in given:
         faults += await _check_destination(session, principal.tenant_id, given["destination_id"])
     if faults:

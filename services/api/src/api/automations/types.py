@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from sqlalchemy import select
@@ -58,27 +58,26 @@ async def known_types(session: AsyncSession) -> dict[str, AutomationTypeOut]:
     return dict(sorted(known.items()))
 
 
-def check_config(
+def read_config(
     type_name: str,
     config: Mapping[str, Any],
     known: Mapping[str, AutomationTypeOut],
     *,
     allowed_hosts: Collection[str] | None = None,
-) -> list[FieldError]:
-    """What is wrong with a type and its configuration, field by field; empty when nothing is.
+) -> tuple[BaseModel | None, list[FieldError]]:
+    """A configuration of a built-in type, and what is wrong with it and its type, field by field.
 
     `allowed_hosts` are the private hosts that addresses in it may name.
     """
     if type_name not in known:
-        return [FieldError("/type", f"unknown; the known types are: {', '.join(known)}")]
+        return None, [FieldError("/type", f"unknown; the known types are: {', '.join(known)}")]
     model = BUILT_IN.get(type_name)
     if model is None:
-        return _check_schema(config, known[type_name].config_schema)
+        return None, _check_schema(config, known[type_name].config_schema)
     try:
-        model.model_validate(config, context={"allowed_hosts": allowed_hosts})
+        return model.model_validate(config, context={"allowed_hosts": allowed_hosts}), []
     except ValidationError as error:
-        return field_errors(error, config, _FIELD)
-    return []
+        return None, field_errors(error, config, _FIELD)
 
 
 def _check_schema(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[FieldError]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from api.automations.waiting import resume_waiting
-from api.commits import transaction
+from api.commits import commit, transaction
 from api.connections.adoption import show
 from api.connections.schemas import CheckOutcome
 from api.connections.sealing import open_stored, seal_granted
@@ -67,7 +67,7 @@ async def check(
     if grant is None:
         raise Conflict("A store has no account to look at.")
     stored, version = open_stored(wired.keys, connection), connection.token_version
-    await session.commit()
+    await commit(session, wired.engine)
     answer = await _ask(grant, stored, now)
     async with transaction(wired.sessions, wired.engine) as later:
         connection = await owned(later, Connection, principal.tenant_id, connection_id, lock=Lock.EDIT)

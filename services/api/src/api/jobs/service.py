@@ -53,7 +53,8 @@ async def create(
     )
     with _in_words_of_a_job():
         slot, faults = first_slot(job, wanted.schedule, now)
-        faults += await check_references(session, job.tenant_id, JOB_TYPE, job.automation_config)
+        config = RecordingSyncConfig.model_validate(job.automation_config)
+        faults += await check_references(session, job.tenant_id, config)
         if faults:
             raise unacceptable(faults)
         await require_room(session, job, now=now)

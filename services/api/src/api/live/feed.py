@@ -7,7 +7,6 @@ reconnects, and reads the present state again.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,7 +44,8 @@ class Ended(Exception):
 class Subscription:
     """One reader's place in the feed."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, key_id: UUID | None) -> None:
+        self.key_id = key_id
         self._waiting: asyncio.Queue[LiveEvent | None] = asyncio.Queue(size + 1)
         self._size = size
         self._ended = False
@@ -77,7 +77,6 @@ class LiveFeed:
     def __init__(self, queue_size: int) -> None:
         self._queue_size = queue_size
         self._readers: dict[UUID, set[Subscription]] = defaultdict(set)
-        self._of_key: Counts[UUID | None] = Counts()
         self._closed = False
 
     @contextmanager
@@ -86,26 +85,26 @@ class LiveFeed:
 
         Raises TooManyRequests.
         """
-        team = len(self._readers.get(tenant_id, ()))
-        if key_id is not None and (self._of_key[key_id] >= MAX_OF_KEY or team >= MAX_OF_TEAM):
-            raise TooManyRequests(
-                f"A key may watch {MAX_OF_KEY} live feeds at a time, a team {MAX_OF_TEAM}: close one.",
-                retry_after=RETRY_SECONDS,
-            )
-        subscription = Subscription(self._queue_size)
+        if key_id is not None:
+            self._require_room(tenant_id, key_id)
+        subscription = Subscription(self._queue_size, key_id)
         if self._closed:
             subscription.end()
         self._readers[tenant_id].add(subscription)
-        self._of_key[key_id] += 1
         SUBSCRIBERS.inc()
         try:
             yield subscription
         finally:
             SUBSCRIBERS.dec()
-            self._of_key[key_id] -= 1
-            if not self._of_key[key_id]:
-                del self._of_key[key_id]
             self._forget(tenant_id, subscription)
+
+    def _require_room(self, tenant_id: UUID, key_id: UUID) -> None:
+        keys = [reader.key_id for reader in self._readers.get(tenant_id, ()) if reader.key_id is not None]
+        if len(keys) >= MAX_OF_TEAM or keys.count(key_id) >= MAX_OF_KEY:
+            raise TooManyRequests(
+                f"A key may watch {MAX_OF_KEY} live feeds at a time, a team {MAX_OF_TEAM}: close one.",
+                retry_after=RETRY_SECONDS,
+            )
 
     def watched(self) -> frozenset[UUID]:
         """The tenants with a connected console."""

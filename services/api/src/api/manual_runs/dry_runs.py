@@ -13,7 +13,6 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.clients import step_aside
 from api.context import Collaborators
 from api.live.feed import Ended, Subscription
 from api.manual_runs.schemas import DryRunCounts, DryRunOut, MessageOut
@@ -47,7 +46,6 @@ async def ended(wired: Collaborators, tenant_id: UUID, run_id: UUID, *, within: 
     No connection is held meanwhile. The live feed says at once when there is something to look at; without
     a broker, looking again and again is enough.
     """
-    step_aside()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
     pause = _FIRST_LOOK

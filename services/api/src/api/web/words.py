@@ -87,7 +87,7 @@ SKIPS: Mapping[str, str] = {
     "excluded": "The schedule leaves this day out",
     "expired": "It was too late for the result to be of use",
     "catch_up_latest": "A later slot was due as well, and only the latest is made up for",
-    "catch_up_none": "It came due while Carillon was down, and missed slots are not made up for",
+    "catch_up_none": "It came due while Carillon could not run it, and missed slots are not made up for",
     "catch_up_window": "It was due longer ago than missed slots are made up for",
     "ended": "The schedule had had all its runs",
     "schedule_edited": "The schedule was changed before it came",
