@@ -32,7 +32,7 @@ WORK = 30
 SLOW_CLIENTS = 300
 WRONG_KEYS_EVERY = 0.02
 FEEDS = 60
-HALF_A_REQUEST = b"POST /api/automations HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{"
+HALF_A_REQUEST = b"GET /api/runs HTTP/1.1\r\nhost: localhost\r\nx-slow: "
 
 
 async def _slow_client(port: int) -> None:

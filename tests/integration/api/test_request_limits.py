@@ -37,7 +37,7 @@ WRONG = 20
 @pytest.fixture
 def small(app: FastAPI) -> None:
     """An installation with limits that a test can reach."""
-    limits = RequestLimits(per_key=6, per_address=60, wrong_keys=WRONG)
+    limits = RequestLimits(per_key=6, per_address=60, without_key=30, wrong_keys=WRONG)
     object.__setattr__(app.state.collaborators, "request_limits", limits)
 
 
@@ -139,8 +139,10 @@ async def test_many_requests_of_a_key_at_once_are_all_answered_and_hold_up_no_ot
 @pytest.mark.usefixtures("small")
 async def test_an_address_has_so_many_requests_and_probes_are_not_counted(client_of: Connect) -> None:
     client = client_of(None)
-    statuses = Counter([(await client.get("/api/quota")).status_code for _ in range(65)])
-    assert statuses == {401: 60, 429: 5}
+    anonymous = Counter([(await client.get("/api/quota")).status_code for _ in range(35)])
+    assert anonymous == {401: 30, 429: 5}
+    hooks = [(await client.post("/hooks/zoom/x")).status_code for _ in range(30)]
+    assert Counter(hooks) == {401: 25, 429: 5}, "vendors have the limit of the address"
     assert (await client.get("/healthz")).status_code == 200
     assert (await client.get("/static/console.css")).status_code == 200
 
@@ -193,7 +195,7 @@ async def test_a_body_is_not_read_before_the_key_is_known(
 async def test_replicas_share_a_limit(settings: ApiSettings, app: FastAPI) -> None:
     """Within a second, without a request that waits for the database."""
     engine = create_engine(settings.database_url.get_secret_value(), application_name="test", size=2)
-    one, other = (RequestLimits(per_key=10, per_address=100, wrong_keys=5) for _ in range(2))
+    one, other = (RequestLimits(per_key=10, per_address=100, without_key=50, wrong_keys=5) for _ in range(2))
     for limits in (one, other):
         for _ in range(6):
             await limits.admit("192.0.2.1", "Bearer car_x")

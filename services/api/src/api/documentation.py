@@ -21,7 +21,8 @@ Times are RFC 3339 in UTC. Lists are pages, newest first: follow `next` until it
 an RFC 9457 problem that names the fields at fault; a refused request changes nothing.
 
 Requests beyond those of a minute are answered with 429 and `Retry-After`: 30,000 of a key, 60,000 from an
-address, and 20 with keys that are not valid, unless the installation sets other limits.
+address, 600 of those without a key, and 20 with keys that are not valid, unless the installation sets other
+limits.
 """
 TAGS: list[dict[str, Any]] = [
     {"name": "automations", "description": "What to do, when, and where to send it"},

@@ -81,6 +81,7 @@ def wire(settings: ApiSettings, instance: str, clock: Clock) -> Collaborators:
         request_limits=RequestLimits(
             per_key=settings.requests_per_key,
             per_address=settings.requests_per_address,
+            without_key=settings.requests_without_key,
             wrong_keys=settings.wrong_keys_per_address,
         ),
         clock=clock,

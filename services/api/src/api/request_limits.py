@@ -153,13 +153,17 @@ class Counts(Storage):
 
 
 class RequestLimits:
-    """The limits of one installation. `per_key`, `per_address` and `wrong_keys` are requests in a minute."""
+    """The limits of one installation, in requests of a minute.
 
-    def __init__(self, *, per_key: int, per_address: int, wrong_keys: int) -> None:
+    `without_key` and `wrong_keys` are those of an address, too.
+    """
+
+    def __init__(self, *, per_key: int, per_address: int, without_key: int, wrong_keys: int) -> None:
         self.counts = Counts()
         self._limiter = FixedWindowRateLimiter(self.counts)
         self._per_key = RateLimitItemPerMinute(per_key, namespace="key")
         self._per_address = RateLimitItemPerMinute(per_address, namespace="address")
+        self._without_key = RateLimitItemPerMinute(without_key, namespace="without")
         self._wrong_keys = RateLimitItemPerMinute(wrong_keys, namespace="wrong")
         self._valid: OrderedDict[bytes, None] = OrderedDict()
 
@@ -168,6 +172,11 @@ class RequestLimits:
         await self._count(self._per_address, network_of(address), "Your address sends too many requests")
         if credential is not None:
             await self._count(self._per_key, credential, "This key sends too many requests")
+
+    async def admit_without_key(self, address: str) -> None:
+        """Count a request without a key or a session; raises TooManyRequests."""
+        network = network_of(address)
+        await self._count(self._without_key, network, "Your address sends too many requests without a key")
 
     async def check_guesses(self, address: str, digest: bytes) -> None:
         """Raise TooManyRequests for an address that tried too many wrong keys, unless this one is known."""

@@ -52,6 +52,9 @@ class ApiSettings(
     requests_per_address: int = Field(
         60_000, ge=1, description="Requests from an address in a minute, likewise"
     )
+    requests_without_key: int = Field(
+        600, ge=1, description="Requests from an address in a minute without a key or a session, likewise"
+    )
     wrong_keys_per_address: int = Field(
         20, ge=1, description="Keys that are not valid an address may try in a minute"
     )

@@ -36,6 +36,10 @@ def instance_name(service: str) -> str:
 
 END_LIMIT = 8.0
 """Seconds background work gets to end: longer than any of its own steps."""
+ACCEPTED_AT_ONCE = 8
+"""Connections the event loop takes before it turns to other work, because hundreds may come at one moment."""
+WAITING_CONNECTIONS = 2_048
+"""Connections the kernel keeps waiting meanwhile."""
 STOP_LIMIT = 11.0
 """Seconds a process gets to stop beyond those for work in progress. Then it ends, whatever it waits for."""
 
@@ -100,6 +104,14 @@ class _Server(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen. The kernel keeps more connections waiting than the loop takes at a time."""
+        await super().startup(sockets)
+        for server in getattr(self, "servers", ()):  # none where the application did not start
+            for listening in server.sockets:
+                with socket.socket(fileno=os.dup(listening.fileno())) as same:
+                    same.listen(WAITING_CONNECTIONS)
+
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         with self._watchdog.watching(asyncio.get_running_loop()):
             await super().serve(sockets)
@@ -128,6 +140,7 @@ def serve(
             host=settings.host,
             port=settings.port,
             http=GuardedProtocol,
+            backlog=ACCEPTED_AT_ONCE,
             log_config=None,
             access_log=False,
             server_header=False,
