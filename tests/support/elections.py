@@ -64,6 +64,7 @@ async def behind(
     *,
     lease_proxy: TcpProxy | None = None,
     seconds: float = 2.0,
+    check_interval: float = 3_600,
 ) -> AsyncIterator[Elector]:
     """A scheduler whose connections pass through `proxy`, and those of its lease through `lease_proxy`.
 
@@ -79,7 +80,7 @@ async def behind(
     lease_pool = await create_pool(
         lease_url, application_name="first lease", size=LEASE_POOL_SIZE, command_timeout=seconds / 2
     )
-    running = elector(pool, lease_pool, url, producer, seconds=seconds)
+    running = elector(pool, lease_pool, url, producer, seconds=seconds, check_interval=check_interval)
     task = asyncio.create_task(running.run())
     try:
         yield running
