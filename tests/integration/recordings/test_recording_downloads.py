@@ -9,6 +9,7 @@ import pytest
 
 from common.errors import Consequence
 from common.events import RecordingFailed, TokenReauthRequired
+from common.recordings.settings import FileKind
 from executor.recordings.processing.retries import LOOK_AGAIN, NOT_READY
 from platforms.oauth.base import Stored, TokenSet
 from platforms.zoom import ZOOM_USER
@@ -148,15 +149,61 @@ async def test_an_incomplete_download_is_not_stored_and_is_retried(
     assert (row["status"], row["attempt"]) == ("UPLOADED", 2)
 
 
-async def test_a_file_of_a_size_other_than_listed_by_zoom_is_rejected(harness: RecordingHarness) -> None:
-    def lie(document: dict[str, Any]) -> None:
-        document["recording_files"][0]["file_size"] += 1
-
-    recording_id = await harness.record(files=FILES, change=lie)
+@pytest.mark.parametrize("difference", [37, -5])
+async def test_sizes_that_differ_from_zooms_list_are_noted(
+    harness: RecordingHarness, difference: int
+) -> None:
+    await harness.zoom.habit(size_difference=difference)
+    recording_id = await harness.record(files=[*FILES, {"file_type": "TRANSCRIPT"}])
     async with harness.working(**PLAIN) as worker:
         [row] = await harness.process(worker, recording_id)
-    assert (row["status"], row["error_code"]) == ("DOWNLOADING", "transient:wrong_size")
-    assert await nothing_stored(harness)
+    assert (row["status"], row["attempt"], artifacts_of(row).missing) == ("UPLOADED", 1, {})
+    stored = artifacts_of(row).files.values()
+    assert [file.bytes - file.announced_bytes for file in stored] == [difference] * 2
+    [film] = [file for file in stored if file.kind is FileKind.VIDEO]
+    assert len(await content_of(harness.store, film.path)) == film.bytes == 200_000
+
+
+@pytest.mark.parametrize(
+    ("fault", "attempts", "code"),
+    [
+        ({"kind": "status", "code": 502, "body": "Bad Gateway"}, 2, "transient:unreadable"),
+        ({"kind": "truncated"}, 2, "transient:broken_off"),
+        ({"kind": "code", "code": "200"}, 1, "perm:200"),
+    ],
+    ids=["502", "truncated", "forbidden"],
+)
+async def test_the_fault_of_one_file_does_not_hold_up_the_others(
+    harness: RecordingHarness, fault: dict[str, Any], attempts: int, code: str
+) -> None:
+    """Until there is hope the recording waits; after that it is delivered without the file, and says so."""
+    recording_id = await harness.record(
+        files=[{"file_type": "M4A"}, *FILES], processing={"upload": [{"type": "store"}]}
+    )
+    await harness.zoom.fault(**fault, match={"path": "/zoom/files/*.m4a*"}, times=attempts)
+    async with harness.working(max_attempts=2, **PLAIN) as worker:
+        [row] = await harness.process(worker, recording_id)
+        for _ in range(attempts - 1):
+            assert (row["status"], row["error_code"]) == ("DOWNLOADING", code)
+            assert [file.kind for file in artifacts_of(row).files.values()] == [FileKind.VIDEO]
+            await harness.let_wait_pass()
+            await worker.processing.sweep()
+            [row] = await harness.ended(recording_id)
+    artifacts = artifacts_of(row)
+    assert (row["status"], row["attempt"], row["error_code"]) == ("UPLOADED", attempts, None)
+    [missing] = artifacts.missing.values()
+    assert (missing.kind, missing.code) == (FileKind.AUDIO, code)
+    [upload] = artifacts.uploads.values()
+    assert [(name[-4:], sent.is_done) for name, sent in upload.files.items()] == [(".mp4", True)]
+
+
+async def test_a_recording_of_which_no_file_can_be_had_fails(harness: RecordingHarness) -> None:
+    recording_id = await harness.record(files=[{"file_type": "M4A"}, *FILES])
+    await harness.zoom.fault(kind="code", code="200", match=FILE_PATH, times=2)
+    async with harness.working(**PLAIN) as worker:
+        [row] = await harness.process(worker, recording_id)
+    assert (row["status"], row["error_code"]) == ("FAILED", "perm:200")
+    assert len(artifacts_of(row).missing) == 2
 
 
 async def test_a_recording_that_zoom_does_not_have_yet_is_waited_for(

@@ -292,9 +292,26 @@ async def test_a_file_that_breaks_off_leaves_nothing(
     assert refused.code == ("wrong_size" if error is None else "broken_off")
 
 
-async def test_a_file_of_an_unexpected_size_is_rejected(harness: DownloadHarness) -> None:
-    error = await harness.refused(film, size=len(FILM) + 1)
+@pytest.mark.parametrize("listed", [len(FILM) - 37, len(FILM) + 37, len(FILM) * 3, 1, 0])
+async def test_the_content_length_decides_and_not_the_list(harness: DownloadHarness, listed: int) -> None:
+    assert (await harness.fetch(film, size=listed)).bytes == len(FILM)
+
+
+async def test_nothing_is_no_file_where_the_list_has_one(harness: DownloadHarness) -> None:
+    error = await harness.refused(lambda _: httpx.Response(200, content=b""), size=9)
     assert (error.consequence, error.code) == (Consequence.TRANSIENT, "wrong_size")
+
+
+@pytest.mark.parametrize(("headers", "listed"), [({"transfer-encoding": "chunked"}, 9**9), ({}, 10_340)])
+async def test_a_file_without_a_content_length(
+    harness: DownloadHarness, headers: dict[str, str], listed: int
+) -> None:
+    """Chunks have an end of their own; without them a size that is nearly the listed one is taken."""
+
+    def handler(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=_Broken(FILM, None), headers=headers)
+
+    assert (await harness.fetch(handler, size=listed)).bytes == len(FILM) == 10_240
 
 
 async def test_a_file_without_a_listed_size_is_accepted(harness: DownloadHarness) -> None:

@@ -28,7 +28,9 @@ class StoredFile(_Part):
 
 
 class DownloadedFile(StoredFile):
-    """One of the platform's files. `announced_bytes` is the size the platform told, 0 when it told none.
+    """One of the platform's files. `announced_bytes` is the size in the platform's list, 0 when it told none.
+
+    Zoom's lists differ from what is served by some bytes: `bytes` is what came.
 
     `is_wanted`: the settings ask for it; one that is not was only taken to make a transcript of.
     """
@@ -38,6 +40,17 @@ class DownloadedFile(StoredFile):
     announced_bytes: int = 0
     is_wanted: bool = True
     starts_at: AwareDatetime | None = None
+
+
+class MissingFile(_Part):
+    """One of the platform's files that could not be had; the others are delivered without it.
+
+    `code` and `message` say why, and are fit to be shown.
+    """
+
+    kind: FileKind
+    code: str
+    message: str
 
 
 class TranscriptSource(StrEnum):
@@ -94,9 +107,10 @@ class Retries(_Part):
 
 
 class Artifacts(_Part):
-    """`files` and `transcripts` are by the platform's file id, `uploads` by target."""
+    """`files`, `missing` and `transcripts` are by the platform's file id, `uploads` by target."""
 
     files: Mapping[str, DownloadedFile] = Field(default_factory=dict)
+    missing: Mapping[str, MissingFile] = Field(default_factory=dict)
     transcripts: Mapping[str, Transcript] = Field(default_factory=dict)
     transcript_note: str | None = None
     """Why there is no transcript."""
@@ -104,8 +118,13 @@ class Artifacts(_Part):
     retries: Retries = Retries()
 
     def with_file(self, file_id: str, file: DownloadedFile) -> Self:
-        """With one more file."""
-        return self.model_copy(update={"files": {**self.files, file_id: file}})
+        """With one more file, which is missing no longer."""
+        missing = {key: each for key, each in self.missing.items() if key != file_id}
+        return self.model_copy(update={"files": {**self.files, file_id: file}, "missing": missing})
+
+    def with_missing(self, file_id: str, missing: MissingFile) -> Self:
+        """With the reason why a file is not there."""
+        return self.model_copy(update={"missing": {**self.missing, file_id: missing}})
 
     def without_file(self, file_id: str) -> Self:
         """Without a file, and without the transcript that was made of it."""
@@ -119,7 +138,7 @@ class Artifacts(_Part):
     def without_stored(self) -> Self:
         """Without everything that was in the store: what remains is what others have been given."""
         sent = {key: upload for key, upload in self.uploads.items() if upload.type != "store"}
-        return self.model_copy(update={"files": {}, "transcripts": {}, "uploads": sent})
+        return self.model_copy(update={"files": {}, "missing": {}, "transcripts": {}, "uploads": sent})
 
     def with_transcript(self, file_id: str, transcript: Transcript) -> Self:
         """With the transcript of one more file."""

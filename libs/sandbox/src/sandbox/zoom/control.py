@@ -100,7 +100,13 @@ class ZoomControl:
     async def recordings(self, request: Request) -> Response:
         """POST /_sandbox/zoom/recordings"""
         recording = self._add(await Fields.of(request))
-        shown = meeting(recording, self._clock.now(), _origin(request), self._settings.zoom_account_id)
+        shown = meeting(
+            recording,
+            self._clock.now(),
+            _origin(request),
+            self._settings.zoom_account_id,
+            self._zoom.habits.size_difference,
+        )
         return JSONResponse(shown, 201)
 
     async def webhooks(self, request: Request) -> Response:
@@ -127,6 +133,7 @@ class ZoomControl:
                 timestamp=timestamp,
                 base_url=_origin(request),
                 account_id=self._settings.zoom_account_id,
+                size_difference=self._zoom.habits.size_difference,
             )
         else:
             raise BadRequest("event", f"must be one of {', '.join((URL_VALIDATION, *RECORDING_EVENTS))}")

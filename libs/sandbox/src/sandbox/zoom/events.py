@@ -47,10 +47,11 @@ def about_recording(
     timestamp: int,
     base_url: str,
     account_id: str,
+    size_difference: int = 0,
 ) -> Event:
     """Something happened to a recording; the files are those that can be had at ``now``."""
     shown = {
-        **meeting(recording, now, base_url, account_id),
+        **meeting(recording, now, base_url, account_id, size_difference),
         "password": recording.passcode,
         "on_prem": False,
     }

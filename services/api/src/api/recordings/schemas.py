@@ -75,7 +75,19 @@ class StoredFileOut(BaseModel):
     extension: str
     bytes: int
     sha256: str
+    announced_bytes: int = Field(
+        description="The size in the platform's list, which may differ by some bytes; 0 when it told none"
+    )
     is_wanted: bool = Field(description="False: it was only taken to make a transcript of")
+
+
+class MissingFileOut(BaseModel):
+    """A file that could not be downloaded. The others are delivered without it."""
+
+    id: str
+    kind: FileKind
+    code: str
+    message: str
 
 
 class TranscriptOut(BaseModel):
@@ -109,6 +121,7 @@ class ArtifactsOut(BaseModel):
     """What has been stored and sent of a recording so far."""
 
     files: list[StoredFileOut]
+    missing: list[MissingFileOut]
     transcripts: list[TranscriptOut]
     transcript_note: str | None = Field(description="Why there is no transcript")
     uploads: list[UploadOut]

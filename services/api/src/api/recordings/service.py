@@ -20,6 +20,7 @@ from api.problems import unacceptable
 from api.recordings.schemas import (
     ArtifactsOut,
     FileOut,
+    MissingFileOut,
     ProcessRequest,
     RecordingOut,
     RecordingSummary,
@@ -254,6 +255,10 @@ def _stored(artifacts: Artifacts, *, below: str) -> ArtifactsOut:
         files=[
             StoredFileOut(id=file_id, **file.model_dump(include=set(StoredFileOut.model_fields)))
             for file_id, file in artifacts.files.items()
+        ],
+        missing=[
+            MissingFileOut(id=file_id, kind=file.kind, code=file.code, message=file.message)
+            for file_id, file in artifacts.missing.items()
         ],
         transcripts=[
             TranscriptOut(

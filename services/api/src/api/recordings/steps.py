@@ -87,8 +87,8 @@ def steps_of(
 
 def _reached(settings: ProcessingSettings, files: Sequence[RecordedFile], artifacts: Artifacts) -> int:
     """How many steps a recording had behind it when it failed, by what there is of it."""
-    wanted = chosen(files, settings.file_types)
-    if not artifacts.files or any(file.id not in artifacts.files for file in wanted):
+    settled = {*artifacts.files, *artifacts.missing}
+    if not artifacts.files or any(file.id not in settled for file in chosen(files, settings.file_types)):
         return 0
     if settings.skip_transcription or artifacts.transcripts or artifacts.transcript_note:
         return 2

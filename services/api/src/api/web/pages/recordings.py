@@ -100,6 +100,7 @@ async def recording(
         templates=await templates_of(session, viewer.tenant_id),
         said=await _said(session, wired, detail),
         stored={file.id for file in detail.artifacts.files},
+        missing={file.id: file.message for file in detail.artifacts.missing},
         kinds=words.KINDS,
         targets=words.TARGETS,
     )

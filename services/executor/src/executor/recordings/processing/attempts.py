@@ -113,8 +113,18 @@ class RecordingAttempts:
             outcome = "failed"
             try:
                 await work.begin(step)
-                with telemetry.span(f"recording {step.value}"):
-                    await self._do(work, step, steps[step])
+                try:
+                    with telemetry.span(f"recording {step.value}"):
+                        await self._do(work, step, steps[step])
+                except StepFailed as failed:
+                    if not work.can_go_on_without_missing or self._following(work, failed) is not None:
+                        raise
+                    logger.warning(
+                        "recording goes on without a file",
+                        step=step.value,
+                        error_code=failed.failure.code,
+                        error=failed.failure.message,
+                    )
                 await work.complete(step)
                 outcome = "done"
             except asyncio.CancelledError:
@@ -160,18 +170,21 @@ class RecordingAttempts:
                 await work.start_over()
             raise StepFailed(step, error, work.recording.secrets) from caught
 
-    async def _settle(self, work: Work, failed: StepFailed, logger: structlog.stdlib.BoundLogger) -> None:
-        failure, retries = failed.failure, work.artifacts.retries
-        following = again.decide(
+    def _following(self, work: Work, failed: StepFailed) -> again.Again | None:
+        return again.decide(
             failed.error,
             failed.step,
             attempts=work.counted_attempts,
             uncounted=work.uncounted,
-            missing_since=retries.missing_since,
+            missing_since=work.artifacts.retries.missing_since,
             max_attempts=self._max_attempts,
             now=self._now(),
             random=random.random(),  # noqa: S311
         )
+
+    async def _settle(self, work: Work, failed: StepFailed, logger: structlog.stdlib.BoundLogger) -> None:
+        failure = failed.failure
+        following = self._following(work, failed)
         known = {"step": failure.step, "error_code": failure.code, "error": failure.message}
         if following is None:
             await self._outcomes.fail(work.recording, failure, dead=work.dead_token)

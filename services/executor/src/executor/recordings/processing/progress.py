@@ -26,6 +26,8 @@ class Work:
         self.uncounted = recording.uncounted
         self.dead_token: Condemned | None = None
         """The account's token, once the platform has said that it is dead."""
+        self.can_go_on_without_missing = False
+        """What failed is the fault of single files, and others of the recording are there to be delivered."""
         self._outcomes = outcomes
 
     @property

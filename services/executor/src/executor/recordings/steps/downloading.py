@@ -1,4 +1,8 @@
-"""The first step: the platform's files come into the store, one by one, each noted as soon as it is there."""
+"""The first step: the platform's files come into the store, one by one, each noted as soon as it is there.
+
+The fault of one file is that file's alone: the others are fetched all the same, and delivered without it once
+no further attempt is worth making.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,24 @@ from typing import Protocol
 from common import telemetry
 from common.errors import Consequence, PlatformError
 from common.recordings import layout
-from common.recordings.artifacts import DownloadedFile
+from common.recordings.artifacts import DownloadedFile, MissingFile
 from common.recordings.store import RecordingStore
 from executor.aftermath.table import Condemned
 from executor.recordings.processing.claims import SourceAccount
+from executor.recordings.processing.failures import describe
 from executor.recordings.processing.pipeline import Needed, is_stored, needed
 from executor.recordings.processing.progress import Work
 from executor.recordings.steps.download import PLATFORM, Downloader
 from platforms.calls.credentials import Credential
+
+_OF_ONE_FILE = (
+    Consequence.TRANSIENT,
+    Consequence.GONE,
+    Consequence.SPLIT,
+    Consequence.PERM,
+    Consequence.INVALID,
+)
+"""What can be wrong with a single file, most hopeful first; the account and its limits concern all."""
 
 
 class AccountCredential(Credential, Protocol):
@@ -49,7 +63,10 @@ class Downloading:
         self._can_transcribe = can_transcribe
 
     async def run(self, work: Work, *, now: datetime) -> None:
-        """Download what is not there yet."""
+        """Download what is not there yet.
+
+        Raises the most hopeful of its files' errors, because the next attempt is decided by it.
+        """
         recording = work.recording
         wanted = needed(recording.files, recording.processing, can_transcribe=self._can_transcribe)
         if not wanted:
@@ -60,9 +77,22 @@ class Downloading:
                 code="no_files",
             )
         credential = self._credentials(recording.account)
+        faults: list[PlatformError] = []
         for each in wanted:
-            if not await self._has(work, each):
+            if await self._has(work, each):
+                continue
+            try:
                 await self._take(work, each, credential)
+            except PlatformError as error:
+                if error.consequence not in _OF_ONE_FILE:
+                    raise
+                faults.append(error)
+                code, message = describe(error, recording.secrets)
+                missing = MissingFile(kind=each.file.kind, code=code, message=message)
+                await work.save(work.artifacts.with_missing(each.file.id, missing))
+        if faults:
+            work.can_go_on_without_missing = len(faults) < len(wanted)
+            raise min(faults, key=lambda error: _OF_ONE_FILE.index(error.consequence))
 
     async def _has(self, work: Work, each: Needed) -> bool:
         if not is_stored(each.file, work.artifacts):

@@ -119,6 +119,10 @@ class Webhook(Target):
                     json.loads(file_document(recording, file)) | {"webhook_id": parcel.places[file.name]}
                     for file in parcel.files
                 ],
+                "missing": [
+                    {"kind": file.kind.value, "reason": file.message}
+                    for file in parcel.artifacts.missing.values()
+                ],
             },
         }
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(
