@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import UUID
@@ -20,12 +20,13 @@ from common.work import consumer as consuming_module
 from common.work.consumer import ClaimConsumer
 from common.work.dead_letters import DeadLetters
 from common.work.places import Stopping
+from common.work.waiting import Waiting
 from tests.support.polling import eventually
 
 TOPIC = "automation.due.high"
 PARTITION = 0
 
-Take = Callable[[Mapping[UUID, str | None]], Awaitable[None]]
+Take = Callable[[Sequence[Waiting]], Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,7 @@ async def consuming(
         group="executor.high",
         batch_size=batch_size,
         event=AutomationDue,
-        item=lambda event: event.run_id,
+        item=lambda event: Waiting(event.run_id),
         take=take,
     )
     try:
@@ -93,11 +94,11 @@ class Taker:
         self.taken: list[UUID] = []
         self.asked = 0
 
-    async def take(self, traceparents: Mapping[UUID, str | None]) -> None:
+    async def take(self, items: Sequence[Waiting]) -> None:
         self.asked += 1
         if self.faults:
             raise self.faults.pop(0)
-        self.taken += traceparents
+        self.taken += [each.id for each in items]
 
 
 async def test_unclaimed_records_of_a_stopping_process_are_redelivered(

@@ -94,7 +94,7 @@ async def test_an_expired_run_is_not_started(
     past = datetime.now(UTC) - timedelta(hours=1)
     run_id = await world.run(team, automation_id, expires_at=past, available_at=past)
     assert await claims.claim({run_id: None}) == []
-    assert await claims.claim_waiting(Lane.NORMAL, limit=5, waited_seconds=1) == []
+    assert await claims.waiting(Lane.NORMAL, waited_seconds=1, without=[], limit=5) == []
 
 
 async def test_the_sweep_finds_runs_whose_event_was_lost(
@@ -106,9 +106,14 @@ async def test_the_sweep_finds_runs_whose_event_was_lost(
         for age in (120, 60, 1)
     ]
     await world.run(team, automation_id, available_at=now - timedelta(seconds=90), lane="low")
-    assert ids(await claims.claim_waiting(Lane.NORMAL, limit=1, waited_seconds=15)) == [oldest]
-    assert ids(await claims.claim_waiting(Lane.NORMAL, limit=5, waited_seconds=15)) == [older]
-    assert (await world.row("automation_run", fresh))["status"] == "queued"
+    found = await claims.waiting(Lane.NORMAL, waited_seconds=15, without=[], limit=1)
+    assert [each.id for each in found] == [oldest]
+    found = await claims.waiting(Lane.NORMAL, waited_seconds=15, without=[], limit=5)
+    assert [each.id for each in found] == [oldest, older]
+    assert fresh in {
+        each.id for each in await claims.waiting(Lane.NORMAL, waited_seconds=0, without=[], limit=5)
+    }
+    assert await claims.waiting(Lane.NORMAL, waited_seconds=0, without=[team.tenant_id], limit=5) == []
 
 
 async def test_a_run_gets_its_own_teams_accounts_of_its_own_platforms(

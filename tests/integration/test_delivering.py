@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from common.retry import TELEGRAM_SCHEDULE
 from common.secrets.crypto import KeyRing, new_encryption_key
 from notifier.channels.base import Interrupted, OutcomeUnknown, Parcel, Receipt
 from notifier.channels.telegram import TelegramChannel
-from notifier.deliveries.claims import Claims
+from notifier.deliveries.claims import ClaimedDelivery, Claims
 from notifier.pacing import Limit
 from tests.factories import BOT_TOKEN, MESSAGE, Team, World
 from tests.support.channels import notifier_settings
@@ -30,6 +30,7 @@ from tests.support.notifier_harness import Notifier, notifying
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
 from tests.support.sample_deliveries import chart, message, table
+from tests.support.waiting import waiting
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ITS_OWN = " WHERE id = (SELECT destination_id FROM delivery WHERE id = $1)"
@@ -42,7 +43,13 @@ async def destination_id(world: World, team: Team) -> UUID:
 
 
 async def take(notifier: Notifier, *deliveries: UUID) -> None:
-    await notifier.delivering.take(dict.fromkeys(deliveries))
+    await notifier.delivering.take(waiting(*deliveries))
+
+
+async def due(claims: Claims) -> Sequence[ClaimedDelivery]:
+    """Claim what has become due."""
+    found = await claims.waiting(waited_seconds=60, without=[], limit=5)
+    return await claims.claim({each.id: None for each in found})
 
 
 async def ended(world: World, *deliveries: UUID) -> list[asyncpg.Record]:
@@ -120,10 +127,11 @@ async def test_a_delivery_is_sent_and_its_acceptance_recorded(
 
 
 @pytest.mark.parametrize("status", ["sending", "retrying", "delivered", "failed"])
-async def test_only_a_queued_delivery_is_claimed_by_its_event(
+async def test_an_event_claims_nothing_that_does_not_wait(
     world: World, team: Team, pool: ConnectionPool, ring: KeyRing, destination_id: UUID, status: str
 ) -> None:
-    delivery_id = await world.delivery(team, destination_id, status=status)
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    delivery_id = await world.delivery(team, destination_id, status=status, next_attempt_at=soon)
     claims = Claims(pool, ring, worker="notifier-1", lease_seconds=60)
     assert await claims.claim({delivery_id: None}) == []
 
@@ -267,7 +275,7 @@ async def test_parts_that_were_accepted_are_kept_for_the_next_attempt(
         [delivery] = await ended(world, delivery_id)
         assert (delivery["status"], delivery["progress"]) == ("retrying", progress)
         await world.sql.execute("UPDATE delivery SET next_attempt_at = now() - interval '1 s'")
-        [again] = await notifier.claims.claim_due(limit=1, waited_seconds=60)
+        [again] = await due(notifier.claims)
     assert again.parcel.progress == progress
 
 
@@ -290,7 +298,7 @@ async def test_a_crash_between_two_parts_does_not_repeat_the_first(
     await world.sql.execute("UPDATE delivery SET lease_expires_at = now() - interval '1 s'")
     successor = Claims(pool, ring, worker="notifier-2", lease_seconds=60)
     assert await rescued(pool) == 1
-    [again] = await successor.claim_due(limit=1, waited_seconds=60)
+    [again] = await due(successor)
     assert again.parcel.progress == {"sent": [11], "parts": 2}
     assert again.id == delivery_id, "the same idempotency key"
 
@@ -371,7 +379,7 @@ async def test_the_outcome_of_a_reclaimed_delivery_is_refused(
         await world.sql.execute("UPDATE delivery SET lease_expires_at = now() - interval '1 s'")
         other = Claims(pool, ring, worker="notifier-2", lease_seconds=60)
         await rescued(pool)
-        [again] = await other.claim_due(limit=1, waited_seconds=60)
+        [again] = await due(other)
         assert (again.id, again.attempt) == (delivery_id, 2)
         await announced.clear()
         gate.open()

@@ -44,6 +44,7 @@ from tests.support.fake_vendor import CONFIGURED
 from tests.support.notifier_harness import notifying
 from tests.support.polling import eventually
 from tests.support.sample_deliveries import message
+from tests.support.waiting import waiting
 
 MAX_ATTEMPTS = 3
 
@@ -296,7 +297,7 @@ async def delivered(
     content = message("Spend 12.00 EUR", "<b>Spend</b> 12.00 EUR").model_dump(mode="json")
     delivery_id = await world.delivery(team, destination_id, message=content)
     async with notifying(pool, ring, channels={channel.type: channel}) as notifier:
-        await notifier.delivering.take({delivery_id: None})
+        await notifier.delivering.take(waiting(delivery_id))
 
         async def ended() -> bool:
             return (await world.row("delivery", delivery_id))["status"] not in ("queued", "sending")

@@ -347,15 +347,13 @@ async def test_a_lane_uses_no_more_than_its_share(
     clicked = await queue(lane="high")
     gate = Gate()
     async with working(pool, ring, gate.act, concurrency=4) as worker:
-        flood = asyncio.create_task(take(worker, *backfills, lane=Lane.LOW))
+        await take(worker, *backfills, lane=Lane.LOW)
         await eventually(lambda: gate.begun == 2)
         assert worker.execution.shares[-1].free == 0
         async with asyncio.timeout(5):
             await take(worker, clicked, lane=Lane.HIGH)
         await eventually(lambda: gate.begun == 3)
-        assert not flood.done()
         gate.open()
-        await flood
         await ended(world, clicked, *backfills)
     assert worker.execution.used == 0
 

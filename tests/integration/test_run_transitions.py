@@ -95,11 +95,7 @@ async def admits(rows: Rows, sql: Any) -> None:
 
 async def claims_runs(rows: Rows, sql: Any) -> None:
     await sql.execute(claims._READ_BACK, [], "w", 15.0, [])
-    await sql.execute(claims._CLAIM_EVENTS, rows.all, "v", 15.0)
-    await rows.make(attempt=0)
-    await sql.execute("DELETE FROM transition WHERE before IS NULL")
-    for lane in ("high", "normal", "low"):
-        await sql.execute(claims._CLAIM_WAITING, lane, "v", 15.0, 1.0, 500)
+    await sql.execute(claims._CLAIM, rows.all, "v", 15.0)
 
 
 async def settles(rows: Rows, sql: Any) -> None:

@@ -38,6 +38,7 @@ from tests.support.fake_grants import (
 from tests.support.leaders import depose, lead
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
+from tests.support.waiting import waiting
 
 Connect = Callable[..., Awaitable[UUID]]
 
@@ -289,7 +290,7 @@ class TestAttending:
         reminders = self.reminders(pool, ring, grant, Broken(found=Discovered("1", "A")))
         working = asyncio.create_task(reminders.run())
         try:
-            await reminders.take({broken: None, sound: None})
+            await reminders.take(waiting(broken, sound))
 
             async def renewed() -> bool:
                 version: int = (await world.row("connection", sound))["token_version"]
@@ -304,10 +305,10 @@ class TestAttending:
         self, pool: ConnectionPool, ring: KeyRing
     ) -> None:
         reminders = self.reminders(pool, ring)
-        await reminders.take({UUID(int=number): None for number in range(WAITING)})
-        waiting = asyncio.create_task(reminders.take({UUID(int=WAITING): None}))
+        await reminders.take(waiting(*(UUID(int=number) for number in range(WAITING))))
+        taking = asyncio.create_task(reminders.take(waiting(UUID(int=WAITING))))
         await asyncio.sleep(0)
-        assert not waiting.done()
+        assert not taking.done()
         reminders.close()
         with pytest.raises(Stopping):
-            await waiting
+            await taking

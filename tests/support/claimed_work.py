@@ -12,12 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
+import asyncpg
+
 from common.database.pool import ConnectionPool
 from common.models import Lane
 from common.secrets.crypto import KeyRing
 from common.work.leases import RECORDINGS, Leases
 from common.work.patience import Patience
-from common.work.places import Places
+from common.work.places import Flows, Places
+from common.work.places import team as team_of
+from common.work.waiting import Waiting
 from common.work.worker import Worker
 from executor.aftermath.application import AftermathWriter
 from executor.handlers.base import Outcome, RunContext
@@ -28,12 +32,14 @@ from executor.recordings.processing.outcomes import RecordingOutcomes
 from executor.recordings.processing.pipeline import Step
 from executor.recordings.processing.progress import StepWork, Work
 from notifier.channels.base import Parcel, Receipt
+from notifier.deliveries.claims import flows as delivery_flows
 from platforms.zoom import ZOOM_USER
 from tests.factories import Team, World
 from tests.support import recordings
 from tests.support.executor_harness import PUBLIC_URL, SCRIPTED, succeed, working
 from tests.support.leaders import admitted, rescued
 from tests.support.notifier_harness import notifying
+from tests.support.waiting import waiting
 
 
 @dataclass
@@ -80,9 +86,13 @@ class Bench(ABC):
     machine: Any
     """The worker of `common.work.worker`."""
 
-    @abstractmethod
     async def take(self, *ids: UUID) -> None:
-        """As if the events of these had come."""
+        """As if events of these had come that name no team."""
+        await self.take_events(waiting(*ids))
+
+    @abstractmethod
+    async def take_events(self, items: Sequence[Waiting]) -> None:
+        """As if these events had come."""
 
     @abstractmethod
     async def sweep(self) -> None:
@@ -131,10 +141,24 @@ class Kind(ABC):
         self.team = team
         self.pool = pool
         self.ring = ring
+        self._sources: dict[Team, UUID] = {}
 
     @abstractmethod
-    async def add(self, *, max_attempts: int = 5, age: timedelta = timedelta()) -> UUID:
+    async def add(
+        self, *, team: Team | None = None, max_attempts: int = 5, age: timedelta = timedelta()
+    ) -> UUID:
         """An item that waits for its first attempt since `age`, its event being on its way."""
+
+    async def events(self, ids: Sequence[UUID]) -> list[Waiting]:
+        """What their events say of these."""
+        rows = await self.world.sql.fetch(f"SELECT * FROM {self.table} WHERE id = ANY($1::uuid[])", ids)
+        return sorted(
+            (Waiting(row["id"], self.flows(row)) for row in rows), key=lambda item: ids.index(item.id)
+        )
+
+    def flows(self, row: asyncpg.Record) -> Flows:
+        """What the item of a row counts for."""
+        return (team_of(row["tenant_id"]),)
 
     @abstractmethod
     def working(
@@ -188,10 +212,13 @@ class _Runs(Kind):
     waiting = frozenset({"queued", "retrying"})
     _automations: list[UUID]
 
-    async def add(self, *, max_attempts: int = 5, age: timedelta = timedelta()) -> UUID:
-        [automation_id] = await self.world.automations(self.team, None, kind=SCRIPTED, config={})
+    async def add(
+        self, *, team: Team | None = None, max_attempts: int = 5, age: timedelta = timedelta()
+    ) -> UUID:
+        team = team or self.team
+        [automation_id] = await self.world.automations(team, None, kind=SCRIPTED, config={})
         return await self.world.run(
-            self.team, automation_id, max_attempts=max_attempts, available_at=datetime.now(UTC) - age
+            team, automation_id, max_attempts=max_attempts, available_at=datetime.now(UTC) - age
         )
 
     @asynccontextmanager
@@ -220,8 +247,9 @@ class _RunBench(Bench):
         self.machine = worker.execution
         self._worker = worker
 
-    async def take(self, *ids: UUID) -> None:
-        await self._worker.take(Lane.NORMAL, dict.fromkeys(ids))
+    async def take_events(self, items: Sequence[Waiting]) -> None:
+        machine = self._worker.execution
+        await machine.take(items, next(each for each in machine.shares if each.lane is Lane.NORMAL))
 
     async def sweep(self) -> None:
         await self._worker.execution.sweep()
@@ -250,17 +278,20 @@ class _RunBench(Bench):
 class _Recordings(Kind):
     name, table, done = "recordings", "recording", "TRANSCRIBED"
     waiting = frozenset({"INITIALIZED", "DOWNLOADING", "DOWNLOADED", "TRANSCRIBING"})
-    _source: UUID | None = None
+    _max_attempts: int = 5
 
-    async def add(self, *, max_attempts: int = 5, age: timedelta = timedelta()) -> UUID:
+    async def add(
+        self, *, team: Team | None = None, max_attempts: int = 5, age: timedelta = timedelta()
+    ) -> UUID:
         self._max_attempts = max_attempts
-        if self._source is None:
-            connection_id = await self.world.connection(self.team, ZOOM_USER, "token")
-            self._source = await recordings.source(self.world, self.team, connection_id)
+        team = team or self.team
+        if team not in self._sources:
+            connection_id = await self.world.connection(team, ZOOM_USER, "token")
+            self._sources[team] = await recordings.source(self.world, team, connection_id)
         return await recordings.recording(
             self.world,
-            self.team,
-            self._source,
+            team,
+            self._sources[team],
             processing={"auto_upload": False},
             available_at=datetime.now(UTC) - age,
         )
@@ -317,8 +348,8 @@ class _RecordingBench(Bench):
         self._processing = processing
         self._outcomes = outcomes
 
-    async def take(self, *ids: UUID) -> None:
-        await self._processing.take(dict.fromkeys(ids))
+    async def take_events(self, items: Sequence[Waiting]) -> None:
+        await self._processing.take(items)
 
     async def sweep(self) -> None:
         await self._processing.sweep()
@@ -360,9 +391,15 @@ class _Deliveries(Kind):
     has_side_effects = True
     waiting = frozenset({"queued", "retrying"})
 
-    async def add(self, *, max_attempts: int = 5, age: timedelta = timedelta()) -> UUID:
-        destination_id = await self.world.telegram(self.team)
-        return await self.world.delivery(self.team, destination_id, next_attempt_at=datetime.now(UTC) - age)
+    async def add(
+        self, *, team: Team | None = None, max_attempts: int = 5, age: timedelta = timedelta()
+    ) -> UUID:
+        team = team or self.team
+        destination_id = await self.world.telegram(team)
+        return await self.world.delivery(team, destination_id, next_attempt_at=datetime.now(UTC) - age)
+
+    def flows(self, row: asyncpg.Record) -> Flows:
+        return delivery_flows(row["tenant_id"], row["destination_id"])
 
     @asynccontextmanager
     async def working(
@@ -395,8 +432,8 @@ class _DeliveryBench(Bench):
         self.machine = notifier.delivering
         self._notifier = notifier
 
-    async def take(self, *ids: UUID) -> None:
-        await self._notifier.delivering.take(dict.fromkeys(ids))
+    async def take_events(self, items: Sequence[Waiting]) -> None:
+        await self._notifier.delivering.take(items)
 
     async def sweep(self) -> None:
         await self._notifier.delivering.sweep()

@@ -33,6 +33,7 @@ from executor.tokens.refresher import Refresher
 from executor.tokens.vault import Vault
 from platforms.calls.usage import UsageLimiter
 from platforms.oauth.base import Grant
+from tests.support.waiting import waiting_with
 
 SCRIPTED = "scripted"
 PUBLIC_URL = "https://carillon.example"
@@ -117,7 +118,8 @@ class Worker:
 
     async def take(self, lane: Lane, runs: Mapping[UUID, str | None]) -> None:
         """As if the events of these runs had come in this lane."""
-        await self.execution.take(runs, next(each for each in self.execution.shares if each.lane is lane))
+        share = next(each for each in self.execution.shares if each.lane is lane)
+        await self.execution.take(waiting_with(runs), share)
 
 
 @asynccontextmanager

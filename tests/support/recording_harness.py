@@ -41,6 +41,7 @@ from tests.support import recordings
 from tests.support.executor_harness import PUBLIC_URL, token_keeper
 from tests.support.leaders import rescued
 from tests.support.polling import eventually
+from tests.support.waiting import waiting
 from tests.support.zoom_sandbox import SandboxZoom
 
 TOKEN = "sandbox-zoom-recordings"
@@ -204,7 +205,7 @@ class RecordingHarness:
 
     async def process(self, worker: RecordingWorker, *recording_ids: UUID) -> list[asyncpg.Record]:
         """Hand the recordings to a worker and wait for what becomes of them."""
-        await worker.processing.take(dict.fromkeys(recording_ids))
+        await worker.processing.take(waiting(*recording_ids))
         return await self.ended(*recording_ids)
 
     async def let_leases_expire(self) -> None:

@@ -17,6 +17,7 @@ from executor.recordings.processing.outcomes import Superseded
 from tests.support.outbox import Announcements
 from tests.support.polling import eventually
 from tests.support.recording_harness import RecordingHarness, RecordingWorker, artifacts_of
+from tests.support.waiting import waiting
 
 FILES = [{"file_type": "MP4"}, {"file_type": "M4A"}]
 NOTES = 17
@@ -58,7 +59,7 @@ async def test_a_recording_resumes_where_its_worker_died(
     recording_id = await harness.record(files=FILES)
     async with harness.working("executor-1") as first:
         crash = Crash(first, number)
-        await first.processing.take({recording_id: None})
+        await first.processing.take(waiting(recording_id))
         await asyncio.wait_for(crash.reached.wait(), 20)
     await harness.let_leases_expire()
     async with harness.working("executor-2") as second:
@@ -87,7 +88,7 @@ async def test_rename_between_attempts_keeps_track_of_all_copies(
     recording_id = await harness.record("Weekly call", files=FILES)
     async with harness.working("executor-1") as first:
         crash = Crash(first, NOTES - 3)
-        await first.processing.take({recording_id: None})
+        await first.processing.take(waiting(recording_id))
         await asyncio.wait_for(crash.reached.wait(), 20)
     await harness.world.sql.execute("UPDATE recording SET topic = 'Weekly call (moved)'")
     await harness.let_leases_expire()
@@ -120,7 +121,7 @@ async def test_an_event_does_not_cut_short_the_wait_for_the_next_attempt(harness
     await harness.zoom.fault(kind="status", code=503, match={"path": "/zoom/files/*"}, times=2)
     async with harness.working() as worker:
         [before] = await harness.process(worker, recording_id)
-        await worker.processing.take({recording_id: None})
+        await worker.processing.take(waiting(recording_id))
         await worker.processing.sweep()
         after = await harness.world.row("recording", recording_id)
     assert before["available_at"] == after["available_at"]
@@ -141,7 +142,7 @@ async def test_a_result_after_a_lost_lease_is_rejected(
 
     async with harness.working("executor-1") as first, harness.working("executor-2") as second:
         first.outcomes.before = pause
-        await first.processing.take({recording_id: None})
+        await first.processing.take(waiting(recording_id))
         await asyncio.wait_for(reached.wait(), 20)
         await harness.let_leases_expire()
         await second.processing.sweep()
@@ -159,7 +160,8 @@ async def test_a_late_result_of_every_kind_is_rejected(harness: RecordingHarness
     async with harness.working("executor-1") as first, harness.working("executor-2") as second:
         [stale] = await first.claims.claim({recording_id: None})
         await harness.let_leases_expire()
-        assert await second.claims.claim_waiting(limit=1, waited_seconds=0)
+        [again] = await second.claims.waiting(waited_seconds=0, without=[], limit=1)
+        assert await second.claims.claim({again.id: None})
         outcomes, artifacts = first.outcomes, stale.artifacts
         with pytest.raises(Superseded):
             await outcomes.note(stale, RecordingStatus.DOWNLOADED, artifacts, 0)
@@ -178,7 +180,7 @@ async def test_stopping_hands_back_recordings_in_progress_in_time(
     await announced.clear()
     await harness.zoom.fault(kind="slow", seconds=60, match={"path": "/transcription/*"})
     async with harness.working("executor-1") as first:
-        await first.processing.take({recording_id: None})
+        await first.processing.take(waiting(recording_id))
 
         async def is_transcribing() -> bool:
             row = await harness.world.row("recording", recording_id)
@@ -192,7 +194,7 @@ async def test_stopping_hands_back_recordings_in_progress_in_time(
         row = await harness.world.row("recording", recording_id)
         assert (row["status"], row["worker"], row["error_message"]) == ("TRANSCRIBING", None, None)
         with pytest.raises(Stopping):
-            await first.processing.take({recording_id: None})
+            await first.processing.take(waiting(recording_id))
     # Somebody else is told at once, and goes on with the files that are there; no attempt is used up.
     [event] = await announced.of(RecordingProcessingRequested)
     async with harness.working("executor-2", max_attempts=1) as second:
@@ -230,7 +232,8 @@ async def test_a_worker_that_always_dies_does_not_go_on_for_ever(
         await worker.claims.claim({recording_id: None})
         for _ in range(2):
             await harness.let_leases_expire()
-            assert await worker.claims.claim_waiting(limit=5, waited_seconds=0)
+            [again] = await worker.claims.waiting(waited_seconds=0, without=[], limit=5)
+            assert await worker.claims.claim({again.id: None})
         await harness.let_leases_expire()
         await worker.processing.sweep()
         [row] = await harness.ended(recording_id)

@@ -22,6 +22,7 @@ from common.secrets.crypto import new_webhook_secret
 from executor.recordings.targets.webhook import TYPE
 from tests.support.file_receiver import FileReceiver, Taken, file_receiver
 from tests.support.recording_harness import RecordingHarness, artifacts_of, content_of
+from tests.support.waiting import waiting
 
 FILES = [
     {"file_type": "MP4", "size": 300_000},
@@ -118,7 +119,7 @@ async def test_uploading_twice_to_a_bucket_stores_one_object(
 
     async with harness.working("executor-1") as first:
         first.outcomes.before = die
-        await first.processing.take({recording_id: None})
+        await first.processing.take(waiting(recording_id))
         await asyncio.wait_for(reached.wait(), 20)
     await harness.let_leases_expire()
     async with harness.working("executor-2") as second:

@@ -1,137 +1,132 @@
-"""Places: never more than there is, each lane its share, and nobody waits for places that are free."""
+"""Places: never more than there is, each lane its share, and room for whoever comes next."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.models import Lane
-from common.work.places import Places, Stopping, lanes
+from common.work.places import Flows, Places, destination, lanes, team
+
+A, B, C = (UUID(int=number) for number in (1, 2, 3))
 
 
-async def settled() -> None:
-    """Let everybody who was woken go on."""
-    for _ in range(5):
-        await asyncio.sleep(0)
+def taken(places: Places, wanted: int, flows: Flows = ()) -> int:
+    """How many of so many items find a place."""
+    return sum(places.take(flows) for _ in range(wanted))
 
 
 def test_a_lane_gets_what_it_wants_up_to_its_share() -> None:
     capacity = lanes(10)
-    assert capacity[Lane.LOW].take(8) == 5
-    assert capacity[Lane.LOW].take(1) == 0
-    assert capacity[Lane.NORMAL].take(8) == 5
-    assert capacity[Lane.HIGH].take(1) == 0, "all ten are taken"
+    assert taken(capacity[Lane.LOW], 8) == 5
+    assert taken(capacity[Lane.LOW], 1) == 0
+    assert taken(capacity[Lane.NORMAL], 8) == 5
+    assert taken(capacity[Lane.HIGH], 1) == 0, "all ten are taken"
 
 
 def test_a_flood_of_backfills_leaves_room_for_a_manual_run() -> None:
     capacity = lanes(50)
-    assert capacity[Lane.LOW].take(1_000) == 25
-    assert capacity[Lane.NORMAL].take(1_000) == 25
-    capacity[Lane.NORMAL].release(5)
-    assert capacity[Lane.HIGH].take(1) == 1
+    assert taken(capacity[Lane.LOW], 1_000) == 25
+    assert taken(capacity[Lane.NORMAL], 1_000) == 25
+    for _ in range(5):
+        capacity[Lane.NORMAL].release(())
+    assert taken(capacity[Lane.HIGH], 1) == 1
 
 
 @pytest.mark.parametrize("total", [1, 2, 3])
 def test_every_lane_has_a_place_however_small_the_process(total: int) -> None:
     for lane in Lane:
-        assert lanes(total)[lane].take(1) == 1
+        assert lanes(total)[lane].take((team(A),))
 
 
-async def test_a_waiter_gets_the_place_that_becomes_free() -> None:
-    capacity = lanes(1)
-    capacity[Lane.NORMAL].take(1)
-    waiting = asyncio.create_task(capacity[Lane.NORMAL].wait_and_take(3))
-    await settled()
-    assert not waiting.done()
-    capacity[Lane.NORMAL].release()
-    assert await waiting == 1
+def test_one_team_leaves_places_for_the_next_and_that_one_for_a_third() -> None:
+    places = Places(50)
+    assert [taken(places, 1_000, (team(each),)) for each in (A, B, C)] == [38, 9, 3]
 
 
-async def test_places_returned_together_reach_all_waiters() -> None:
-    capacity = lanes(4)
-    capacity[Lane.HIGH].take(4)
-    waiting = [asyncio.create_task(capacity[Lane.HIGH].wait_and_take(1)) for _ in range(3)]
-    await settled()
-    capacity[Lane.HIGH].release(4)
-    async with asyncio.timeout(1):
-        assert await asyncio.gather(*waiting) == [1, 1, 1]
+def test_a_team_that_comes_when_others_have_finished_gets_more() -> None:
+    places = Places(50)
+    taken(places, 1_000, (team(A),))
+    taken(places, 1_000, (team(B),))
+    for _ in range(38):
+        places.release((team(A),))
+    assert taken(places, 1_000, (team(B),)) == 38 - 9
 
 
-async def test_the_higher_lane_is_served_first() -> None:
+def test_one_destination_gets_few_places_and_its_other_destinations_the_rest_of_the_team() -> None:
+    places = Places(50)
+    assert taken(places, 300, (team(A), destination(B))) == 10
+    assert taken(places, 300, (team(A), destination(C))) == 8
+    assert places.free == 32
+
+
+@pytest.mark.parametrize(("total", "most"), [(1, 1), (2, 2), (3, 3), (4, 3), (8, 6)])
+def test_a_small_process_works_for_one_team_too(total: int, most: int) -> None:
+    assert taken(Places(total), 100, (team(A),)) == most
+
+
+def test_whoever_has_nothing_gets_the_last_place() -> None:
+    places = Places(4)
+    assert taken(places, 100, (team(A),)) == 3
+    assert not places.has_room_for((team(A),))
+    assert places.take((team(B), destination(C)))
+
+
+def test_a_lane_counts_its_own_work_of_a_team() -> None:
+    """A team's flood of scheduled runs does not hold up a click of one of its own people."""
+    capacity = lanes(50)
+    assert taken(capacity[Lane.NORMAL], 1_000, (team(A),)) == 34
+    assert capacity[Lane.HIGH].take((team(A),))
+
+
+def test_a_closed_process_hands_out_nothing() -> None:
     capacity = lanes(2)
-    capacity[Lane.HIGH].take(2)
-    served: list[Lane] = []
-
-    async def wait(lane: Lane) -> None:
-        await capacity[lane].wait_and_take(1)
-        served.append(lane)
-
-    tasks = [asyncio.create_task(wait(lane)) for lane in (Lane.LOW, Lane.NORMAL, Lane.HIGH)]
-    await settled()
-    for _ in range(2):
-        capacity[Lane.HIGH].release()
-        await settled()
-    assert served == [Lane.HIGH, Lane.NORMAL]
-    tasks[0].cancel()
-
-
-async def test_a_cancelled_waiter_does_not_lose_the_place() -> None:
-    capacity = lanes(1)
-    capacity[Lane.NORMAL].take(1)
-    gave_up = asyncio.create_task(capacity[Lane.NORMAL].wait_and_take(1))
-    patient = asyncio.create_task(capacity[Lane.NORMAL].wait_and_take(1))
-    await settled()
-    # It is woken and cancelled in the same moment.
-    capacity[Lane.NORMAL].release()
-    gave_up.cancel()
-    async with asyncio.timeout(1):
-        assert await patient == 1
-
-
-async def test_a_closed_capacity_hands_out_nothing_and_says_so() -> None:
-    capacity = lanes(2)
-    capacity[Lane.NORMAL].take(1)
-    capacity[Lane.HIGH].take(1)
-    waiting = [asyncio.create_task(capacity[lane].wait_and_take(1)) for lane in Lane]
-    await settled()
     for lane in Lane:
         capacity[lane].close()
-    for task in waiting:
-        with pytest.raises(Stopping):
-            await task
-    capacity[Lane.NORMAL].release()
-    assert capacity[Lane.NORMAL].take(1) == 0
-    with pytest.raises(Stopping):
-        await capacity[Lane.HIGH].wait_and_take(1)
+        assert not capacity[lane].take(())
 
 
 def test_work_that_has_begun_already_is_counted_beyond_what_there_is() -> None:
     places = Places(2)
-    assert places.take(1) == 1
-    places.overdraw(2)
-    assert (places.used, places.free, places.take(1)) == (3, 0, 0)
-    places.release(2)
+    assert places.take((team(A),))
+    places.overdraw((team(A),))
+    places.overdraw((team(B),))
+    assert (places.used, places.free, places.take((team(C),))) == (3, 0, False)
+    places.release((team(A),))
+    places.release((team(A),))
     assert places.free == 1
+    assert places.take((team(A),)), "nothing is left of what was given back"
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(Lane), st.integers(1, 8), st.booleans()), min_size=1, max_size=60)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(Lane), st.integers(0, 3), st.integers(1, 8), st.booleans()),
+    min_size=1,
+    max_size=60,
+)
 
 
 @given(total=st.integers(1, 20), steps=STEPS)
-def test_places_in_use_never_exceed_the_total(total: int, steps: Sequence[tuple[Lane, int, bool]]) -> None:
+def test_places_in_use_never_exceed_the_total(
+    total: int, steps: Sequence[tuple[Lane, int, int, bool]]
+) -> None:
     capacity = lanes(total)
-    held = dict.fromkeys(Lane, 0)
-    for lane, places, takes in steps:
+    held: list[tuple[Lane, Flows]] = []
+    for lane, number, count, takes in steps:
+        flows = (team(UUID(int=number)), destination(UUID(int=number + 100)))
         if takes:
-            held[lane] += capacity[lane].take(places)
-        elif held[lane]:
-            given_back = min(held[lane], places)
-            capacity[lane].release(given_back)
-            held[lane] -= given_back
-        assert {lane: places.used for lane, places in capacity.items()} == held
-        assert sum(held.values()) <= total
-        assert all(capacity[one].free >= 0 for one in Lane)
+            held += [(lane, flows)] * taken(capacity[lane], count, flows)
+        else:
+            for each in [one for one in held if one == (lane, flows)][:count]:
+                held.remove(each)
+                capacity[lane].release(flows)
+        for one in Lane:
+            mine = sum(at is one for at, _ in held)
+            assert capacity[one].used == mine
+            assert capacity[one].free >= 0
+            nobody = (team(UUID(int=99)),)
+            assert capacity[one].has_room_for(nobody) is (capacity[one].free > 0), "a place for a newcomer"
+        assert len(held) <= total

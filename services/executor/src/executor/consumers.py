@@ -20,7 +20,8 @@ from common.events import (
 )
 from common.work.consumer import ClaimConsumer
 from common.work.dead_letters import DeadLetters
-from common.work.places import LanePlaces, Places
+from common.work.places import LanePlaces, Places, team
+from common.work.waiting import Waiting
 from common.work.worker import Worker
 from executor.recordings.processing.claims import ClaimedRecording
 from executor.runs.claims import ClaimedRun
@@ -46,7 +47,7 @@ def subscribe(
             group=f"executor.{places.lane.value}",
             batch_size=settings.executor_batch_size,
             event=AutomationDue,
-            item=lambda event: event.run_id,
+            item=lambda event: Waiting(event.run_id, (team(event.tenant_id),)),
             take=partial(runs.take, places=places),
         )
         for places in runs.shares
@@ -65,7 +66,7 @@ def subscribe_to_tokens(
         group="executor.token",
         batch_size=TOKEN_BATCH,
         event=TokenRefreshDue,
-        item=lambda event: event.connection_id,
+        item=lambda event: Waiting(event.connection_id),
         take=reminders.take,
         passed_over=(TokenRefreshed, TokenReauthRequired),
     )
@@ -86,7 +87,7 @@ def subscribe_to_recordings(
         group="executor.recording",
         batch_size=settings.executor_batch_size,
         event=RecordingProcessingRequested,
-        item=lambda event: event.recording_id,
+        item=lambda event: Waiting(event.recording_id, (team(event.tenant_id),)),
         take=recordings.take,
         passed_over=(RecordingProcessed, RecordingFailed),
     )

@@ -8,7 +8,9 @@ from common.events import NotificationRequested
 from common.work.consumer import ClaimConsumer
 from common.work.dead_letters import DeadLetters
 from common.work.places import Places
+from common.work.waiting import Waiting
 from common.work.worker import Worker
+from notifier.deliveries.claims import flows
 from notifier.deliveries.execution import TOPIC, InTurn
 from notifier.settings import NotifierSettings
 
@@ -28,6 +30,6 @@ def subscribe(
         group="notifier",
         batch_size=settings.notifier_batch_size,
         event=NotificationRequested,
-        item=lambda event: event.delivery_id,
+        item=lambda event: Waiting(event.delivery_id, flows(event.tenant_id, event.destination_id)),
         take=deliveries.take,
     )

@@ -1,15 +1,16 @@
 """Consumers of ids to claim.
 
-An acknowledged offset means that what the batch asks for is claimed in PostgreSQL, never that it is done.
+An acknowledged offset means that what the batch asks for is claimed in PostgreSQL, or waits there for a place
+that this process will give it; never that it is done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Generic
-from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -27,6 +28,7 @@ from common.settings import KafkaSettings
 from common.work.dead_letters import DeadLetters
 from common.work.places import Stopping
 from common.work.records import E, raw_values, sort_batch, without_headers
+from common.work.waiting import Waiting
 
 log = structlog.get_logger()
 
@@ -35,7 +37,7 @@ ACK_TIMEOUT = 10.0
 
 RETRY_PAUSE = 0.5
 STUCK_AFTER = 30.0
-"""Seconds without a poll, while not waiting for a free place, after which a consumer counts as stuck."""
+"""Seconds without a poll, while no batch waits for PostgreSQL, after which a consumer counts as stuck."""
 
 
 async def acknowledge(message: KafkaMessage) -> None:
@@ -60,7 +62,7 @@ def oldest_poll_age(consumer: AIOKafkaConsumer | None, now_ms: float) -> float |
 
 
 class ClaimConsumer(Generic[E]):
-    """Feeds the ids a topic's events name to `take`, which claims them before the batch is acknowledged.
+    """Feeds the items a topic's events name to `take`, before the batch is acknowledged.
 
     Args:
         topic: without the prefix.
@@ -68,7 +70,7 @@ class ClaimConsumer(Generic[E]):
         event: the type this consumer takes from the topic.
         passed_over: other types the topic carries, which are for others.
         item: what `event` asks to be claimed.
-        take: claims; may wait for free places, and raises Stopping when the process takes no more work.
+        take: claims; may wait, and raises Stopping when the process takes no more work.
     """
 
     def __init__(
@@ -81,8 +83,8 @@ class ClaimConsumer(Generic[E]):
         group: str,
         batch_size: int,
         event: type[E],
-        item: Callable[[E], UUID],
-        take: Callable[[Mapping[UUID, str | None]], Awaitable[None]],
+        item: Callable[[E], Waiting],
+        take: Callable[[Sequence[Waiting]], Awaitable[None]],
         passed_over: Sequence[type[Event]] = (),
     ) -> None:
         self.name = group
@@ -118,11 +120,11 @@ class ClaimConsumer(Generic[E]):
             events, rejected = sort_batch(records if isinstance(records, tuple) else (records,), *known)
             # The good ones first: they need not wait for what becomes of the bad ones.
             await self._claim(
-                {
-                    self._item(received.event): received.traceparent
+                [
+                    replace(self._item(received.event), traceparent=received.traceparent)
                     for received in events
                     if isinstance(received.event, self._event)
-                }
+                ]
             )
             await self._dead_letters.send(rejected)
             await acknowledge(message)
@@ -133,10 +135,10 @@ class ClaimConsumer(Generic[E]):
         finally:
             self._busy = False
 
-    async def _claim(self, traceparents: Mapping[UUID, str | None]) -> None:
+    async def _claim(self, items: Sequence[Waiting]) -> None:
         # What was claimed before a fault no longer waits when the batch is tried again.
         await until_done(
-            lambda: self._take(traceparents),
+            lambda: self._take(items),
             faults=TRANSIENT_DATABASE_ERRORS,
             on_fault=lambda fault: log.warning(
                 "claims delayed", consumer=self.name, error=type(fault).__name__
@@ -150,7 +152,7 @@ class ClaimConsumer(Generic[E]):
         return self._subscriber.consumer
 
     def check(self) -> Check:
-        """Well while records are polled for, or while a batch waits for free places.
+        """Well while records are polled for, or while a batch is being claimed.
 
         Without the broker work is taken from PostgreSQL, later than it would be: no reason to take none.
         """

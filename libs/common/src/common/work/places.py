@@ -1,84 +1,96 @@
-"""How much a process does at once.
+"""How much a process does at once, and how much of it for one team or one destination.
 
-A lane may use at most its share, so that a flood of backfills leaves room for a person's click.
+A lane may use at most its share, so that a flood of backfills leaves room for a person's click. A flow may
+take a further place only while it has fewer than its weight times those that are free: one that wants all
+gets many, and whoever comes next finds some free.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+from uuid import UUID
 
 from common.errors import CarillonError
 from common.models import Lane
 
 SHARES: Mapping[Lane, float] = {Lane.HIGH: 1.0, Lane.NORMAL: 0.9, Lane.LOW: 0.5}
 
+TEAM = 3.0
+"""The weight of a team: alone it may use about three places of four."""
+DESTINATION = 0.25
+"""The weight of a destination: one that does not answer may use about one place of five."""
+
 
 class Stopping(CarillonError):
     """The process takes no more work."""
 
 
+class Flow(NamedTuple):
+    """What shares places with others of its kind: the work of one team, or for one destination."""
+
+    id: UUID
+    weight: float
+
+
+Flows: TypeAlias = tuple[Flow, ...]
+"""All that an item counts for."""
+
+
+def team(tenant_id: UUID) -> Flow:
+    """The flow of a team's work."""
+    return Flow(tenant_id, TEAM)
+
+
+def destination(destination_id: UUID) -> Flow:
+    """The flow of the deliveries to one destination."""
+    return Flow(destination_id, DESTINATION)
+
+
 class Places:
-    """A counting semaphore that hands out several places at a time."""
+    """Places that are taken one by one, each for the flows of its item."""
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.used = 0
-        self._is_closed = False
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self.is_closed = False
+        self._used_by: Counter[UUID] = Counter()
 
     @property
     def free(self) -> int:
-        """Places that could be taken now."""
+        """Places that could be taken now, whoever takes them."""
         return max(0, self.total - self.used)
 
-    def take(self, wanted: int) -> int:
-        """Take up to `wanted` places without waiting; returns how many. None once closed."""
-        taken = 0 if self._is_closed else min(wanted, self.free)
-        self.used += taken
-        return taken
+    def has_room_for(self, flows: Flows) -> bool:
+        """Whether one more item of these flows may take a place now."""
+        free = 0 if self.is_closed else self.free
+        return free > 0 and all(self._used_by[flow.id] < max(1.0, flow.weight * free) for flow in flows)
 
-    def overdraw(self, places: int) -> None:
-        """Take places whether they are free or not, for work that has begun already."""
-        self.used += places
+    def take(self, flows: Flows) -> bool:
+        """Take a place where there is room; returns whether there was. None once closed."""
+        if not self.has_room_for(flows):
+            return False
+        self.overdraw(flows)
+        return True
 
-    async def wait_and_take(self, wanted: int) -> int:
-        """Take between one and `wanted` places, waiting until at least one is free.
+    def overdraw(self, flows: Flows) -> None:
+        """Take a place whether there is room or not, for work that has begun already."""
+        self.used += 1
+        self._used_by.update(flow.id for flow in flows)
 
-        Raises Stopping when the process is to take no more work.
-        """
-        while not (taken := self.take(wanted)):
-            if self._is_closed:
-                raise Stopping("this process takes no more work")
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
-        return taken
+    def release(self, flows: Flows) -> None:
+        """Give the place of an item of these flows back."""
+        self.used -= 1
+        for flow in flows:
+            self._used_by[flow.id] -= 1
+            if not self._used_by[flow.id]:
+                del self._used_by[flow.id]
 
     def close(self) -> None:
-        """Hand out nothing more, and tell those that wait."""
-        self._is_closed = True
-        self.wake()
-
-    def release(self, places: int = 1) -> None:
-        """Give places back and wake those that wait."""
-        self.used -= places
-        for sharing in self._sharing():
-            if sharing.free:
-                sharing.wake()
-
-    def wake(self) -> None:
-        """Wake every waiter; each looks again, because the first may have given up or take only some."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def _sharing(self) -> Iterable[Places]:
-        """Those whose free places grow when one of these is given back, the most urgent first."""
-        return (self,)
+        """Hand out nothing more."""
+        self.is_closed = True
 
 
 class LanePlaces(Places):
@@ -95,9 +107,6 @@ class LanePlaces(Places):
         """Places this lane could take now."""
         used = sum(places.used for places in self._lanes.values())
         return max(0, min(self.total - used, self._ceiling - self.used))
-
-    def _sharing(self) -> Iterable[Places]:
-        return self._lanes.values()
 
 
 def lanes(total: int, shares: Mapping[Lane, float] = SHARES) -> Mapping[Lane, LanePlaces]:

@@ -1,10 +1,11 @@
 """The machine that works on what is claimed: runs, recordings and deliveries alike.
 
-    event ──take──▶ claim ──▶ held: worked on under a lease ──▶ its record
-    sweep ────────────┘         │
-                                ├─ superseded: the lease was lost ──▶ no record, the row belongs to another
-                                ├─ cancelled: on request ───────────▶ a record that says so
-                                └─ handed back: the process stops ──▶ waits for another worker, not counted
+    event ──take──▶ waits for a place ──▶ claim ──▶ held: worked on under a lease ──▶ its record
+    sweep ────────────────┘                           │
+       ┌──────────────────────────────────────────────┘
+       ├─ superseded: the lease was lost ──▶ no record, the row belongs to another
+       ├─ cancelled: on request ───────────▶ a record that says so
+       └─ handed back: the process stops ──▶ waits for another worker, not counted
 
 A claim is committed before the work begins, so that nothing here is needed to be sure that no item is lost:
 if this process dies, its leases expire and the leader lets the items wait again.
@@ -26,8 +27,9 @@ import structlog
 from common.database.pool import TRANSIENT_DATABASE_ERRORS
 from common.process.loops import end_if_cancelled
 from common.work.leases import Attempt, Leases
-from common.work.places import Places
+from common.work.places import Flows, Places, Stopping
 from common.work.stopping import in_hand
+from common.work.waiting import Waiting, WaitingLines
 
 log = structlog.get_logger()
 
@@ -35,6 +37,8 @@ STOP_GRACE = 2.0
 """Seconds that stopped work may take to end and to be recorded."""
 DRAIN_MARGIN = 1.0
 """Seconds a drain may take beyond its time, before the process goes on without it."""
+LOOK = 200
+"""Items that wait, read from PostgreSQL at once."""
 READ_BACK_LEASES = 2
 """For how many leases after a claim without an answer it is read back: its COMMIT may still be on its way."""
 
@@ -58,6 +62,11 @@ class Claimed(Protocol):
     @property
     def attempt(self) -> int:
         """The number that the claim gave to this attempt."""
+        ...
+
+    @property
+    def flows(self) -> Flows:
+        """What its place counts for."""
         ...
 
 
@@ -116,8 +125,13 @@ class Kind(Protocol[ItemT, SharesT]):
         """Claim those of the items that wait; maps ids to the trace context of their events."""
         ...
 
-    async def claim_waiting(self, places: SharesT, limit: int) -> Sequence[ItemT]:
-        """Claim up to `limit` items that are due but whose event has not brought them, for these places."""
+    async def waiting(
+        self, places: SharesT, *, at_once: bool, without: Sequence[UUID], limit: int
+    ) -> Sequence[Waiting]:
+        """Up to `limit` items that are due and that no event will bring, for these places, the oldest first.
+
+        `at_once`: whether the events have come by now. `without`: flows whose items are not asked for.
+        """
         ...
 
     async def read_back(self, known: Sequence[Attempt]) -> Sequence[ItemT]:
@@ -157,6 +171,11 @@ class Worker(Generic[ItemT, PlacesT]):
         self._leases = leases
         self._sweep_interval = sweep_interval
         self._held: dict[Attempt, Held[ItemT]] = {}
+        self._waiting: Mapping[PlacesT, WaitingLines] = {share: WaitingLines() for share in shares}
+        self._freed = False
+        """Places have become free since what waits was last let in."""
+        self._follower: asyncio.Task[None] | None = None
+        """Lets in what waits as places become free."""
         self._claiming: set[asyncio.Task[None]] = set()
         self._questions: set[_Question] = set()
         self._idle = asyncio.Event()
@@ -175,32 +194,73 @@ class Worker(Generic[ItemT, PlacesT]):
         """Places that are taken."""
         return sum(share.used for share in self.shares)
 
-    async def take(self, wanted: Mapping[UUID, str | None], places: PlacesT | None = None) -> None:
-        """Claim and start the items of one batch, as places become free; returns when all are claimed.
+    async def take(self, items: Sequence[Waiting], places: PlacesT | None = None) -> None:
+        """Claim and start those of a batch for which there is a place; the others as places become free.
 
-        Items that another worker has claimed, or that have ended, are left out silently: their events are
-        duplicates. Raises Stopping when the process is told to stop meanwhile.
+        These wait in PostgreSQL, whatever becomes of this process. Items that another worker has claimed, or
+        that have ended, are left out silently: their events are duplicates. Raises Stopping when the process
+        takes no more work.
         """
+        # What would be claimed without an answer could not be kept. Another process can take it.
+        await self._answered.wait()
         share = self.shares[0] if places is None else places
-        waiting = list(wanted.items())
-        while waiting:
-            count = await share.wait_and_take(len(waiting))
-            if not self._answered.is_set():
-                # What would be claimed could not be kept. Another process can take it.
-                share.release(count)
-                await self._answered.wait()
-                continue
-            part, waiting = dict(waiting[:count]), waiting[count:]
-            await self._claim(share, count, partial(self.kind.claim, part))
+        if share.is_closed:
+            raise Stopping("this process takes no more work")
+        self._waiting[share].add(items)
+        await self._let_in(share)
 
     async def sweep(self) -> None:
         """Take what waited too long straight from PostgreSQL, while there are free places."""
         if not self._answered.is_set():
             return
         for share in self.shares:
-            count = share.take(share.free)
-            if count:
-                await self._claim(share, count, partial(self.kind.claim_waiting, share, count))
+            await self._let_in(share)
+            await self._look(share, at_once=False)
+
+    async def _let_in(self, share: PlacesT) -> int:
+        """Claim what waits, as long as there are places for it; returns for how many there were."""
+        count = 0
+        while admitted := self._waiting[share].admit(share):
+            count += len(admitted)
+            await self._claim(share, admitted)
+        return count
+
+    async def _look(self, share: PlacesT, *, at_once: bool) -> None:
+        """Look in PostgreSQL for what waits, and claim it while there are places."""
+        lines = self._waiting[share]
+        is_part = True
+        while is_part and share.free and not share.is_closed:
+            lines.has_run_out = False
+            found = await self.kind.waiting(
+                share, at_once=at_once, without=lines.held_back(share), limit=LOOK
+            )
+            is_part = len(found) == LOOK
+            lines.add(found, is_part=is_part)
+            if not await self._let_in(share):
+                return
+
+    def _places_freed(self) -> None:
+        """Let in what waits for a place, beside whatever the caller is doing."""
+        self._freed = True
+        if self._follower is None and any(self._waiting.values()) and self._answered.is_set():
+            self._follower = asyncio.create_task(self._follow(), name=f"{self.kind.name} places")
+            self._claiming.add(self._follower)
+            self._follower.add_done_callback(self._claiming.discard)
+
+    async def _follow(self) -> None:
+        try:
+            while self._freed:
+                self._freed = False
+                for share in self.shares:
+                    await self._let_in(share)
+                    if self._waiting[share].has_run_out:
+                        await self._look(share, at_once=True)
+        except TRANSIENT_DATABASE_ERRORS as error:
+            end_if_cancelled()
+            # The next sweep tries again, or the next place that becomes free.
+            log.warning("claims delayed", kind=self.kind.name, error=type(error).__name__)
+        finally:
+            self._follower = None
 
     async def sweep_regularly(
         self, seconds_to_next: Callable[[], Awaitable[float | None]] | None = None
@@ -228,40 +288,40 @@ class Worker(Generic[ItemT, PlacesT]):
                 return
             await asyncio.sleep(min(left, 1.0))
 
-    async def _claim(
-        self, share: PlacesT, count: int, claim: Callable[[], Awaitable[Sequence[ItemT]]]
-    ) -> None:
+    async def _claim(self, share: PlacesT, admitted: Sequence[Waiting]) -> None:
         # Shielded: what a claim that was on its way has taken must be started, or it waits for its lease.
-        task = asyncio.create_task(self._claim_places(share, count, claim))
+        task = asyncio.create_task(self._claim_admitted(share, admitted))
         self._claiming.add(task)
         task.add_done_callback(self._claiming.discard)
         await asyncio.shield(task)
 
-    async def _claim_places(
-        self, share: PlacesT, count: int, claim: Callable[[], Awaitable[Sequence[ItemT]]]
-    ) -> None:
-        started = 0
+    async def _claim_admitted(self, share: PlacesT, admitted: Sequence[Waiting]) -> None:
+        claimed: Sequence[ItemT] = ()
         try:
             with self._question() as question:
-                started = self._start(await claim(), share, question)
+                claimed = await self.kind.claim({item.id: item.traceparent for item in admitted})
+                self._start(claimed, share, question)
         except TRANSIENT_DATABASE_ERRORS:
             # It may have been committed all the same.
             now = asyncio.get_running_loop().time()
             self._read_back_until = now + READ_BACK_LEASES * self._leases.seconds
             self._doubtful.set()
+            self._waiting[share].add(admitted)
             raise
+        else:
+            if len(claimed) < len(admitted):
+                self._places_freed()
         finally:
-            share.release(count - started)
+            # What has started has taken its place for itself.
+            for item in admitted:
+                share.release(item.flows)
 
     async def _read_back(self) -> None:
         """Start what a claim without an answer has taken: waiting for the lease would cost an attempt."""
         try:
             with self._question() as question:
                 items = await self.kind.read_back(list(self._held))
-                share = self.shares[0]
-                share.overdraw(len(items))
-                started = self._start(items, share, question)
-                share.release(len(items) - started)
+                started = self._start(items, self.shares[0], question)
         except TRANSIENT_DATABASE_ERRORS as error:
             end_if_cancelled()
             log.warning("claims not read back yet", kind=self.kind.name, error=type(error).__name__)
@@ -288,6 +348,7 @@ class Worker(Generic[ItemT, PlacesT]):
                 # A claim and its reading back have both found it.
                 continue
             started += 1
+            share.overdraw(item.flows)
             self._idle.clear()
             self._held[held.attempt] = held
             if self._hands_back:
@@ -308,7 +369,8 @@ class Worker(Generic[ItemT, PlacesT]):
         del self._held[held.attempt]
         for question in self._questions:
             question.ended.add(held.attempt)
-        held.places.release()
+        held.places.release(held.item.flows)
+        self._places_freed()
         if not self._held:
             self._idle.set()
         if not task.cancelled() and (error := task.exception()):
@@ -343,7 +405,9 @@ class Worker(Generic[ItemT, PlacesT]):
                 "leases not extended", kind=self.kind.name, error=type(error).__name__, held=len(mine)
             )
             return
-        self._answered.set()
+        if not self._answered.is_set():
+            self._answered.set()
+            self._places_freed()
         for held in mine:
             if held.attempt not in kept:
                 self._stop([held], Stop.SUPERSEDED)
@@ -381,7 +445,7 @@ class Worker(Generic[ItemT, PlacesT]):
             held.task.cancel()
 
     def close(self) -> None:
-        """Take no more; `take` raises Stopping where it waits for a place."""
+        """Take no more; `take` raises Stopping, and what waits for a place is left to others."""
         for share in self.shares:
             share.close()
         self._answered.set()

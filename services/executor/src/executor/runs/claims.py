@@ -22,6 +22,8 @@ from common.events import RunStarted, to_record
 from common.models import POSTGRESQL, S3, ConnectionKind, Lane, Trigger
 from common.secrets.crypto import Undecryptable
 from common.work.leases import RUNS, Attempt, patience
+from common.work.places import Flows, team
+from common.work.waiting import Waiting
 from executor.handlers.base import Account
 from executor.tokens.credential import KeptCredential
 from executor.tokens.decisions import Token
@@ -36,12 +38,13 @@ SELECT id FROM automation_run
    AND (expires_at IS NULL OR expires_at > clock_timestamp())
  ORDER BY id FOR UPDATE SKIP LOCKED
 """
-# Runs whose event was lost with the broker, or waits behind a long queue: PostgreSQL alone is enough.
-_WAITED_TOO_LONG = """
-SELECT id FROM automation_run
- WHERE status = 'queued' AND lane = $1 AND available_at < clock_timestamp() - make_interval(secs => $4)
+# Runs whose event was lost with the broker, or has been taken and forgotten: PostgreSQL alone is enough.
+_WAITING = """
+SELECT id, tenant_id FROM automation_run
+ WHERE status = 'queued' AND lane = $1 AND available_at < clock_timestamp() - make_interval(secs => $2)
    AND (expires_at IS NULL OR expires_at > clock_timestamp())
- ORDER BY available_at LIMIT $5 FOR UPDATE SKIP LOCKED
+   AND tenant_id <> ALL($3::uuid[])
+ ORDER BY available_at LIMIT $4
 """
 _NEW_ATTEMPTS = """,
 attempts AS (
@@ -61,8 +64,7 @@ SELECT c.id, c.tenant_id, c.automation_id, c.lane, c.attempt, c.uncounted, c.max
   LEFT JOIN destination d ON d.id = a.destination_id
   LEFT JOIN automation_state s ON s.automation_id = c.automation_id
 """
-_CLAIM_EVENTS = f"WITH {RUNS.claim(_WANTED)}{_NEW_ATTEMPTS}{_CLAIMED}"
-_CLAIM_WAITING = f"WITH {RUNS.claim(_WAITED_TOO_LONG)}{_NEW_ATTEMPTS}{_CLAIMED}"
+_CLAIM = f"WITH {RUNS.claim(_WANTED)}{_NEW_ATTEMPTS}{_CLAIMED}"
 _READ_BACK = f"WITH {RUNS.read_back}{_CLAIMED}"
 _CONNECTIONS = """
 SELECT id, tenant_id, platform, kind, name, settings, accounts, token_sealed, token_version, expires_at,
@@ -137,6 +139,11 @@ class ClaimedRun:
     stopped_workers: int = 0
 
     @property
+    def flows(self) -> Flows:
+        """Its team's."""
+        return (team(self.tenant_id),)
+
+    @property
     def secrets(self) -> Sequence[str]:
         """What must not be shown of it, wherever a vendor or a library repeats it; grows with renewals."""
         return _Secrets(list(self.credentials.values()))
@@ -168,11 +175,24 @@ class Claims:
 
         `traceparents` maps the run ids to the trace context their events carried.
         """
-        return await self._claim(_CLAIM_EVENTS, traceparents, list(traceparents))
+        async with self._pool.acquire() as db, db.transaction():
+            rows = await db.fetch(_CLAIM, list(traceparents), self._worker, self._lease_seconds)
+            if not rows:
+                return []
+            runs = await self._runs(db, rows, traceparents)
+            await self._announce(db, runs)
+        for row in rows:
+            if row["attempt"] == 1:
+                lag = (row["claimed_at"] - (row["scheduled_for"] or row["created_at"])).total_seconds()
+                telemetry.SLOT_TO_START.labels(row["lane"]).observe(max(0.0, lag))
+        return runs
 
-    async def claim_waiting(self, lane: Lane, *, limit: int, waited_seconds: float) -> list[ClaimedRun]:
-        """Claim runs of `lane` that have waited too long, without their events."""
-        return await self._claim(_CLAIM_WAITING, {}, lane.value, waited_seconds, limit)
+    async def waiting(
+        self, lane: Lane, *, waited_seconds: float, without: Sequence[UUID], limit: int
+    ) -> list[Waiting]:
+        """Runs of `lane` that have waited for so long, the oldest first, but for those of some teams."""
+        rows = await self._pool.fetch(_WAITING, lane.value, waited_seconds, without, limit)
+        return [Waiting(row["id"], (team(row["tenant_id"]),)) for row in rows]
 
     async def read_back(self, known: Sequence[Attempt]) -> list[ClaimedRun]:
         """The runs that are this worker's by a claim whose answer was lost: all it holds but `known`.
@@ -197,41 +217,29 @@ class Claims:
             _run(row, traceparents.get(row["id"]), connected[row["tenant_id"]], self._keeper) for row in rows
         ]
 
-    async def _claim(
-        self, statement: str, traceparents: Mapping[UUID, str | None], selector: object, *more: object
-    ) -> list[ClaimedRun]:
-        async with self._pool.acquire() as db, db.transaction():
-            rows = await db.fetch(statement, selector, self._worker, self._lease_seconds, *more)
-            if not rows:
-                return []
-            runs = await self._runs(db, rows, traceparents)
-            now = utc_now()
-            await outbox.write(
-                db,
-                [
-                    to_record(
-                        RunStarted(
-                            run_id=run.id,
-                            automation_id=run.automation_id,
-                            tenant_id=run.tenant_id,
-                            attempt=run.attempt,
-                            trace_id=run.trace_id,
-                            scheduled_for=run.scheduled_for,
-                            started_at=run.started_at,
-                            worker=self._worker,
-                        ),
-                        source="executor",
-                        time=now,
-                        traceparent=run.traceparent,
-                    )
-                    for run in runs
-                ],
-            )
-        for row in rows:
-            if row["attempt"] == 1:
-                lag = (row["claimed_at"] - (row["scheduled_for"] or row["created_at"])).total_seconds()
-                telemetry.SLOT_TO_START.labels(row["lane"]).observe(max(0.0, lag))
-        return runs
+    async def _announce(self, db: DbSession, runs: Sequence[ClaimedRun]) -> None:
+        now = utc_now()
+        await outbox.write(
+            db,
+            [
+                to_record(
+                    RunStarted(
+                        run_id=run.id,
+                        automation_id=run.automation_id,
+                        tenant_id=run.tenant_id,
+                        attempt=run.attempt,
+                        trace_id=run.trace_id,
+                        scheduled_for=run.scheduled_for,
+                        started_at=run.started_at,
+                        worker=self._worker,
+                    ),
+                    source="executor",
+                    time=now,
+                    traceparent=run.traceparent,
+                )
+                for run in runs
+            ],
+        )
 
     async def _accounts(self, db: DbSession, tenants: set[UUID]) -> dict[UUID, list[_Connected]]:
         connected: dict[UUID, list[_Connected]] = defaultdict(list)

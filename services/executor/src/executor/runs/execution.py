@@ -14,6 +14,7 @@ from common.models import RunStatus
 from common.work.leases import Attempt
 from common.work.patience import Patience
 from common.work.places import LanePlaces
+from common.work.waiting import Waiting
 from common.work.worker import Held
 from common.work.writing import GroupWriter
 from executor.handlers.base import RunLog
@@ -46,11 +47,12 @@ class Execution:
         """Those of the runs that are still queued."""
         return await self._claims.claim(wanted)
 
-    async def claim_waiting(self, places: LanePlaces, limit: int) -> Sequence[ClaimedRun]:
+    async def waiting(
+        self, places: LanePlaces, *, at_once: bool, without: Sequence[UUID], limit: int
+    ) -> Sequence[Waiting]:
         """Runs of the places' lane that have waited too long."""
-        return await self._claims.claim_waiting(
-            places.lane, limit=limit, waited_seconds=self._sweep_after.seconds
-        )
+        waited = 0.0 if at_once else self._sweep_after.seconds
+        return await self._claims.waiting(places.lane, waited_seconds=waited, without=without, limit=limit)
 
     async def read_back(self, known: Sequence[Attempt]) -> Sequence[ClaimedRun]:
         """Runs claimed without an answer."""

@@ -7,7 +7,7 @@ the reminder again; tokens that were refreshed meanwhile are no longer due.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -18,6 +18,7 @@ from common.models import ConnectionKind, ConnectionStatus, RefreshOutcome
 from common.process.loops import end_if_cancelled
 from common.secrets.crypto import Undecryptable
 from common.work.places import Stopping
+from common.work.waiting import Waiting
 from executor.aftermath.table import PROBLEMS
 from executor.tokens.decisions import LOOK_AGAIN_AFTER, Move, Why, is_due, move_when_due, outcome_of
 from executor.tokens.keeper import TokenKeeper
@@ -56,9 +57,9 @@ class TokenReminders:
         self._room.set()
         self._is_closed = False
 
-    async def take(self, traceparents: Mapping[UUID, str | None]) -> None:
+    async def take(self, connections: Sequence[Waiting]) -> None:
         """Queue the connections; raises Stopping when the process takes no more work."""
-        for connection_id in traceparents:
+        for connection_id in (each.id for each in connections):
             while self._due.full() and not self._is_closed:
                 self._room.clear()
                 await self._room.wait()

@@ -18,22 +18,26 @@ from common.models import DestinationStatus
 from common.scheduling.quiet_hours import QuietHours
 from common.secrets.crypto import KeyRing, Undecryptable
 from common.work.leases import DELIVERIES, Attempt, patience
+from common.work.places import Flows, destination, team
 from common.work.stopping import SET_ASIDE, is_set_aside
+from common.work.waiting import Waiting
 from notifier.channels.base import Parcel, Target
 
 log = structlog.get_logger()
 
 _WANTED = """
 SELECT id FROM delivery
- WHERE id = ANY($1::uuid[]) AND status = 'queued'
+ WHERE id = ANY($1::uuid[])
+   AND (status = 'queued' OR (status = 'retrying' AND next_attempt_at <= clock_timestamp()))
  ORDER BY id FOR UPDATE SKIP LOCKED
 """
 # Retries whose time has come, and deliveries whose event was lost: PostgreSQL alone is enough.
 _DUE = """
-SELECT id FROM delivery
- WHERE (status = 'retrying' AND next_attempt_at <= clock_timestamp())
-    OR (status = 'queued' AND next_attempt_at < clock_timestamp() - make_interval(secs => $1))
- ORDER BY next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED
+SELECT id, tenant_id, destination_id FROM delivery
+ WHERE ((status = 'retrying' AND next_attempt_at <= clock_timestamp())
+     OR (status = 'queued' AND next_attempt_at < clock_timestamp() - make_interval(secs => $1)))
+   AND tenant_id <> ALL($2::uuid[]) AND destination_id <> ALL($2::uuid[])
+ ORDER BY next_attempt_at LIMIT $3
 """
 _NEW_ATTEMPTS = """,
 attempts AS (
@@ -45,16 +49,22 @@ SELECT c.id, c.tenant_id, c.run_id, c.destination_id, c.attempt, c.uncounted, c.
        t.type, t.status AS destination_status, t.status_reason, t.config, t.secret_sealed, t.quiet_hours
   FROM claimed c JOIN destination t ON t.id = c.destination_id
 """
-_CLAIM_EVENTS = f"WITH {DELIVERIES.claim(_WANTED)}{_NEW_ATTEMPTS}{_CLAIMED}"
-_CLAIM_DUE = f"WITH {DELIVERIES.claim(_DUE)}{_NEW_ATTEMPTS}{_CLAIMED}"
+_CLAIM = f"WITH {DELIVERIES.claim(_WANTED)}{_NEW_ATTEMPTS}{_CLAIMED}"
 _READ_BACK = f"WITH {DELIVERIES.read_back}{_CLAIMED}"
 _NOTE = """
 UPDATE delivery SET progress = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'sending'
 """
+# Something that has become due since the last look is still to be found by one.
 _NEXT = """
 SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8
-  FROM delivery WHERE status = 'retrying'
+  FROM delivery
+ WHERE status = 'retrying' AND next_attempt_at > clock_timestamp() - interval '0.2 s'
 """
+
+
+def flows(tenant_id: UUID, destination_id: UUID) -> Flows:
+    """What a delivery counts for: its team and its destination."""
+    return team(tenant_id), destination(destination_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,11 @@ class ClaimedDelivery:
     quiet_hours: QuietHours | None = None
 
     @property
+    def flows(self) -> Flows:
+        """Its team's and its destination's."""
+        return flows(self.tenant_id, self.destination_id)
+
+    @property
     def secrets(self) -> list[str]:
         """The secrets a receiver may echo, for redaction."""
         return self.parcel.target.secrets
@@ -99,13 +114,13 @@ class Claims:
 
     async def claim(self, traceparents: Mapping[UUID, str | None]) -> list[ClaimedDelivery]:
         """Claim those of the deliveries that still wait; maps ids to the trace context of their events."""
-        rows = await self._pool.fetch(_CLAIM_EVENTS, list(traceparents), self._worker, self._lease_seconds)
+        rows = await self._pool.fetch(_CLAIM, list(traceparents), self._worker, self._lease_seconds)
         return [self._delivery(row, traceparents.get(row["id"])) for row in rows]
 
-    async def claim_due(self, *, limit: int, waited_seconds: float) -> list[ClaimedDelivery]:
-        """Claim due retries, and deliveries that have waited too long for their event."""
-        rows = await self._pool.fetch(_CLAIM_DUE, waited_seconds, self._worker, self._lease_seconds, limit)
-        return [self._delivery(row, None) for row in rows]
+    async def waiting(self, *, waited_seconds: float, without: Sequence[UUID], limit: int) -> list[Waiting]:
+        """Due retries, and deliveries that have waited so long for their event."""
+        rows = await self._pool.fetch(_DUE, waited_seconds, without, limit)
+        return [Waiting(row["id"], flows(row["tenant_id"], row["destination_id"])) for row in rows]
 
     async def note(self, delivery: ClaimedDelivery, progress: Mapping[str, Any]) -> None:
         """Keep how far an attempt has come, as long as the delivery is this worker's."""
@@ -124,7 +139,7 @@ class Claims:
         return [self._delivery(row, None) for row in rows]
 
     async def seconds_to_next_retry(self) -> float | None:
-        """Seconds until the earliest retry is due; None when none waits."""
+        """Seconds until the next retry becomes due; None when none will. What is due waits for a place."""
         seconds: float | None = await self._pool.fetchval(_NEXT)
         return seconds
 

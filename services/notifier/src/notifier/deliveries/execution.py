@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import structlog
 from opentelemetry.trace import SpanKind
@@ -27,7 +28,8 @@ from common.errors import CarillonError
 from common.secrets.redaction import hide_secrets
 from common.work.leases import Attempt
 from common.work.patience import Patience
-from common.work.places import Places
+from common.work.places import Flows, Places
+from common.work.waiting import Waiting
 from common.work.worker import Held
 from common.work.writing import GroupWriter
 from notifier.channels.base import Channel, Interrupted
@@ -45,7 +47,10 @@ LOOK_INTERVAL = 1.0
 
 @dataclass(frozen=True, slots=True)
 class InTurn:
-    """A delivery and its turn: what one claim has for one chat goes there one after the other, in order."""
+    """A delivery and its turn: what is claimed together for one receiver goes there one after the other.
+
+    For receivers with known limits all that this process holds does, so that a chat is read in order.
+    """
 
     delivery: ClaimedDelivery
     turn: asyncio.Lock
@@ -59,6 +64,11 @@ class InTurn:
     def attempt(self) -> int:
         """The delivery's."""
         return self.delivery.attempt
+
+    @property
+    def flows(self) -> Flows:
+        """The delivery's."""
+        return self.delivery.flows
 
 
 @dataclass(slots=True)
@@ -97,18 +107,39 @@ class Delivering:
         self._channels = channels
         self._pacer = pacer
         self._sweep_after = sweep_after
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        """By destination, as long as something is held for it."""
 
     async def claim(self, wanted: Mapping[UUID, str | None]) -> Sequence[InTurn]:
         """Those of the deliveries that are still queued."""
-        return _in_turn(await self._claims.claim(wanted))
+        return self._in_turn(await self._claims.claim(wanted))
 
-    async def claim_waiting(self, places: Places, limit: int) -> Sequence[InTurn]:
+    async def waiting(
+        self, places: Places, *, at_once: bool, without: Sequence[UUID], limit: int
+    ) -> Sequence[Waiting]:
         """Retries that are due, and what lost its event."""
-        return _in_turn(await self._claims.claim_due(limit=limit, waited_seconds=self._sweep_after.seconds))
+        waited = 0.0 if at_once else self._sweep_after.seconds
+        return await self._claims.waiting(waited_seconds=waited, without=without, limit=limit)
 
     async def read_back(self, known: Sequence[Attempt]) -> Sequence[InTurn]:
         """Deliveries claimed without an answer."""
-        return _in_turn(await self._claims.read_back(known))
+        return self._in_turn(await self._claims.read_back(known))
+
+    def _in_turn(self, deliveries: Sequence[ClaimedDelivery]) -> list[InTurn]:
+        claimed_together: dict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
+        return [
+            InTurn(
+                delivery,
+                self._turns.setdefault(delivery.destination_id, asyncio.Lock())
+                if self._has_limits(delivery)
+                else claimed_together[delivery.destination_id],
+            )
+            for delivery in deliveries
+        ]
+
+    def _has_limits(self, delivery: ClaimedDelivery) -> bool:
+        channel = self._channels.get(delivery.channel)
+        return channel is not None and bool(channel.limits(delivery.parcel.target))
 
     async def work(self, held: Held[InTurn]) -> None:
         """Send the delivery when its turn has come, and record what became of it."""
@@ -236,8 +267,3 @@ class Delivering:
             seconds = outcome.retry_after.total_seconds()
             self._pacer.hold(channel.pace_key(target), channel.limits(target), seconds, time.monotonic())
         return outcome
-
-
-def _in_turn(deliveries: Sequence[ClaimedDelivery]) -> list[InTurn]:
-    turns: dict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
-    return [InTurn(delivery, turns[delivery.destination_id]) for delivery in deliveries]

@@ -19,7 +19,9 @@ from common.recordings.files import RecordedFile
 from common.recordings.settings import ProcessingSettings
 from common.secrets.crypto import KeyRing, Undecryptable
 from common.work.leases import RECORDINGS, Attempt, patience
+from common.work.places import Flows, team
 from common.work.stopping import SET_ASIDE, is_set_aside
+from common.work.waiting import Waiting
 
 log = structlog.get_logger()
 
@@ -34,10 +36,11 @@ SELECT id FROM recording
 """
 # Attempts whose time has come, and recordings whose event was lost: PostgreSQL alone is enough.
 _WAITING = f"""
-SELECT id FROM recording
+SELECT id, tenant_id FROM recording
  WHERE worker IS NULL AND available_at <= now() AND status NOT IN {_NEVER}
    AND (attempt > 0 OR available_at < now() - make_interval(secs => $1))
- ORDER BY available_at LIMIT $4 FOR UPDATE SKIP LOCKED
+   AND tenant_id <> ALL($2::uuid[])
+ ORDER BY available_at LIMIT $3
 """
 _CLAIMED = """
 SELECT r.id, r.tenant_id, r.source_id, r.template_id, r.automation_id, r.status, r.attempt, r.uncounted,
@@ -52,8 +55,7 @@ SELECT r.id, r.tenant_id, r.source_id, r.template_id, r.automation_id, r.status,
   JOIN connection c ON c.id = s.connection_id
   LEFT JOIN recording_template t ON t.id = r.template_id
 """
-_CLAIM_EVENTS = f"WITH {RECORDINGS.claim(_WANTED)}{_CLAIMED}"
-_CLAIM_WAITING = f"WITH {RECORDINGS.claim(_WAITING)}{_CLAIMED}"
+_CLAIM = f"WITH {RECORDINGS.claim(_WANTED)}{_CLAIMED}"
 _READ_BACK = f"WITH {RECORDINGS.read_back}{_CLAIMED}"
 
 _FILES = TypeAdapter(tuple[RecordedFile, ...])
@@ -101,6 +103,11 @@ class ClaimedRecording:
     traceparent: str | None
 
     @property
+    def flows(self) -> Flows:
+        """Its team's."""
+        return (team(self.tenant_id),)
+
+    @property
     def secrets(self) -> list[str]:
         """What must not be shown of it."""
         return [self.download_token] if self.download_token else []
@@ -117,15 +124,13 @@ class RecordingClaims:
 
     async def claim(self, traceparents: Mapping[UUID, str | None]) -> list[ClaimedRecording]:
         """Claim those of the recordings that wait; `traceparents` is what their events carried."""
-        rows = await self._pool.fetch(_CLAIM_EVENTS, list(traceparents), self._worker, self._lease_seconds)
+        rows = await self._pool.fetch(_CLAIM, list(traceparents), self._worker, self._lease_seconds)
         return [self._read(row, traceparents.get(row["id"])) for row in rows]
 
-    async def claim_waiting(self, *, limit: int, waited_seconds: float) -> list[ClaimedRecording]:
-        """Claim recordings whose time has come, and those that have waited too long for their event."""
-        rows = await self._pool.fetch(
-            _CLAIM_WAITING, waited_seconds, self._worker, self._lease_seconds, limit
-        )
-        return [self._read(row, None) for row in rows]
+    async def waiting(self, *, waited_seconds: float, without: Sequence[UUID], limit: int) -> list[Waiting]:
+        """Recordings whose time has come, and those that have waited so long for their event."""
+        rows = await self._pool.fetch(_WAITING, waited_seconds, without, limit)
+        return [Waiting(row["id"], (team(row["tenant_id"]),)) for row in rows]
 
     async def read_back(self, known: Sequence[Attempt]) -> list[ClaimedRecording]:
         """Recordings that are this worker's by a claim whose answer was lost: all it holds but `known`."""

@@ -13,6 +13,7 @@ from uuid import UUID
 from common.work.leases import Attempt
 from common.work.patience import Patience
 from common.work.places import Places
+from common.work.waiting import Waiting
 from common.work.worker import Held
 from executor.recordings.processing.attempts import RecordingAttempts
 from executor.recordings.processing.claims import ClaimedRecording, RecordingClaims
@@ -34,9 +35,12 @@ class Processing:
         """Those of the recordings that wait."""
         return await self._claims.claim(wanted)
 
-    async def claim_waiting(self, places: Places, limit: int) -> Sequence[ClaimedRecording]:
+    async def waiting(
+        self, places: Places, *, at_once: bool, without: Sequence[UUID], limit: int
+    ) -> Sequence[Waiting]:
         """What is due, and what lost its event."""
-        return await self._claims.claim_waiting(limit=limit, waited_seconds=self._sweep_after.seconds)
+        waited = 0.0 if at_once else self._sweep_after.seconds
+        return await self._claims.waiting(waited_seconds=waited, without=without, limit=limit)
 
     async def read_back(self, known: Sequence[Attempt]) -> Sequence[ClaimedRecording]:
         """Recordings claimed without an answer."""
