@@ -84,6 +84,41 @@ async def test_lists_filter_and_leave_the_logs_out(
     assert {item["id"] for item in rest["items"]}.isdisjoint(item["id"] for item in of_path["items"])
 
 
+async def test_run_says_what_it_waits_for(
+    api: httpx.AsyncClient, world: World, acme: Team, globex: Team, automation: UUID
+) -> None:
+    async def reason(**columns: object) -> str | None:
+        run = await world.run(acme, automation, **columns)
+        told: str | None = (await api.get(f"/api/runs/{run}")).json()["waits_because"]
+        await world.sql.execute("DELETE FROM automation_run WHERE id = $1", run)
+        return told
+
+    long_ago = datetime.now(UTC) - timedelta(minutes=1)
+    assert await reason(status="queued") is None, "it is on its way"
+    assert await reason(status="running") is None
+    assert await reason(status="completed") is None
+    (foreign,) = await world.automations(globex, None)
+    await world.running(globex, foreign)
+    assert await reason(status="queued", available_at=long_ago) == (
+        "no executor has taken it yet: all their places are in use, or none is running"
+    )
+    assert await reason(status="waiting") == "the team may have no more runs at once: 0 runs under way"
+    (other,) = await world.automations(acme, None)
+    for _ in range(2):
+        await world.running(acme, other)
+    await world.running(acme, other, lane="low")
+    assert await reason(status="queued", available_at=long_ago) == (
+        "no place is free for the team: 2 runs with normal priority being worked on"
+    )
+    assert await reason(status="waiting") == "the team may have no more runs at once: 3 runs under way"
+    await world.running(acme, automation)
+    assert await reason(status="waiting") == "1 run of this automation must end first"
+    assert await reason(status="waiting", trigger="backfill") == (
+        "the team may have no more runs at once: 4 runs under way"
+    )
+    assert await reason(status="retrying") == "the next attempt is not due yet"
+
+
 @pytest.mark.parametrize("status", ["queued", "retrying"])
 async def test_waiting_run_is_cancelled_at_once(
     api: httpx.AsyncClient, world: World, acme: Team, automation: UUID, status: str

@@ -61,5 +61,8 @@ class RunDetail(RunSummary):
 
     result: dict[str, Any] | None = Field(description="Figures the automation kept")
     logs: list[dict[str, Any]] = Field(description="What it did, in order")
+    waits_because: str | None = Field(
+        description="Why it has not started yet; null when it waits for nothing"
+    )
     attempts: list[AttemptOut]
     deliveries: list[DeliveryOut]

@@ -17,9 +17,10 @@ from api.deliveries.service import deliveries_of_run
 from api.pagination import PageRequest
 from api.rows import newest_first
 from api.runs.schemas import AttemptOut, RunDetail, RunSummary
+from api.runs.waits import others_of, waits_because
 from common.errors import Conflict, NotFound
 from common.events import RunCancelled
-from common.models import Automation, AutomationRun, RunAttempt, RunStatus, Trigger
+from common.models import Automation, AutomationRun, Lane, RunAttempt, RunStatus, Trigger
 
 _NOT_STARTED = (RunStatus.WAITING, RunStatus.QUEUED, RunStatus.RETRYING)
 UNFINISHED = (*_NOT_STARTED, RunStatus.RUNNING)
@@ -83,8 +84,13 @@ async def detail_of(session: AsyncSession, tenant_id: UUID, run_id: UUID) -> Run
     attempts = await session.execute(
         select(RunAttempt).where(col(RunAttempt.run_id) == run_id).order_by(col(RunAttempt.number))
     )
+    reason = None
+    if row.status in _NOT_STARTED:
+        others = await others_of(session, tenant_id, run_id)
+        reason = waits_because(RunStatus(row.status), Lane(row.lane), others)
     return RunDetail(
         **{**row._mapping, "result": result_without_contents(row.result)},
+        waits_because=reason,
         attempts=[AttemptOut.model_validate(attempt) for attempt in attempts.scalars()],
         deliveries=await deliveries_of_run(session, run_id),
     )

@@ -55,8 +55,7 @@ def _start(run: RunDetail) -> Step:
     if run.started_at is not None:
         return Step("Started", "done", run.started_at, between(run.created_at, run.started_at))
     if run.status in (RunStatus.WAITING, RunStatus.QUEUED):
-        held = run.status is RunStatus.WAITING
-        return Step("Starting", "current", note="held back by a limit or an earlier run" if held else "")
+        return Step("Starting", "current", note=run.waits_because or "")
     return Step("Never started", "failed" if run.status in _ENDED_OTHERWISE else "pending")
 
 
