@@ -17,6 +17,7 @@ from common.ids import new_id
 from common.models import Lane, Trigger
 from common.settings import KafkaSettings
 from common.work import consumer as consuming_module
+from common.work.broker_watch import BrokerWatch
 from common.work.consumer import ClaimConsumer
 from common.work.dead_letters import DeadLetters
 from common.work.places import Stopping
@@ -125,7 +126,7 @@ async def test_a_database_error_delays_the_batch_and_skips_no_record(
     taker = Taker(ConnectionResetError(), TimeoutError(), OSError())
     async with consuming(kafka, producer, taker.take) as consumer:
         await eventually(lambda: len(taker.taken) == 3)
-        assert await consumer.check()() is None
+        assert await consumer.check(BrokerWatch(lambda: None))() is None
     assert taker.taken == runs
     again = Taker()
     async with consuming(kafka, producer, again.take):
@@ -147,9 +148,14 @@ async def test_a_defect_in_one_batch_does_not_jam_the_lane(
 
 
 async def test_a_consumer_that_has_not_polled_is_not_ready(
-    kafka: KafkaSettings, producer: AIOKafkaProducer
+    kafka: KafkaSettings, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taker = Taker()
     async with consuming(kafka, producer, taker.take) as consumer:
-        assert await consumer.check()() is None
-    assert await consumer.check()() == "not consuming"
+        assert await consumer.check(BrokerWatch(lambda: None))() is None
+    watch = BrokerWatch(lambda: None)
+    assert await consumer.check(watch)() == "not consuming yet"
+    monkeypatch.setattr(watch, "silence", lambda: 60.0)
+    assert await consumer.check(watch)() == "degraded: not consuming yet", (
+        "PostgreSQL has what there is to do"
+    )

@@ -23,8 +23,9 @@ from common.process.worker import Health, run
 from common.recordings.store import RecordingStore
 from common.secrets.crypto import KeyRing
 from common.work.broker_watch import BrokerWatch
-from common.work.consumer import ClaimConsumer, start_consumers
+from common.work.consumer import ClaimConsumer
 from common.work.dead_letters import DeadLetters
+from common.work.joining import join
 from common.work.leases import RUNS, Leases
 from common.work.patience import Patience
 from common.work.places import LanePlaces, lanes
@@ -85,7 +86,6 @@ async def executing(
     )
     try:
         await require_current_schema(pool)
-        await producer.start()
         handlers = load_handlers(settings)
         await announce(pool, handlers)
         aftermath = AftermathWriter(public_url=settings.public_url)
@@ -144,16 +144,15 @@ async def executing(
                 background(recordings.keep_leases(), name="recording leases"),
             ):
                 try:
-                    await start_consumers(broker)
                     health.checks = {
                         "database": database_check(pool),
                         "clock": clock_check,
                         "broker": watch.check,
                         **({} if store is None else {"recording_store": store.check}),
-                        **{consumer.name: consumer.check() for consumer in consumers},
+                        **{consumer.name: consumer.check(watch) for consumer in consumers},
                     }
                     async with (
-                        background(watch.run(), name="broker watch"),
+                        background(watch.run(join(broker, producer)), name="broker watch"),
                         background(runs.sweep_regularly(), name="sweep"),
                         background(reminders.run(), name="tokens"),
                         background(recordings.sweep_regularly(), name="recording sweep"),

@@ -19,8 +19,8 @@ from common.process.stopping import stop
 from common.process.worker import Health, run
 from common.secrets.crypto import KeyRing
 from common.work.broker_watch import BrokerWatch
-from common.work.consumer import start_consumers
 from common.work.dead_letters import DeadLetters
+from common.work.joining import join
 from common.work.leases import DELIVERIES, Leases
 from common.work.patience import Patience
 from common.work.places import Places
@@ -55,7 +55,6 @@ async def notifying(
     )
     try:
         await require_current_schema(pool)
-        await producer.start()
         outcomes = GroupWriter(Outcomes(pool, worker=instance), name="outcomes")
         async with (
             create_client(
@@ -83,15 +82,14 @@ async def notifying(
             patience.watch(watch.silence)
             async with background(deliveries.keep_leases(), name="leases"):
                 try:
-                    await start_consumers(broker)
                     health.checks = {
                         "database": database_check(pool),
                         "clock": clock_check,
                         "broker": watch.check,
-                        consumer.name: consumer.check(),
+                        consumer.name: consumer.check(watch),
                     }
                     async with (
-                        background(watch.run(), name="broker watch"),
+                        background(watch.run(join(broker, producer)), name="broker watch"),
                         background(deliveries.sweep_regularly(claims.seconds_to_next_retry), name="retries"),
                     ):
                         yield deliveries

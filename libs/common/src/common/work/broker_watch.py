@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from aiokafka import AIOKafkaConsumer
@@ -31,15 +31,20 @@ class BrokerWatch:
         """Seconds since the broker answered last."""
         return time.monotonic() - self._heard_at
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the broker has not answered for so long that readiness tells of it."""
+        return self.silence() > SILENT_AFTER
+
     async def check(self) -> str | None:
         """Well while the broker answers. Without it work comes from PostgreSQL, so the service is ready."""
-        silence = self.silence()
-        if silence <= SILENT_AFTER:
+        if not self.is_silent:
             return None
-        return f"{DEGRADED}no answer of the broker for {silence:.0f} s; work is taken from PostgreSQL"
+        return f"{DEGRADED}no answer of the broker for {self.silence():.0f} s; work is taken from PostgreSQL"
 
-    async def run(self) -> NoReturn:
-        """Ask until cancelled."""
+    async def run(self, joining: Awaitable[None]) -> NoReturn:
+        """Ask until cancelled, from when the broker has been joined."""
+        await joining
         await repeat(
             self._ask, faults=(*BROKER_ERRORS, OSError, TimeoutError), on_fault=lambda _fault: None, pause=0
         )

@@ -25,6 +25,7 @@ from common.events import Event
 from common.process.checks import DEGRADED, Check
 from common.process.loops import until_done
 from common.settings import KafkaSettings
+from common.work.broker_watch import BrokerWatch
 from common.work.dead_letters import DeadLetters
 from common.work.places import Stopping
 from common.work.records import E, raw_values, sort_batch, without_headers
@@ -151,7 +152,7 @@ class ClaimConsumer(Generic[E]):
         """The consumer itself, once it has started."""
         return self._subscriber.consumer
 
-    def check(self) -> Check:
+    def check(self, watch: BrokerWatch) -> Check:
         """Well while records are polled for, or while a batch is being claimed.
 
         Without the broker work is taken from PostgreSQL, later than it would be: no reason to take none.
@@ -160,18 +161,9 @@ class ClaimConsumer(Generic[E]):
         async def check() -> str | None:
             if self._busy:
                 return None
-            if self._subscriber.consumer is None:
-                return "not consuming"
+            if not self._subscriber.running:
+                return f"{DEGRADED if watch.is_silent else ''}not consuming yet"
             age = oldest_poll_age(self._subscriber.consumer, time.time() * 1000)
             return f"{DEGRADED}no poll for {age:.0f} s" if age is not None and age > STUCK_AFTER else None
 
         return check
-
-
-async def start_consumers(broker: KafkaBroker) -> None:
-    """Start all subscriptions of a broker at once: each waits for its group to let it in.
-
-    `KafkaBroker.start` would wait for one group after the other.
-    """
-    await broker.connect()
-    await asyncio.gather(*(subscriber.start() for subscriber in broker.subscribers))
