@@ -18,6 +18,8 @@ from common.secrets.crypto import hash_api_key
 SESSION = "carillon_session"
 """The cookie of a console's session; on https its name begins with HOST_PREFIX."""
 HOST_PREFIX = "__Host-"
+FEED = "/api/events"
+"""The live feed: an answer that does not end."""
 HOOKS = "/hooks/"
 """Where vendors post their events, signed instead of with a key, from few addresses for all teams."""
 MAX_WAITING = 100
@@ -74,6 +76,9 @@ class ClientLimits:
             if credential is None:
                 await self._app(scope, receive, send)
                 return
+            request.state.credential = credential
+            if request.url.path == FEED:
+                request.app.state.collaborators.live.require_room_for(credential)
             async with self._turn(request, credential) as leave:
                 _leave.set(leave)
 

@@ -7,13 +7,17 @@ reconnects, and reads the present state again.
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from fastapi.sse import format_sse_event
 from prometheus_client import Counter, Gauge
 
 from api.problems import TooManyRequests
@@ -27,7 +31,7 @@ SUBSCRIBERS = Gauge("carillon_live_subscribers", "Readers of the live feed")
 DROPPED = Counter("carillon_live_dropped_total", "Readers of the live feed that fell too far behind")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LiveEvent:
     """Something that just happened to a tenant's run or delivery."""
 
@@ -35,6 +39,11 @@ class LiveEvent:
     name: str
     data: dict[str, Any]
     id: str = field(default_factory=lambda: str(new_id()))
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """As a server-sent event: made once for all who watch."""
+        return format_sse_event(event=self.name, data_str=json.dumps(self.data), id=self.id)
 
 
 class Ended(Exception):
@@ -70,6 +79,18 @@ class Subscription:
             raise Ended
         return event
 
+    async def next_events(self) -> list[LiveEvent]:
+        """Wait for the next event; all that have come by then. Raises Ended."""
+        events = [await self.next()]
+        while not self._waiting.empty():
+            event = self._waiting.get_nowait()
+            if event is None:
+                # For the next call to find.
+                self._waiting.put_nowait(None)
+                break
+            events.append(event)
+        return events
+
 
 class LiveFeed:
     """Who watches which tenant."""
@@ -77,13 +98,16 @@ class LiveFeed:
     def __init__(self, queue_size: int) -> None:
         self._queue_size = queue_size
         self._readers: dict[UUID, set[Subscription]] = defaultdict(set)
+        self._of_credential: Counts[str] = Counts()
         self._closed = False
 
     @contextmanager
-    def subscribe(self, tenant_id: UUID, key_id: UUID | None = None) -> Iterator[Subscription]:
+    def subscribe(
+        self, tenant_id: UUID, key_id: UUID | None = None, credential: str = ""
+    ) -> Iterator[Subscription]:
         """Watch a tenant for the length of the block, for a client's key or for this process itself.
 
-        Raises TooManyRequests.
+        `credential` is what the client has shown: the key, or a session it began. Raises TooManyRequests.
         """
         if key_id is not None:
             self._require_room(tenant_id, key_id)
@@ -91,20 +115,29 @@ class LiveFeed:
         if self._closed:
             subscription.end()
         self._readers[tenant_id].add(subscription)
+        self._of_credential[credential] += 1
         SUBSCRIBERS.inc()
         try:
             yield subscription
         finally:
             SUBSCRIBERS.dec()
+            self._of_credential[credential] -= 1
+            if not self._of_credential[credential]:
+                del self._of_credential[credential]
             self._forget(tenant_id, subscription)
+
+    def require_room_for(self, credential: str) -> None:
+        """Raise TooManyRequests when this credential alone has all the feeds that its key may have.
+
+        Asked before it is looked up in the database: one that comes back at once is to cost little.
+        """
+        if self._of_credential[credential] >= MAX_OF_KEY:
+            raise _too_many()
 
     def _require_room(self, tenant_id: UUID, key_id: UUID) -> None:
         keys = [reader.key_id for reader in self._readers.get(tenant_id, ()) if reader.key_id is not None]
         if len(keys) >= MAX_OF_TEAM or keys.count(key_id) >= MAX_OF_KEY:
-            raise TooManyRequests(
-                f"A key may watch {MAX_OF_KEY} live feeds at a time, a team {MAX_OF_TEAM}: close one.",
-                retry_after=RETRY_SECONDS,
-            )
+            raise _too_many()
 
     def watched(self) -> frozenset[UUID]:
         """The tenants with a connected console."""
@@ -132,3 +165,10 @@ class LiveFeed:
             readers.discard(subscription)
             if not readers:
                 del self._readers[tenant_id]
+
+
+def _too_many() -> TooManyRequests:
+    return TooManyRequests(
+        f"A key may watch {MAX_OF_KEY} live feeds at a time, a team {MAX_OF_TEAM}: close one.",
+        retry_after=RETRY_SECONDS,
+    )
