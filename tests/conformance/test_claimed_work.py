@@ -154,6 +154,18 @@ async def test_what_finds_no_place_follows_as_places_become_free(kind: Kind, gat
     assert {row.attempt for row in await kind.rows(ids)} == {1}
 
 
+async def test_the_rest_of_a_long_line_is_found_although_no_place_was_free_at_its_end(
+    kind: Kind, gate: Gate
+) -> None:
+    """Its items are too fresh for a sweep, and nothing else waits that would make the process look."""
+    ids = [await kind.add() for _ in range(EACH + 20)]
+    gate.open()
+    async with kind.working(gate, concurrency=1) as bench:
+        await bench.take(*ids)
+        await all_done(kind, *ids)
+    assert sorted(gate.begun) == sorted(ids)
+
+
 async def test_one_team_does_not_make_another_wait(kind: Kind, gate: Gate) -> None:
     busy = [await kind.add() for _ in range(60)]
     other_team = await kind.world.team("Contoso")

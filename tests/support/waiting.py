@@ -9,7 +9,7 @@ from common.work.waiting import Waiting
 
 
 def waiting(*ids: UUID) -> list[Waiting]:
-    """Items whose places count for nobody until they are claimed."""
+    """Items without a flow: they count for no team until they are claimed."""
     return [Waiting(each) for each in ids]
 
 

@@ -1,4 +1,4 @@
-"""Places: never more than there is, each lane its share, and room for whoever comes next."""
+"""Places: never more than there are, a share for each lane, and room for a newcomer."""
 
 from __future__ import annotations
 
@@ -127,6 +127,6 @@ def test_places_in_use_never_exceed_the_total(
             mine = sum(at is one for at, _ in held)
             assert capacity[one].used == mine
             assert capacity[one].free >= 0
-            nobody = (team(UUID(int=99)),)
-            assert capacity[one].has_room_for(nobody) is (capacity[one].free > 0), "a place for a newcomer"
+            newcomer = (team(UUID(int=99)),)
+            assert capacity[one].has_room_for(newcomer) is (capacity[one].free > 0), "a place for a newcomer"
         assert len(held) <= total

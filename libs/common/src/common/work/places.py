@@ -2,7 +2,7 @@
 
 A lane may use at most its share, so that a flood of backfills leaves room for a person's click. A flow may
 take a further place only while it has fewer than its weight times those that are free: one that wants all
-gets many, and whoever comes next finds some free.
+gets most of them, and the next one still finds some free.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Places:
 
     @property
     def free(self) -> int:
-        """Places that could be taken now, whoever takes them."""
+        """Places that are free now, before any flow's own limit."""
         return max(0, self.total - self.used)
 
     def has_room_for(self, flows: Flows) -> bool:

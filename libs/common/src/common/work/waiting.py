@@ -42,6 +42,11 @@ class WaitingLines:
     def __len__(self) -> int:
         return len(self._ids)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something waits, remembered here or only in PostgreSQL."""
+        return bool(self._ids) or self.has_run_out
+
     def add(self, items: Iterable[Waiting], *, is_part: bool = False) -> None:
         """Let items wait at the end of their lines. `is_part`: more of these flows may wait in PostgreSQL."""
         for item in items:
@@ -79,7 +84,7 @@ class WaitingLines:
         return [flow.id for flow in flows if not places.has_room_for((flow,))]
 
     def _first(self, flows: Flows) -> Waiting:
-        # Put in again behind the others: whoever was served waits for its next turn.
+        # Put in again behind the other lines, so that each of them is served before it.
         line = self._lines.pop(flows)
         item = line.popleft()
         self._ids.discard(item.id)

@@ -215,7 +215,7 @@ class Worker(Generic[ItemT, PlacesT]):
             return
         for share in self.shares:
             await self._let_in(share)
-            await self._look(share, at_once=False)
+            await self._look(share)
 
     async def _let_in(self, share: PlacesT) -> int:
         """Claim what waits, as long as there are places for it; returns for how many there were."""
@@ -225,15 +225,24 @@ class Worker(Generic[ItemT, PlacesT]):
             await self._claim(share, admitted)
         return count
 
-    async def _look(self, share: PlacesT, *, at_once: bool) -> None:
-        """Look in PostgreSQL for what waits, and claim it while there are places."""
+    async def _look(self, share: PlacesT) -> None:
+        """Look in PostgreSQL for what waits, and claim it while there are places.
+
+        Where a line has run out its rest is looked for as well, whose events have come and are forgotten.
+        """
         lines = self._waiting[share]
-        is_part = True
+        is_part, at_once = True, False
         while is_part and share.free and not share.is_closed:
+            at_once |= lines.has_run_out
             lines.has_run_out = False
-            found = await self.kind.waiting(
-                share, at_once=at_once, without=lines.held_back(share), limit=LOOK
-            )
+            try:
+                found = await self.kind.waiting(
+                    share, at_once=at_once, without=lines.held_back(share), limit=LOOK
+                )
+            except TRANSIENT_DATABASE_ERRORS:
+                # The next look is to do the same.
+                lines.has_run_out |= at_once
+                raise
             is_part = len(found) == LOOK
             lines.add(found, is_part=is_part)
             if not await self._let_in(share):
@@ -242,7 +251,8 @@ class Worker(Generic[ItemT, PlacesT]):
     def _places_freed(self) -> None:
         """Let in what waits for a place, beside whatever the caller is doing."""
         self._freed = True
-        if self._follower is None and any(self._waiting.values()) and self._answered.is_set():
+        has_more = any(lines.has_more for lines in self._waiting.values())
+        if self._follower is None and has_more and self._answered.is_set():
             self._follower = asyncio.create_task(self._follow(), name=f"{self.kind.name} places")
             self._claiming.add(self._follower)
             self._follower.add_done_callback(self._claiming.discard)
@@ -254,7 +264,7 @@ class Worker(Generic[ItemT, PlacesT]):
                 for share in self.shares:
                     await self._let_in(share)
                     if self._waiting[share].has_run_out:
-                        await self._look(share, at_once=True)
+                        await self._look(share)
         except TRANSIENT_DATABASE_ERRORS as error:
             end_if_cancelled()
             # The next sweep tries again, or the next place that becomes free.
